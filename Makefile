@@ -1,0 +1,76 @@
+# The two commands: `make demo` and `make test`. `make help` lists the rest.
+# PYTHON=/path/to/python picks the interpreter that .venv is made from; otherwise the newest known one is.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+KEY := $(shell cat pyproject.toml constraints.txt | cksum | tr -c '0-9\n' '-')
+DEMO_READY := $(VENV)/.demo-$(KEY)
+TEST_READY := $(VENV)/.test-$(KEY)
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+PYTEST_WORKERS ?= 2
+
+# A name on the path is no proof: the interpreter itself has to say that it is new enough and can make environments.
+PROBE := import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)
+# Making an environment can be interrupted between its Python and its pip.
+PIP_READY := @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
+INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test lint docs unit wheel-test clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(DEMO_READY) ## train on the built-in data with the offline encoder; ends with a table and runs/demo/
+	$(BIN)/hybridqies train --out runs/demo --overwrite
+
+test: lint docs unit ## everything that has to hold before a change goes in
+
+lint: $(TEST_READY) ## style, types and the floors of the imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+docs: $(TEST_READY) ## build the guide into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+unit: $(TEST_READY) ## the tests, without those marked slow
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow"
+
+wheel-test: $(TEST_READY) ## only the test of the built wheel, with every dependency freshly installed
+	CI=true $(BIN)/python -m pytest tests/packaging/test_wheel.py
+
+clean: ## remove what was built; .venv and runs/ stay
+	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find hybridqies tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@for python in $(PYTHONS); do \
+	    "$$python" -c '$(PROBE)' >/dev/null 2>&1 || continue; \
+	    new_enough="$$python"; \
+	    "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+	    echo "making $(VENV) with $$("$$python" --version)"; \
+	    "$$python" -m venv --clear $(VENV) && exit 0; \
+	done; \
+	if [ -n "$$new_enough" ]; then \
+	    echo "error: $$new_enough cannot make environments; install its venv package (python3-venv) or pass PYTHON=...; expected a Python with ensurepip" >&2; \
+	else \
+	    echo "error: no Python 3.11 or newer among: $(PYTHONS); install one or pass PYTHON=/path/to/python" >&2; \
+	fi; \
+	exit 1
+
+$(DEMO_READY): | $(VENV)/bin/python
+	@echo "installing hybridqies and its dependencies into $(VENV); the first time takes a few minutes"
+	$(PIP_READY)
+	$(INSTALL) -e '.[offline]'
+	@rm -f $(VENV)/.demo-* $(VENV)/.test-*
+	@touch $@
+
+$(TEST_READY): | $(VENV)/bin/python
+	@echo "installing hybridqies, its dependencies and the test tools into $(VENV); the first time takes a few minutes"
+	$(PIP_READY)
+	$(INSTALL) -e '.[offline,dev]'
+	@rm -f $(VENV)/.demo-* $(VENV)/.test-*
+	@touch $@ $(DEMO_READY)

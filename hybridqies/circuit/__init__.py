@@ -1,0 +1,51 @@
+"""What a circuit is: gates, angles, observables, recipes, drawing and conversion. Nothing here runs one."""
+
+from hybridqies.circuit.circuit import (
+    Angle,
+    Circuit,
+    Constant,
+    Feature,
+    Gate,
+    PauliString,
+    Start,
+    Weight,
+    feature,
+    gate,
+)
+from hybridqies.circuit.draw import draw_text
+from hybridqies.circuit.gates import GATES, GateType, gate_type
+from hybridqies.circuit.library import list_circuits, load_circuit, load_recipe
+from hybridqies.circuit.pennylane import to_pennylane
+from hybridqies.circuit.picture import draw_picture
+from hybridqies.circuit.qasm import from_openqasm3, to_openqasm3
+from hybridqies.circuit.qiskit import from_qiskit, observables_to_qiskit, to_qiskit
+from hybridqies.circuit.recipe import Option, Recipe
+
+__all__ = [
+    "GATES",
+    "Angle",
+    "Circuit",
+    "Constant",
+    "Feature",
+    "Gate",
+    "GateType",
+    "Option",
+    "PauliString",
+    "Recipe",
+    "Start",
+    "Weight",
+    "draw_picture",
+    "draw_text",
+    "feature",
+    "from_openqasm3",
+    "from_qiskit",
+    "gate",
+    "gate_type",
+    "list_circuits",
+    "load_circuit",
+    "load_recipe",
+    "observables_to_qiskit",
+    "to_openqasm3",
+    "to_pennylane",
+    "to_qiskit",
+]

@@ -1,0 +1,105 @@
+"""The small arithmetic that recipes are written in: whole numbers, option names, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hybridqies.errors import CircuitError, InputError, UnknownNameError
+
+Value = bool | int | float | str
+
+
+def _power(base: float, exponent: float) -> Any:
+    if not abs(exponent) <= 64:
+        raise CircuitError(f"a recipe expression raises to the power {exponent}", expected="at most 64")
+    return base**exponent
+
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max}
+
+
+def evaluate(text: Value, names: Mapping[str, Value]) -> Value:
+    """The value of an expression such as "layers * (n - 1)"; a value that is no text stands for itself.
+
+    Known are + - * // % **, comparisons, and / or / not, `a if b else c`, min and max.
+
+    Raises
+    ------
+    CircuitError: `text` is no such expression, or divides by zero.
+    UnknownNameError: it names something that is not in `names`.
+    """
+    if not isinstance(text, str):
+        return text
+    try:
+        value: Value = _value(ast.parse(text.strip(), mode="eval").body, names)
+    except InputError:
+        raise
+    except (SyntaxError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise CircuitError(f"recipe expression {text!r} cannot be evaluated: {error}") from None
+    return value
+
+
+def whole(text: Value, names: Mapping[str, Value]) -> int:
+    """`evaluate`, refused unless it gives a whole number."""
+    value = evaluate(text, names)
+    if not isinstance(value, int):
+        raise CircuitError(f"recipe expression {text!r} gives {value!r}", expected="a whole number")
+    return int(value)
+
+
+def whole_numbers(text: Value | list[Value], names: Mapping[str, Value]) -> list[int]:
+    """A list of whole numbers, from a list of expressions, one expression, or an inclusive range "a..b"."""
+    if isinstance(text, list):
+        return [whole(item, names) for item in text]
+    if isinstance(text, str) and ".." in text:
+        first, _, last = text.partition("..")
+        return list(range(whole(first, names), whole(last, names) + 1))
+    return [whole(text, names)]
+
+
+def _value(node: ast.expr, names: Mapping[str, Value]) -> Any:
+    match node:
+        case ast.Constant(value=bool() | int() | float() as value):
+            return value
+        case ast.Name(id=name):
+            if name not in names:
+                raise UnknownNameError("name in a recipe expression:", name, names)
+            return names[name]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _BINARY[type(op)](_value(left, names), _value(right, names))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand, names)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return not _value(operand, names)
+        case ast.BoolOp(op=op, values=values):
+            every = (bool(_value(item, names)) for item in values)
+            return all(every) if isinstance(op, ast.And) else any(every)
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
+            return _COMPARE[type(op)](_value(left, names), _value(right, names))
+        case ast.IfExp(test=test, body=body, orelse=other):
+            return _value(body if _value(test, names) else other, names)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*(_value(arg, names) for arg in args))
+    raise CircuitError(
+        f"recipe expression holds {ast.unparse(node)!r}",
+        expected="numbers, names, + - * // % **, comparisons, and, or, not, if-else, min, max",
+    )

@@ -1,0 +1,179 @@
+"""A recipe: a TOML file that says how to lay out a circuit for any number of qubits. Data, not code."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hybridqies.circuit.circuit import Circuit, Start
+from hybridqies.circuit.expressions import Value, evaluate, whole
+from hybridqies.circuit.layers import LayerBuilder, observables_of
+from hybridqies.errors import CircuitError, InputError, UnknownNameError
+from hybridqies.options import parse
+
+_KEYS = {
+    "title",
+    "reference",
+    "start",
+    "min_qubits",
+    "weights",
+    "options",
+    "blocks",
+    "layers",
+    "measure",
+}
+_OPTION_KEYS = {"default", "min", "max", "choices", "help"}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing about a recipe that its user may set; bounds and default may be expressions in `n`."""
+
+    name: str
+    default: Value
+    help: str
+    minimum: Value | None = None
+    maximum: Value | None = None
+    choices: tuple[str, ...] = ()
+
+    def value(self, given: Value | None, names: Mapping[str, Value]) -> Value:
+        """The value to use, checked against type, bounds and choices."""
+        default = self.default if self.choices else evaluate(self.default, names)
+        if given is None:
+            return default
+        value: Value = parse(given, type(default), f"circuit option {self.name!r}")
+        if self.choices and value not in self.choices:
+            raise UnknownNameError(f"value for circuit option {self.name!r}:", str(value), self.choices)
+        self._check_bounds(value, names)
+        return value
+
+    def _check_bounds(self, value: Value, names: Mapping[str, Value]) -> None:
+        if self.minimum is not None and value < evaluate(self.minimum, names):  # type: ignore[operator]
+            raise InputError(
+                f"circuit option {self.name!r} was given {value}",
+                expected=f"at least {evaluate(self.minimum, names)}",
+            )
+        if self.maximum is not None and value > evaluate(self.maximum, names):  # type: ignore[operator]
+            raise InputError(
+                f"circuit option {self.name!r} was given {value}",
+                expected=f"at most {evaluate(self.maximum, names)} with {names['n']} qubits",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A parsed recipe; `build` lays it out."""
+
+    name: str
+    title: str
+    reference: str
+    start: Start
+    min_qubits: int
+    weights: str
+    options: tuple[Option, ...]
+    blocks: Mapping[str, list[dict[str, Any]]]
+    layers: list[dict[str, Any]]
+    measure: list[dict[str, Any]]
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Recipe:
+        """Reads the TOML `text` of the recipe called `name`.
+
+        Raises
+        ------
+        CircuitError: it is no TOML, or lacks a key.
+        UnknownNameError: it has a key that recipes don't have.
+        """
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise CircuitError(f"recipe {name!r} is no valid TOML: {error}") from None
+        for key in content:
+            if key not in _KEYS:
+                raise UnknownNameError(f"key in recipe {name!r}:", key, _KEYS)
+        for key in ("title", "reference", "weights", "layers", "measure"):
+            if key not in content:
+                raise CircuitError(
+                    f"recipe {name!r} has no {key!r}",
+                    expected="title, reference, weights, layers and measure",
+                )
+        return cls(
+            name=name,
+            title=content["title"],
+            reference=content["reference"],
+            start=parse(content.get("start", "zero"), Start, f"'start' of recipe {name!r}"),
+            min_qubits=content.get("min_qubits", 1),
+            weights=str(content["weights"]),
+            options=tuple(_option(name, key, row) for key, row in content.get("options", {}).items()),
+            blocks=content.get("blocks", {}),
+            layers=content["layers"],
+            measure=content["measure"],
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Reads the recipe file at `path`; its name is the file's, without the suffix."""
+        try:
+            return cls.parse(path.read_text(encoding="utf-8"), path.stem)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CircuitError(f"recipe file {str(path)!r} cannot be read: {error}") from None
+
+    def resolve(self, n_qubits: int, options: Mapping[str, Value]) -> dict[str, Value]:
+        """Every option's value for `n_qubits`, the given ones checked and the others at their defaults."""
+        if n_qubits < self.min_qubits:
+            raise CircuitError(
+                f"circuit {self.name!r} was asked for with {n_qubits} qubits",
+                expected=f"at least {self.min_qubits}",
+            )
+        known = {option.name: option for option in self.options}
+        for key in options:
+            if key not in known:
+                raise UnknownNameError(f"option of circuit {self.name!r}:", key, known)
+        names: dict[str, Value] = {"n": n_qubits}
+        for option in self.options:
+            names[option.name] = option.value(options.get(option.name), names)
+        return names
+
+    def n_weights(self, n_qubits: int, options: Mapping[str, Value]) -> int:
+        """The weight count that the recipe's closed formula gives."""
+        return whole(self.weights, self.resolve(n_qubits, options))
+
+    def build(self, n_qubits: int, options: Mapping[str, Value]) -> Circuit:
+        """The circuit for `n_qubits` and `options`.
+
+        Raises
+        ------
+        UnknownNameError: an option, gate or key that does not exist.
+        CircuitError: too few qubits, or a weight count that differs from the recipe's formula.
+        """
+        names = self.resolve(n_qubits, options)
+        builder = LayerBuilder(n_qubits, self.blocks)
+        builder.add_all(self.layers, names)
+        circuit = Circuit.of(
+            n_qubits,
+            builder.gates,
+            [observable for row in self.measure for observable in observables_of(row, n_qubits, names)],
+            start=self.start,
+            name=self.name,
+        )
+        promised = whole(self.weights, names)
+        if circuit.n_weights != promised:
+            raise CircuitError(
+                f"recipe {self.name!r} has {circuit.n_weights} weights on {n_qubits} qubits",
+                expected=f"{promised} by its formula {self.weights!r}",
+                todo="correct the formula or the layers",
+            )
+        return circuit
+
+
+def _option(recipe: str, name: str, row: dict[str, Any]) -> Option:
+    for key in row:
+        if key not in _OPTION_KEYS:
+            raise UnknownNameError(f"key in option {name!r} of recipe {recipe!r}:", key, _OPTION_KEYS)
+    if "default" not in row:
+        raise CircuitError(f"option {name!r} of recipe {recipe!r} has no default")
+    choices = tuple(row.get("choices", ()))
+    return Option(name, row["default"], row.get("help", ""), row.get("min"), row.get("max"), choices)

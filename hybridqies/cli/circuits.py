@@ -1,0 +1,105 @@
+"""`hybridqies circuits`: what recipes there are, and what one of them looks like."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hybridqies.cli.output import read_settings, say, say_json, show
+
+if TYPE_CHECKING:
+    from hybridqies.circuit import Circuit, Recipe
+
+
+class Format(enum.Enum):
+    """How one circuit is printed."""
+
+    TEXT = "text"
+    QASM = "qasm"
+    JSON = "json"
+
+
+def command(
+    circuit: Annotated[str | None, typer.Argument(help="A recipe, by name or .toml file; all are listed without one.")] = None,
+    qubits: Annotated[int, typer.Option(help="Qubits to lay it out on.")] = 4,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="text, qasm (OpenQASM 3) or json.")] = Format.TEXT,
+    picture: Annotated[Path | None, typer.Option(help="Also draw it to this .png, .svg or .pdf file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """List the circuit recipes, or lay one out and draw it.
+
+    Example: `hybridqies circuits long-range-reupload --qubits 6 --set connectivity=2 --picture circuit.png`
+    """
+    from hybridqies.circuit import draw_picture, list_circuits, load_recipe, to_openqasm3
+
+    wanted = Format.JSON if json else format_
+    if circuit is None:
+        recipes = [load_recipe(name) for name in list_circuits()]
+        if wanted is Format.JSON:
+            say_json([_facts(recipe, None) for recipe in recipes])
+        else:
+            show(_list(recipes))
+        return
+    recipe = load_recipe(circuit)
+    laid_out = recipe.build(qubits, read_settings(set_ or []))
+    if picture is not None:
+        draw_picture(laid_out, picture)
+    if wanted is Format.QASM:
+        say(to_openqasm3(laid_out))
+    elif wanted is Format.JSON:
+        say_json(_facts(recipe, laid_out) | {"circuit": laid_out.to_mapping()})
+    else:
+        _describe(recipe, laid_out)
+
+
+def _facts(recipe: Recipe, circuit: Circuit | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "name": recipe.name,
+        "title": recipe.title,
+        "reference": recipe.reference,
+        "weights": recipe.weights,
+        "min_qubits": recipe.min_qubits,
+        "options": {option.name: {"default": option.default, "help": option.help} for option in recipe.options},
+    }
+    if circuit is not None:
+        facts |= {
+            "n_qubits": circuit.n_qubits,
+            "n_features": circuit.n_features,
+            "n_weights": circuit.n_weights,
+            "depth": circuit.depth(),
+            "two_qubit_gates": circuit.two_qubit_gates(),
+        }
+    return facts
+
+
+def _list(recipes: list[Recipe]) -> Any:
+    from rich.table import Table
+
+    table = Table("circuit", "what it is", "weights", "reference", title="Circuit recipes", show_lines=True)
+    for recipe in recipes:
+        table.add_row(recipe.name, recipe.title, recipe.weights, recipe.reference)
+    return table
+
+
+def _describe(recipe: Recipe, circuit: Circuit) -> None:
+    from rich.table import Table
+
+    from hybridqies.circuit import draw_text
+
+    say(f"{recipe.name}: {recipe.title}")
+    say(f"{recipe.reference}")
+    say(
+        f"{circuit.n_qubits} qubits, {circuit.n_features} features, {circuit.n_weights} weights "
+        f"(= {recipe.weights}), {len(circuit.gates)} gates, {circuit.two_qubit_gates()} on two qubits, "
+        f"depth {circuit.depth()}\n"
+    )
+    say(draw_text(circuit))
+    if recipe.options:
+        table = Table("option", "default", "meaning", title="Options (--set option=value)")
+        for option in recipe.options:
+            table.add_row(option.name, str(option.default), option.help)
+        show(table)

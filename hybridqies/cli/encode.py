@@ -1,0 +1,50 @@
+"""`hybridqies encode`: texts to embeddings, cached for later runs and written to a file if wanted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridqies.cli.output import progress, say, say_json
+
+
+def command(
+    data: Annotated[str, typer.Option(help="A data file, a folder of splits, or a name.")] = "sms_spam",
+    text_column: Annotated[str, typer.Option(help="The column that holds the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="The column that holds the labels.")] = "label",
+    encoder: Annotated[str, typer.Option(help="A sentence-transformers model, by name or folder.")] = "all-MiniLM-L6-v2",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path | None, typer.Option(help="Also write one tensor a split to this .safetensors file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")] = False,
+) -> None:
+    """Embed every text of a data set into the cache, so that later runs start at once.
+
+    Example: `hybridqies encode --data reviews.csv --out reviews.safetensors`
+    """
+    from hybridqies.tensors import save_tensors
+    from hybridqies.text import EmbeddingCache, Encoder, embed, load_dataset
+
+    start = time.perf_counter()
+    splits = load_dataset(data, text_column, label_column).splits()
+    model = Encoder.load(encoder, device)
+    with progress(json) as hooks:
+        texts = [text for part in splits.values() for text in part.texts]
+        hooks.on_stage("embedding", len(texts))
+        rows = embed(model, texts, EmbeddingCache(), hooks.on_text)
+    record = {
+        "data": data,
+        "texts": {name: len(part) for name, part in splits.items()},
+        "encoder": model.describe(),
+        "seconds": round(time.perf_counter() - start, 3),
+        "out": None if out is None else str(out),
+    }
+    if out is not None:
+        pieces = rows.split([len(part) for part in splits.values()])
+        save_tensors(out, dict(zip(splits, pieces, strict=True)), record)
+    if json:
+        say_json(record)
+    else:
+        say(f"{len(texts)} texts embedded in {model.dimension} dimensions by {model.name} in {record['seconds']} s")

@@ -1,0 +1,98 @@
+"""`hybridqies predict`: labels and probabilities for texts."""
+
+from __future__ import annotations
+
+import csv
+import enum
+import io
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hybridqies.cli.output import progress
+from hybridqies.errors import DataError, InputError
+
+
+class Format(enum.Enum):
+    """How predictions are written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or any saved model's.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; stdin's lines when there is neither text nor file.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A .txt of one text a line, or a CSV, TSV, JSONL or Parquet file with a text column.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="The column of --file that holds the texts.")] = "text",
+    format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Print a label and the probability of every class for each text.
+
+    Example: `hybridqies predict runs/demo "You have won a prize" --format jsonl`
+    """
+    from hybridqies.classifier import HybridClassifier
+    from hybridqies.files import write_text
+
+    given = _texts(texts or [], file, text_column)
+    model = HybridClassifier.load(run, backend=backend, device=device)
+    with progress(quiet=False) as hooks:
+        hooks.on_stage("embedding", len(given))
+        probabilities = model.predict_proba(given, hooks.on_text)
+    rows = [_row(text, row, model.classes_) for text, row in zip(given, probabilities, strict=True)]
+    written = _jsonl(rows) if json or format_ is Format.JSONL else _csv(rows, model.classes_)
+    if out is None:
+        sys.stdout.write(written)
+    else:
+        write_text(out, written)
+
+
+def _texts(texts: list[str], file: Path | None, column: str) -> list[str]:
+    if texts and file is not None:
+        raise InputError("both texts and --file were given", expected="one of them")
+    if file is not None:
+        return _read_file(file, column)
+    if not texts:
+        if sys.stdin.isatty():
+            raise InputError("no text was given", expected='texts, --file, or lines on stdin', todo='as in: predict RUN "a text"')
+        texts = [line for line in (line.rstrip("\r\n") for line in sys.stdin) if line.strip()]
+    if not texts:
+        raise DataError("stdin held no text", expected="one text a line")
+    return texts
+
+
+def _read_file(file: Path, column: str) -> list[str]:
+    from hybridqies.text import read_texts
+
+    return list(read_texts(file, column))
+
+
+def _row(text: str, probabilities: Any, classes: tuple[str | int, ...]) -> dict[str, Any]:
+    best = int(probabilities.argmax())
+    return {
+        "text": text,
+        "label": classes[best],
+        "probabilities": {str(label): round(float(p), 6) for label, p in zip(classes, probabilities, strict=True)},
+    }
+
+
+def _jsonl(rows: list[dict[str, Any]]) -> str:
+    return "".join(json_module.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _csv(rows: list[dict[str, Any]], classes: tuple[str | int, ...]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["text", "label", *(f"p_{label}" for label in classes)])
+    for row in rows:
+        writer.writerow([row["text"], row["label"], *row["probabilities"].values()])
+    return stream.getvalue()

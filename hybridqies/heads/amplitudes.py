@@ -1,0 +1,83 @@
+"""From an embedding to an amplitude vector: centring, fitting 2**Q entries, and a constant amplitude."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hybridqies.errors import InputError
+
+
+class Fit(enum.Enum):
+    """How D numbers become 2**Q amplitudes."""
+
+    PAD = "pad"
+    TRUNCATE = "truncate"
+    PROJECT = "project"
+
+
+@dataclass(frozen=True, slots=True)
+class AmplitudeOptions:
+    """`centre` subtracts the training mean; `constant` is an amplitude beside the embedding, in its units.
+
+    The expectation of an amplitude-encoded vector is a quadratic form, even in
+    the vector; a constant entry gives it linear terms.
+    """
+
+    fit: Fit = Fit.PAD
+    centre: bool = True
+    constant: float = 1.0
+
+
+class AmplitudeVector(nn.Module):
+    """Embeddings (B, D) to unnormalised amplitudes (B, 2**Q); the constant stands in the last entry.
+
+    Centred embeddings are scaled to unit root-mean-square norm over the training
+    set, so that `constant` means the same for every encoder.
+
+    Raises
+    ------
+    InputError: PAD and the embedding (with its constant) does not fit.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, options: AmplitudeOptions, n_inputs: int, n_qubits: int, generator: torch.Generator | None) -> None:
+        super().__init__()
+        self.options = options
+        self.size = 2**n_qubits
+        room = self.size - (1 if options.constant else 0)
+        if options.fit is Fit.PAD and n_inputs > room:
+            raise InputError(
+                f"an embedding of {n_inputs} numbers was to be padded to {n_qubits} qubits",
+                expected=f"at most {room} numbers" + (" beside the constant amplitude" if options.constant else ""),
+                todo="use more qubits, or fit=truncate or fit=project",
+            )
+        self.n_kept = room if options.fit is Fit.PROJECT else min(room, n_inputs)
+        self.register_buffer("mean", torch.zeros(n_inputs))
+        self.register_buffer("scale", torch.ones(()))
+        self.projection: nn.Parameter | None = None
+        if options.fit is Fit.PROJECT:
+            spread = n_inputs**-0.5
+            self.projection = nn.Parameter(torch.empty(room, n_inputs).normal_(0, spread, generator=generator))
+
+    def adapt(self, embeddings: Tensor) -> None:
+        """Takes mean and scale from the training embeddings (B, D)."""
+        if self.options.centre:
+            self.mean.copy_(embeddings.mean(dim=0))
+        self.scale.copy_((embeddings - self.mean).square().sum(dim=1).mean().sqrt().reciprocal())
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Amplitudes (B, 2**Q), not yet of unit norm."""
+        values = (embeddings - self.mean) * self.scale
+        if self.projection is not None:
+            values = values @ self.projection.T
+        amplitudes = values.new_zeros(values.shape[0], self.size)
+        amplitudes[:, : self.n_kept] = values[:, : self.n_kept]
+        if self.options.constant:
+            amplitudes[:, -1] = self.options.constant
+        return amplitudes

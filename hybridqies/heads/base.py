@@ -1,0 +1,99 @@
+"""What a head is: a module from embeddings to logits that can say how many parameters it has, and why."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from hybridqies.circuit import Circuit
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand of a head's parameter count: what it counts, its closed formula, and the formula's value."""
+
+    what: str
+    formula: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What `describe()` tells of a head."""
+
+    head: str
+    terms: tuple[Term, ...]
+    note: str = ""
+
+    @property
+    def n_parameters(self) -> int:
+        """The count that the formula gives; it equals the number of trained values."""
+        return sum(term.value for term in self.terms)
+
+    @property
+    def formula(self) -> str:
+        """The closed formula, one summand a term."""
+        return " + ".join(f"{term.what}: {term.formula} = {term.value}" for term in self.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadContext:
+    """What a head is built for, besides its own options: sizes, backend, randomness, stored circuits.
+
+    `circuits` replaces what the recipes would build; a loaded model uses it, so that a
+    recipe that changed since cannot change the model.
+    """
+
+    n_inputs: int
+    n_classes: int
+    backend: str = "statevector"
+    generator: torch.Generator | None = None
+    circuits: Mapping[str, Circuit] | None = None
+
+    def circuit(self, role: str, default: Any) -> Circuit:
+        """The stored circuit for `role`, or what `default()` builds."""
+        if self.circuits is not None and role in self.circuits:
+            return self.circuits[role]
+        built: Circuit = default()
+        return built
+
+
+class Head(nn.Module, ABC):
+    """Embeddings (B, D) to logits (B, K).
+
+    A subclass names its frozen `Config` and takes (config, context). One that is
+    not trained by gradients has `solve(embeddings, labels, class_weights, seed)`.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+
+    def __init__(self, config: Any, context: HeadContext) -> None:
+        super().__init__()
+        self.config = config
+        self.n_inputs = context.n_inputs
+        self.n_classes = context.n_classes
+
+    @abstractmethod
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, K) for embeddings (B, D)."""
+
+    @abstractmethod
+    def describe(self) -> Description:
+        """The parameter count and the closed formula it must equal."""
+
+    def adapt(self, embeddings: Tensor) -> None:
+        """Fits whatever scaling the head has; called once, with the training embeddings alone."""
+
+    def circuits(self) -> dict[str, Circuit]:
+        """The circuits the head runs, by role; none for a classical head."""
+        return {}
+
+    def n_trained(self) -> int:
+        """How many values training sets, counted rather than computed."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)

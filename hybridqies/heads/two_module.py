@@ -1,0 +1,170 @@
+"""The two-module head: amplitude encoders on exact states, then a re-uploading circuit, then a linear readout."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from hybridqies.backends import QuantumLayer
+from hybridqies.circuit import Circuit, load_circuit
+from hybridqies.errors import InputError
+from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, Fit
+from hybridqies.heads.base import Description, Head, HeadContext, Term
+from hybridqies.heads.readout import circuit_term, linear, linear_term
+
+
+class Merge(enum.Enum):
+    """How the outputs of several encoders become the second module's features."""
+
+    MEAN = "mean"
+    SUM = "sum"
+    CONCAT = "concat"
+    LEARNT = "learnt"
+
+
+@dataclass(frozen=True, slots=True)
+class TwoModuleConfig:
+    """Every open point of the paper as an option; the defaults are the documented ones.
+
+    First module: `encoders` circuits (E) of the recipe `encoder_circuit` on `encoder_qubits`
+    (Q_c; None means as many as the second module), fed by `fit`, `centre` and `constant`
+    (see `AmplitudeOptions`). `feature_scale` turns merged expectations into radians.
+    Angles start uniformly within ±`encoder_spread` and ±`spread`.
+    """
+
+    n_qubits: int = 9
+    circuit: str = "long-range-reupload"
+    circuit_options: Mapping[str, Any] = field(default_factory=dict)
+    encoders: int = 1
+    encoder_circuit: str = "long-range-encoder"
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    encoder_qubits: int | None = None
+    fit: Fit = Fit.PAD
+    centre: bool = True
+    constant: float = 1.0
+    merge: Merge = Merge.MEAN
+    feature_scale: float = 1.0
+    encoder_spread: float = 0.1
+    spread: float = 0.1
+    dropout: float = 0.0
+
+
+class TwoModuleHead(Head):
+    """Embedding → E amplitude-encoded circuits → merge → re-uploading circuit → linear → logits.
+
+    Kim et al., "Quantum Large Language Model Fine-Tuning", arXiv:2504.08732, Figs. 1-3.
+    The first module always runs on the native simulator, exactly, as in the
+    paper; `backend` is where the second module runs.
+
+    Raises
+    ------
+    InputError: sizes that don't fit together; the message says which options to change.
+    """
+
+    name: ClassVar[str] = "two-module"
+    Config: ClassVar[type] = TwoModuleConfig
+
+    def __init__(self, config: TwoModuleConfig, context: HeadContext) -> None:
+        super().__init__(config, context)
+        if config.encoders < 1:
+            raise InputError(f"{config.encoders} encoders were asked for", expected="at least 1")
+        draw = context.generator
+        second = context.circuit(
+            "circuit", lambda: load_circuit(config.circuit, config.n_qubits, **config.circuit_options)
+        )
+        first = context.circuit("encoder", lambda: _encoder_circuit(config, context.n_inputs, second))
+        _check_encoder(first)
+        options = AmplitudeOptions(config.fit, config.centre, config.constant)
+        self.amplitudes = AmplitudeVector(options, context.n_inputs, first.n_qubits, draw)
+        self.encoders = nn.ModuleList(
+            QuantumLayer(first, "statevector", spread=config.encoder_spread, generator=draw)
+            for _ in range(config.encoders)
+        )
+        self.merge = _merge(config.merge, config.encoders, len(first.observables), second.n_features, draw)
+        self.circuit = QuantumLayer(second, context.backend, spread=config.spread, generator=draw)
+        self.dropout = nn.Dropout(config.dropout)
+        self.readout = linear(len(second.observables), context.n_classes, draw)
+
+    def adapt(self, embeddings: Tensor) -> None:
+        """Centring and scale of the amplitude vector, from the training embeddings."""
+        self.amplitudes.adapt(embeddings)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, K) for embeddings (B, D)."""
+        start = self.amplitudes(embeddings)
+        outputs = torch.stack([encoder(start) for encoder in self.encoders], dim=1)
+        features = self._merged(outputs) * self.config.feature_scale
+        logits: Tensor = self.readout(self.dropout(self.circuit(features)))
+        return logits
+
+    def _merged(self, outputs: Tensor) -> Tensor:
+        match self.config.merge:
+            case Merge.MEAN:
+                return outputs.mean(dim=1)
+            case Merge.SUM:
+                return outputs.sum(dim=1)
+            case Merge.CONCAT | Merge.LEARNT:
+                merged: Tensor = self.merge(outputs.flatten(1))
+                return merged
+
+    def circuits(self) -> dict[str, Circuit]:
+        """The first module's circuit as "encoder", the second's as "circuit"."""
+        return {"encoder": self._encoder_circuit(), "circuit": self.circuit.circuit}
+
+    def _encoder_circuit(self) -> Circuit:
+        layer = self.encoders[0]
+        assert isinstance(layer, QuantumLayer)
+        return layer.circuit
+
+    def describe(self) -> Description:
+        """Counts of projection, encoders, merge, circuit and readout."""
+        terms = []
+        if self.amplitudes.projection is not None:
+            rows, columns = self.amplitudes.projection.shape
+            terms.append(Term("projection", f"{rows} * {columns}", rows * columns))
+        encoder = circuit_term("encoders", self._encoder_circuit(), self.config.encoder_circuit, self.config.encoder_options)
+        count = self.config.encoders
+        terms.append(Term("encoders", f"{count} * ({encoder.formula})", count * encoder.value))
+        if isinstance(self.merge, nn.Linear):
+            terms.append(linear_term("merge", self.merge))
+        terms.append(circuit_term("circuit", self.circuit.circuit, self.config.circuit, self.config.circuit_options))
+        terms.append(linear_term("readout", self.readout))
+        return Description(self.name, tuple(terms))
+
+
+def _encoder_circuit(config: TwoModuleConfig, n_inputs: int, second: Circuit) -> Circuit:
+    qubits = config.encoder_qubits
+    if qubits is None:
+        entries = n_inputs + (1 if config.constant else 0)
+        needed = (entries - 1).bit_length() if config.fit is Fit.PAD else 0
+        qubits = max(second.n_qubits, needed)
+    options = dict(config.encoder_options)
+    if config.merge in (Merge.MEAN, Merge.SUM) and qubits > second.n_features > 0:
+        options.setdefault("readout_qubits", second.n_features)
+    return load_circuit(config.encoder_circuit, qubits, **options)
+
+
+def _check_encoder(circuit: Circuit) -> None:
+    if not circuit.n_amplitudes or circuit.n_features:
+        raise InputError(
+            f"circuit {circuit.name!r} was given as an encoder",
+            expected="one that starts from amplitudes and has no features, such as long-range-encoder",
+        )
+
+
+def _merge(rule: Merge, count: int, n_outputs: int, n_features: int, generator: torch.Generator | None) -> nn.Module:
+    if rule is Merge.LEARNT:
+        return linear(count * n_outputs, n_features, generator)
+    given = count * n_outputs if rule is Merge.CONCAT else n_outputs
+    if given != n_features:
+        raise InputError(
+            f"merge={rule.value} of {count} encoder(s) with {n_outputs} outputs gives {given} features",
+            expected=f"{n_features}, which the second circuit takes",
+            todo="use merge=learnt, or for concat as many encoders as re-uploads with fresh_features=true",
+        )
+    return nn.Identity()

@@ -1,0 +1,120 @@
+"""Frozen dataclasses as configuration: to and from plain dictionaries, unknown keys refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from hybridqies.errors import InputError, UnknownNameError
+
+Config = TypeVar("Config")
+
+
+def from_mapping(kind: type[Config], values: Mapping[str, Any], *, what: str) -> Config:
+    """Builds the frozen dataclass `kind` from `values`.
+
+    `what` names the configuration in messages, as in "training option". Strings
+    are parsed to the declared type, so that command-line values need no care.
+
+    Raises
+    ------
+    UnknownNameError: a key that `kind` doesn't have; the nearest one is offered.
+    InputError: a value that is not of the declared type.
+    """
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise UnknownNameError(what, key, known)
+    return kind(**{key: parse(value, hints[key], f"{what} {key!r}") for key, value in values.items()})
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """The dataclass as a dictionary of JSON values; `from_mapping` gives it back."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def parse(value: Any, kind: Any, what: str) -> Any:
+    """`value` as the type `kind`, which is a bool, int, float, str, enum, tuple, mapping or a union of those."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return _parse_union(value, typing.get_args(kind), what)
+    if kind is Any or typing.get_origin(kind) in (dict, Mapping):
+        return value
+    if typing.get_origin(kind) is tuple:
+        return _parse_tuple(value, typing.get_args(kind)[0], what)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return value if isinstance(value, kind) else from_mapping(kind, value, what=what)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _parse_enum(value, kind, what)
+    return _parse_scalar(value, kind, what)
+
+
+def parse_word(text: str) -> bool | int | float | str:
+    """A command-line word as the plainest value it can be: true/false, integer, float, else itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _parse_union(value: Any, kinds: tuple[Any, ...], what: str) -> Any:
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        if types.NoneType in kinds:
+            return None
+    chosen = [kind for kind in kinds if kind is not types.NoneType]
+    for kind in chosen[:-1]:
+        try:
+            return parse(value, kind, what)
+        except InputError:
+            continue
+    return parse(value, chosen[-1], what)
+
+
+def _parse_tuple(value: Any, kind: Any, what: str) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part]
+    elif isinstance(value, int | float):
+        value = [value]
+    return tuple(parse(item, kind, what) for item in value)
+
+
+def _parse_enum(value: Any, kind: type[enum.Enum], what: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise UnknownNameError(f"value for {what}:", str(value), [str(member.value) for member in kind]) from None
+
+
+def _parse_scalar(value: Any, kind: type, what: str) -> Any:
+    if isinstance(value, str) and kind is not str:
+        value = parse_word(value)
+    fits = {
+        bool: isinstance(value, bool),
+        int: isinstance(value, int) and not isinstance(value, bool),
+        float: isinstance(value, int | float) and not isinstance(value, bool),
+        str: isinstance(value, str),
+    }[kind]
+    if not fits:
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+        raise InputError(f"{what} was given {value!r}", expected=names[kind])
+    return kind(value)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_mapping(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

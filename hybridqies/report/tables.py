@@ -1,0 +1,53 @@
+"""Tables of recorded results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+
+def comparison_table(comparison: Mapping[str, Any]) -> Table:
+    """One row a head from what `comparison.json` holds: parameters, accuracies, macro-F1, seconds."""
+    rows = comparison["data"]["rows"]
+    counts = ", ".join(f"{rows[name]} {name}" for name in rows)
+    table = Table(title=f"{comparison['data']['name']}: {counts}", title_justify="left")
+    table.add_column("head")
+    for name in ("parameters", "validation accuracy", "test accuracy", "test macro-F1", "seconds"):
+        table.add_column(name, justify="right")
+    for result in comparison["results"]:
+        table.add_row(
+            head_label(result),
+            f"{result['n_parameters']:,}",
+            percent(result["validation_accuracy"]),
+            percent(result["accuracy"]),
+            percent(result["macro_f1"]),
+            f"{result['seconds']:.1f}",
+        )
+    return table
+
+
+def evaluation_table(record: Mapping[str, Any]) -> tuple[Table, Table]:
+    """Metrics of one evaluation, and its confusion matrix."""
+    metrics = Table("measured on", "value", title=f"{record['data']} / {record['split']}", title_justify="left")
+    metrics.add_row("texts", f"{record['n_test']:,}")
+    for name in ("accuracy", "macro_f1", "calibration_error"):
+        metrics.add_row(name.replace("_", " "), percent(record[name]))
+    metrics.add_row("log loss", f"{record['log_loss']:.4f}")
+    counts = Table("true \\ predicted", *map(str, record["classes"]), title="Confusion", title_justify="left")
+    for label, row in zip(record["classes"], record["confusion"], strict=True):
+        counts.add_row(str(label), *map(str, row))
+    return metrics, counts
+
+
+def head_label(result: Mapping[str, Any]) -> str:
+    """The head, with its circuit and qubits where it has them."""
+    if result["circuit"] is None:
+        return str(result["head"])
+    return f"{result['head']} ({result['circuit']}, {result['n_qubits']} qubits)"
+
+
+def percent(value: float) -> str:
+    """A fraction as a percentage with two decimals."""
+    return f"{100 * value:.2f} %"

@@ -1,0 +1,276 @@
+"""A run: data in, a trained and measured head out, everything recorded in one folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hybridqies import __version__
+from hybridqies.backends import load_backend
+from hybridqies.classifier import CONFIG, HybridClassifier, Label, is_quantum, read_config, write_config
+from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
+from hybridqies.files import write_json
+from hybridqies.heads import HEADS, head_class
+from hybridqies.options import from_mapping, to_mapping
+from hybridqies.study.config import DataOptions, RunConfig
+from hybridqies.text import Dataset, EmbeddingCache, Encoder, few_shot, load_dataset, overlap, split
+from hybridqies.training import Labelled, confusion, measure, predict_probabilities
+from hybridqies.training.checkpoint import CHECKPOINT
+
+RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Called while a run goes on, so that a caller can show progress; each may stay as it is."""
+
+    on_stage: Callable[[str, int], None] = field(default=lambda stage, total: None)
+    on_text: Callable[[int, int], None] = field(default=lambda done, total: None)
+    on_epoch: Callable[[dict[str, Any]], None] = field(default=lambda record: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The embedded data of a run."""
+
+    data: Dataset
+    parts: dict[str, Labelled]
+
+
+def load_splits(options: DataOptions, seed: int) -> Dataset:
+    """The data set with training, validation and test texts.
+
+    Raises
+    ------
+    DataError: it cannot be read, or leaves a split without texts.
+    """
+    data = load_dataset(options.source, options.text_column, options.label_column)
+    if options.per_class is not None:
+        data = few_shot(data, options.per_class, options.validation_fraction, seed)
+    else:
+        data = split(data, options.validation_fraction, options.test_fraction, seed)
+    for name, part in (("validation", data.validation), ("test", data.test)):
+        if part is None or not len(part):
+            raise DataError(
+                f"{data.name} leaves no {name} texts",
+                expected=f"some texts to {'choose the epoch' if name == 'validation' else 'measure'} on",
+                todo=f"give a {name} file or a {name} fraction above 0",
+            )
+    return data
+
+
+def check(config: RunConfig) -> None:
+    """Refuses arms that cannot be built, before any data is read or folder made.
+
+    Raises
+    ------
+    UnknownNameError: an encoder, circuit, head, backend or option that does not exist.
+    InputError: options that contradict each other.
+    """
+    for name in (config.head, *config.compare):
+        head_class(name)
+    if config.head in config.compare:
+        raise InputError(f"head {config.head!r} was to be compared with itself", todo="leave it out of --compare")
+    if not is_quantum(config.head) and (config.circuit is not None or config.n_qubits is not None):
+        raise InputError(
+            f"head {config.head!r} has no circuit",
+            expected=f"one of {', '.join(name for name in HEADS if is_quantum(name))} with --circuit or --qubits",
+        )
+    load_backend(config.backend)
+    _classifier(config, config.head, {}, Encoder.load(config.encoder, config.device), EmbeddingCache())
+
+
+def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> None:
+    """Writes the run's configuration into a new folder.
+
+    Raises
+    ------
+    InputError: the folder exists and is not empty, or exists and is no run and was to be overwritten.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        if not overwrite:
+            raise InputError(
+                f"{str(folder)!r} is not empty", expected="a new folder", todo="choose another --out, or --overwrite"
+            )
+        if not (folder / CONFIG).is_file():
+            raise InputError(f"{str(folder)!r} is no run and will not be overwritten", todo="choose another --out")
+        shutil.rmtree(folder)
+    write_config(folder, None, to_mapping(config))
+
+
+def recorded_config(folder: Path) -> RunConfig:
+    """The configuration that a started run recorded.
+
+    Raises
+    ------
+    ModelFolderError: the folder holds no run.
+    """
+    run = read_config(folder, finished=False)["run"]
+    if run is None:
+        raise ModelFolderError(f"{str(folder)!r} holds a model but no run to resume", expected="a folder of `train`")
+    return from_mapping(RunConfig, run, what="run option")
+
+
+def execute(config: RunConfig, folder: Path, *, resume: bool = False, hooks: Hooks | None = None) -> dict[str, Any]:
+    """Trains and measures the head and those it is compared with; returns what `comparison.json` holds.
+
+    The head's own record goes to `folder`, each other one's to a folder of its own
+    below it. With `resume`, finished arms are kept and an unfinished one goes on
+    from its last epoch.
+
+    Raises
+    ------
+    InputError: something in the configuration or data cannot be used; nothing was trained then.
+    """
+    hooks = hooks or Hooks()
+    check(config)
+    cache, encoder = EmbeddingCache(), Encoder.load(config.encoder, config.device)
+    model = _classifier(config, config.head, {}, encoder, cache)
+    splits = _embed(config, model, hooks)
+    main = _arm(config, model, splits, folder, resume, hooks)
+    results = [main]
+    for name in config.compare:
+        extra = {"target": main["n_parameters"]} if name == "matched-mlp" else {}
+        other = _classifier(config, name, extra, encoder, cache)
+        results.append(_arm(config, other, splits, folder / ARMS / name, resume, hooks))
+    comparison = {"data": splits.data.describe(), "overlap": overlap(splits.data), "results": results}
+    write_json(folder / COMPARISON, comparison)
+    return comparison
+
+
+def _classifier(
+    config: RunConfig, name: str, extra: dict[str, Any], encoder: Encoder, cache: EmbeddingCache
+) -> HybridClassifier:
+    own = name == config.head
+    return HybridClassifier.from_pretrained(
+        encoder,
+        config.circuit if own else None,
+        config.n_qubits if own else None,
+        head=name,
+        backend=config.backend,
+        training=config.training,
+        device=config.device,
+        cache=cache,
+        **(config.settings if own else extra),
+    )
+
+
+def _embed(config: RunConfig, model: HybridClassifier, hooks: Hooks) -> Splits:
+    data = load_splits(config.data, config.training.seed)
+    named = data.splits()
+    texts = [text for part in named.values() for text in part.texts]
+    hooks.on_stage("embedding", len(texts))
+    rows = model.embed(texts, hooks.on_text)
+    pieces = rows.split([len(part) for part in named.values()])
+    return Splits(
+        data,
+        {
+            name: model.labelled(piece, part.labels, data.classes)
+            for (name, part), piece in zip(named.items(), pieces, strict=True)
+        },
+    )
+
+
+def _arm(
+    config: RunConfig, model: HybridClassifier, splits: Splits, folder: Path, resume: bool, hooks: Hooks
+) -> dict[str, Any]:
+    if resume and (folder / RESULT).is_file():
+        finished: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        return finished
+    hooks.on_stage(f"training {model.head}", config.training.epochs)
+    model.fit_embedded(
+        splits.parts["train"],
+        splits.parts["validation"],
+        splits.data.classes,
+        folder=folder,
+        resume=resume,
+        on_epoch=hooks.on_epoch,
+    )
+    model.save_pretrained(folder, to_mapping(config))
+    result = _result(config, model, splits)
+    write_json(folder / RESULT, result)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def _result(config: RunConfig, model: HybridClassifier, splits: Splits) -> dict[str, Any]:
+    assert model.head_ is not None and model.outcome_ is not None
+    circuits = model.head_.circuits()
+    description = model.head_.describe()
+    return {
+        "head": model.head,
+        "n_parameters": model.head_.n_trained(),
+        "parameters": description.formula,
+        "note": description.note,
+        "circuit": circuits["circuit"].name if "circuit" in circuits else None,
+        "n_qubits": circuits["circuit"].n_qubits if "circuit" in circuits else None,
+        "backend": model.backend if circuits else None,
+        "encoder": model.encoder.name,
+        "encoder_fingerprint": model.encoder.fingerprint,
+        "data": splits.data.name,
+        "data_fingerprint": splits.data.fingerprint,
+        "seed": config.training.seed,
+        "best_epoch": model.outcome_.best_epoch,
+        "epochs": len(model.outcome_.history),
+        "seconds": round(model.outcome_.seconds, 3),
+        "n_train": len(splits.parts["train"].labels),
+        **_measured(model, splits.parts["validation"], "validation_"),
+        **_measured(model, splits.parts["test"], ""),
+        "classes": list(splits.data.classes),
+        "hybridqies": __version__,
+    }
+
+
+def _measured(model: HybridClassifier, part: Labelled, prefix: str) -> dict[str, Any]:
+    assert model.head_ is not None
+    probabilities = predict_probabilities(model.head_, part.embeddings)
+    labels = part.labels.cpu().numpy()
+    record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
+    record[f"n_{prefix.rstrip('_') or 'test'}"] = record.pop(f"{prefix}n")
+    return record | {f"{prefix}confusion": confusion(probabilities, labels).tolist()}
+
+
+def evaluate_run(
+    folder: Path,
+    options: DataOptions | None,
+    split_name: str,
+    *,
+    backend: str | None = None,
+    device: str = "cpu",
+    hooks: Hooks | None = None,
+) -> dict[str, Any]:
+    """Measures a saved model on one split of some data; without `options` on the run's own.
+
+    Raises
+    ------
+    DataError: the data has no such split, or a label that training never saw.
+    """
+    hooks = hooks or Hooks()
+    model = HybridClassifier.load(folder, backend=backend, device=device)
+    data = _evaluation_data(folder, options)
+    named = data.splits()
+    if split_name not in named:
+        raise UnknownNameError("split", split_name, named)
+    part = named[split_name]
+    hooks.on_stage("embedding", len(part))
+    rows = model.embed(part.texts, hooks.on_text)
+    measured = _measured(model, model.labelled(rows, part.labels, model.classes_), "")
+    return {
+        "head": model.head,
+        "backend": model.backend if is_quantum(model.head) else None,
+        "data": data.name,
+        "split": split_name,
+        **measured,
+        "classes": list[Label](model.classes_),
+    }
+
+
+def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
+    if options is None:
+        config = recorded_config(folder)
+        return load_splits(config.data, config.training.seed)
+    return load_dataset(options.source, options.text_column, options.label_column)

@@ -1,0 +1,200 @@
+"""The frozen sentence encoder: texts in, one float32 vector a text out."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hybridqies.errors import InputError
+from hybridqies.text.checks import check_texts
+from hybridqies.text.model_folder import KNOWN, PACKAGED, ModelFolder, find_model
+
+__all__ = ["DEFAULT_ENCODER", "KNOWN", "PACKAGED", "Encoder", "Progress"]
+
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+Progress = Callable[[int, int], None]
+"""Called with how many texts are done and how many there are."""
+
+# Tokens in a batch, by kind of device. Few on a CPU, where rows that only fill up cost as much as others.
+_BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
+
+
+class Encoder:
+    """A sentence-transformers model that is never trained; its weights are loaded at the first encoding.
+
+    On one machine, with one device and thread count, an embedding depends on
+    its text alone, bit for bit: a batch holds texts of one token length and is
+    always filled up to the number of rows due to that length, so that a text goes through
+    matrices of the same shape whatever company it has.
+    """
+
+    def __init__(self, name: str, folder: ModelFolder, device: str = "cpu") -> None:
+        self.name = name
+        self.device = _checked_device(device)
+        self._folder = folder
+        self._batch_tokens = _BATCH_TOKENS[torch.device(device).type]
+
+    @classmethod
+    def load(cls, name_or_folder: str | Path, device: str = "cpu") -> Encoder:
+        """The encoder in a folder, in an installed package, or on the hub (downloaded once).
+
+        Raises InputError, or UnknownNameError with the nearest known name, in one line:
+        no such folder or name, hub out of reach, no model in the folder, no such device.
+        """
+        return cls(str(name_or_folder), find_model(str(name_or_folder)), device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over weights, tokenizer and configuration; the same for every copy of the model."""
+        return self._folder.fingerprint()
+
+    @cached_property
+    def dimension(self) -> int:
+        """Width D of an embedding; taken from the configuration where it says so, without loading weights."""
+        declared = self._folder.dimension()
+        if declared is not None:
+            return declared
+        # Version 6 of sentence-transformers renamed the method.
+        measure = getattr(self._model, "get_embedding_dimension", None)
+        return int(measure() if measure else self._model.get_sentence_embedding_dimension())
+
+    @cached_property
+    def max_tokens(self) -> int | None:
+        """Tokens after which a text is cut, or None when the model cuts nowhere."""
+        declared = self._folder.max_tokens()
+        return declared if declared is not None else self._model.max_seq_length
+
+    def describe(self) -> dict[str, Any]:
+        """What a run records of its encoder, as JSON values."""
+        return {
+            "name": self.name,
+            "source": self._folder.source,
+            "fingerprint": self.fingerprint,
+            "dimension": self.dimension,
+            "max_tokens": self.max_tokens,
+        }
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> torch.Tensor:
+        """The embeddings (B, D) of B texts in their order: a fresh float32 tensor on the CPU.
+
+        Raises DataError with the number of the first text that is empty.
+        """
+        check_texts(texts)
+        result = torch.empty(len(texts), self.dimension)
+        done = 0
+        for positions, rows in _batches(self._token_counts(texts), self._batch_tokens) if texts else ():
+            result[positions] = self._encode_batch([texts[position] for position in positions], rows)
+            done += len(positions)
+            if progress:
+                progress(done, len(texts))
+        _check_finite(result, self.name)
+        return result
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            with _quiet():
+                model = SentenceTransformer(str(self._folder.path), device=self.device, local_files_only=True)
+            _check_complete(model, self._folder)
+        except Exception as error:  # damaged weights, unknown modules, memory: each with its own exception
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(
+                f"encoder {self.name!r} ({self._folder.source}) cannot be loaded: {reason}",
+                expected="a complete sentence-transformers model",
+                todo="fetch or save it again",
+            ) from error
+        return model
+
+    def _token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text; characters stand in for them in models without a transformers tokenizer."""
+        tokenizer = getattr(self._model, "tokenizer", None)
+        if not callable(tokenizer):
+            return [len(text) for text in texts]
+        limit = self._model.max_seq_length
+        ids = tokenizer(list(texts), truncation=limit is not None, max_length=limit)["input_ids"]
+        return [len(row) for row in ids]
+
+    def _encode_batch(self, texts: list[str], rows: int) -> torch.Tensor:
+        filled = texts + texts[:1] * (rows - len(texts))
+        vectors = self._model.encode(
+            filled,
+            batch_size=rows,
+            convert_to_tensor=True,
+            normalize_embeddings=False,
+            show_progress_bar=False,
+        )
+        return torch.as_tensor(vectors[: len(texts)]).to("cpu", torch.float32, copy=True)
+
+
+def _batches(counts: Sequence[int], tokens: int) -> Iterator[tuple[list[int], int]]:
+    """Positions of texts of one length, longest first, with the rows that a batch of that length has."""
+    by_length: dict[int, list[int]] = {}
+    for position, count in enumerate(counts):
+        by_length.setdefault(count, []).append(position)
+    for length in sorted(by_length, reverse=True):
+        positions, rows = by_length[length], max(1, tokens // max(1, length))
+        for start in range(0, len(positions), rows):
+            yield positions[start : start + rows], rows
+
+
+def _check_complete(model: torch.nn.Module, folder: ModelFolder) -> None:
+    """Raises ValueError when the files hold fewer numbers than the model."""
+    # Weights missing in the files come out random; many models lack those of a pooler, which goes unused.
+    held = folder.weight_count()
+    needed = sum(weight.numel() for name, weight in model.named_parameters() if "pooler" not in name)
+    if held is not None and held < needed:
+        raise ValueError(f"the weight files hold {held:,} numbers where the model has {needed:,}")
+
+
+def _check_finite(vectors: torch.Tensor, name: str) -> None:
+    broken = (~torch.isfinite(vectors).all(dim=1)).nonzero()
+    if len(broken):
+        raise InputError(
+            f"encoder {name!r} gave infinite or undefined numbers for text {int(broken[0]) + 1}",
+            expected="finite embeddings",
+            todo="use another encoder, or this one in float32",
+        )
+
+
+def _checked_device(device: str) -> str:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise InputError(f"device {device!r}", expected="cpu, cuda or cuda:<number>") from None
+    if kind not in _BATCH_TOKENS:
+        raise InputError(f"device {device!r}", expected="cpu, cuda or cuda:<number>")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"device {device!r} is not there", expected="a CUDA GPU that torch sees", todo="use cpu"
+        )
+    return device
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No loading bars and load reports from transformers in here; afterwards everything is as before."""
+    bars: Any = importlib.import_module("huggingface_hub.utils")
+    logging: Any = importlib.import_module("transformers.utils.logging")
+    verbosity, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_shown = not bars.are_progress_bars_disabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()
+        # The two calls of transformers switch the hub's bars as well.
+        if hub_shown:
+            bars.enable_progress_bars()
+        elif shown:
+            bars.disable_progress_bars()

@@ -1,0 +1,66 @@
+"""How a head is trained, as one frozen configuration."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from hybridqies.errors import InputError
+
+
+class Schedule(enum.Enum):
+    """How the learning rate goes over the epochs, after the warm-up."""
+
+    CONSTANT = "constant"
+    COSINE = "cosine"
+    LINEAR = "linear"
+
+
+class SelectOn(enum.Enum):
+    """What the best epoch is best in, on the validation set; ties go to the lower log-loss."""
+
+    ACCURACY = "accuracy"
+    LOSS = "loss"
+
+
+class ClassWeights(enum.Enum):
+    """Whether classes count by their rows, or each class the same."""
+
+    NONE = "none"
+    BALANCED = "balanced"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """AdamW on cross-entropy, the best epoch chosen on validation.
+
+    `warmup` is a fraction of the epochs; `clip_norm` of 0 clips nothing;
+    `patience` of 0 never stops early.
+    """
+
+    epochs: int = 60
+    batch_size: int = 32
+    learning_rate: float = 0.01
+    weight_decay: float = 0.01
+    schedule: Schedule = Schedule.COSINE
+    warmup: float = 0.0
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+    class_weights: ClassWeights = ClassWeights.NONE
+    patience: int = 0
+    select_on: SelectOn = SelectOn.ACCURACY
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least = {"epochs": 1, "batch_size": 1, "patience": 0, "seed": 0}
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise InputError(f"training option {name!r} was given {getattr(self, name)}", expected=f"at least {least}")
+        if not 0 < self.learning_rate < 100:
+            raise InputError(f"learning_rate was given {self.learning_rate}", expected="a number above 0 and below 100")
+        for name in ("weight_decay", "clip_norm"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} was given {getattr(self, name)}", expected="0 or more")
+        for name in ("warmup", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} was given {getattr(self, name)}", expected="0 or more and below 1")

@@ -1,0 +1,71 @@
+"""What is measured of predictions: accuracy, macro-F1, log-loss, calibration error, confusion matrix."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hybridqies.errors import InputError
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Measured on `n` samples; the calibration error is the expected one over 15 bins of confidence."""
+
+    accuracy: float
+    macro_f1: float
+    log_loss: float
+    calibration_error: float
+    n: int
+
+    def to_mapping(self, prefix: str = "") -> dict[str, float]:
+        """As JSON values, each name behind `prefix`."""
+        return {prefix + name: value for name, value in asdict(self).items()}
+
+
+def measure(probabilities: FloatArray, labels: IntArray) -> Metrics:
+    """Metrics of class probabilities (B, K) against class indices (B,).
+
+    Raises
+    ------
+    InputError: there is nothing to measure.
+    """
+    from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+    if len(labels) == 0:
+        raise InputError("metrics of 0 samples were asked for", expected="at least one labelled text")
+    classes = np.arange(probabilities.shape[1])
+    predicted = probabilities.argmax(axis=1)
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    return Metrics(
+        accuracy=float(accuracy_score(labels, predicted)),
+        macro_f1=float(f1_score(labels, predicted, labels=classes, average="macro", zero_division=0)),
+        log_loss=float(log_loss(labels, exact, labels=classes)),
+        calibration_error=calibration_error(exact, labels),
+        n=len(labels),
+    )
+
+
+def calibration_error(probabilities: FloatArray, labels: IntArray, bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by their samples.
+
+    Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017, Eq. 3.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(at, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def confusion(probabilities: FloatArray, labels: IntArray) -> IntArray:
+    """Counts (K, K): row the true class, column the predicted one."""
+    k = probabilities.shape[1]
+    cells = labels * k + probabilities.argmax(axis=1)
+    return np.bincount(cells, minlength=k * k).reshape(k, k)

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from strategies import circuits, every_gate
+
+from hybridqies.circuit import (
+    GATES,
+    Circuit,
+    Constant,
+    Feature,
+    Gate,
+    PauliString,
+    Start,
+    Weight,
+    feature,
+    gate,
+    gate_type,
+)
+from hybridqies.errors import CircuitError, UnknownNameError
+
+
+def test_counts_are_read_off_the_gates():
+    circuit = Circuit.of(
+        3, [gate("RX", 0, feature(4)), gate("RZZ", (0, 2), Weight(2)), gate("RY", 1, Weight(2))]
+    )
+    assert (circuit.n_features, circuit.n_weights) == (5, 3)
+    assert [str(each) for each in circuit.observables] == ["Z0", "Z1", "Z2"]
+    assert circuit.two_qubit_gates() == 1
+    assert (circuit.n_amplitudes, circuit.n_inputs) == (0, 5)
+    started = dataclasses.replace(circuit, start=Start.AMPLITUDES)
+    assert (started.n_amplitudes, started.n_inputs) == (8, 13)
+
+
+def test_depth_counts_what_has_to_wait():
+    assert Circuit.of(2, []).depth() == 0
+    assert Circuit.of(3, [gate("H", 0), gate("H", 1), gate("H", 2)]).depth() == 1
+    assert Circuit.of(3, [gate("CNOT", (0, 1)), gate("CNOT", (1, 2)), gate("X", 0)]).depth() == 2
+
+
+def test_gate_names_ignore_case():
+    assert gate_type("rot") is gate_type("Rot") is GATES["ROT"]
+
+
+def test_an_unknown_gate_offers_the_nearest():
+    with pytest.raises(UnknownNameError) as caught:
+        gate("CNOTT", (0, 1))
+    assert caught.value.nearest == "CNOT"
+
+
+def test_numbers_among_angles_are_constants():
+    assert gate("U", 0, 1, 0.5, Weight(0)).angles == (Constant(1.0), Constant(0.5), Weight(0))
+
+
+def test_the_order_of_a_product_means_nothing():
+    assert feature(3, 1, 3) == feature(3, 3, 1) == Feature((1, 3, 3))
+
+
+@pytest.mark.parametrize("kind", GATES.values(), ids=GATES)
+def test_the_inverse_of_the_inverse_is_the_gate(kind):
+    if kind.inverse is not None:
+        assert GATES[kind.inverse].inverse == kind.name
+    assert (kind.inverse is None) == bool(kind.angles)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gate("H", (0, 1)),
+        lambda: gate("CNOT", 0),
+        lambda: gate("CNOT", (1, 1)),
+        lambda: gate("RX", 0),
+        lambda: gate("RX", 0, 1.0, 2.0),
+        lambda: gate("X", 0, 1.0),
+        lambda: Circuit.of(0, []),
+        lambda: Circuit.of(-1, []),
+        lambda: Circuit.of(2, [], []),
+        lambda: Circuit.of(2, [gate("H", 2)]),
+        lambda: Circuit.of(2, [gate("H", -1)]),
+        lambda: Circuit.of(2, [], [PauliString.on("Z", 2)]),
+        lambda: Circuit.of(1, [gate("RX", 0, math.nan)]),
+        lambda: Circuit.of(1, [gate("RX", 0, Weight(0, math.inf))]),
+        lambda: Circuit.of(1, [gate("RX", 0, feature(0, scale=math.nan))]),
+        lambda: Circuit.of(1, [gate("RX", 0, feature())]),
+        lambda: Circuit.of(1, [gate("RX", 0, Weight(-1))]),
+        lambda: Circuit.of(1, [gate("RX", 0, feature(-1))]),
+        lambda: Circuit(1, (gate("RX", 0, Weight(1)),), (PauliString.on("Z", 0),), 0, 1),
+        lambda: Circuit(1, (gate("RX", 0, feature(0)),), (PauliString.on("Z", 0),), 0, 1),
+        lambda: PauliString(((1, "Z"), (0, "Z"))),
+        lambda: PauliString(((0, "Z"), (0, "X"))),
+        lambda: PauliString(((0, "I"),)),
+        lambda: PauliString.parse(""),
+        lambda: PauliString.parse("ZQ"),
+    ],
+)
+def test_what_is_not_well_formed_is_refused_in_one_line(make):
+    with pytest.raises(CircuitError) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_pauli_strings():
+    string = PauliString.parse("zIX")
+    assert string.factors == ((0, "Z"), (2, "X"))
+    assert string.letters(4) == "ZIXI"
+    assert str(string) == "Z0X2"
+    assert PauliString.on("Y", 3, 1) == PauliString(((1, "Y"), (3, "Y")))
+    assert str(PauliString.parse("II")) == "I"
+
+
+def test_a_circuit_is_real_when_all_its_gates_are():
+    assert Circuit.of(2, [gate("RY", 0, 1.0), gate("CNOT", (0, 1)), gate("CRY", (1, 0), 0.1)]).is_real
+    assert not Circuit.of(1, [gate("RY", 0, 1.0), gate("S", 0)]).is_real
+
+
+@settings(max_examples=50, deadline=None)
+@given(circuits())
+def test_mapping_and_digest_survive_json(circuit):
+    back = Circuit.from_mapping(json.loads(json.dumps(circuit.to_mapping())))
+    assert back == circuit
+    assert back.digest() == circuit.digest()
+    assert hash(back) == hash(circuit)
+
+
+def test_digest_sees_everything_but_the_name():
+    circuit = every_gate()
+    assert dataclasses.replace(circuit, name="other").digest() == circuit.digest()
+    changed = (
+        {"observables": circuit.observables[:2]},
+        {"gates": circuit.gates[:-1]},
+        {"gates": (*circuit.gates[:-1], Gate(GATES["RZZ"], (1, 2), (Weight(0, -1.4),)))},
+        {"n_features": circuit.n_features + 1},
+        {"n_weights": circuit.n_weights + 1},
+        {"n_qubits": circuit.n_qubits + 1},
+        {"start": Start.AMPLITUDES},
+    )
+    digests = {dataclasses.replace(circuit, **change).digest() for change in changed} | {circuit.digest()}
+    assert len(digests) == len(changed) + 1
+
+
+def test_equal_circuits_have_equal_digests():
+    whole = Circuit.of(1, [gate("RX", 0, Weight(0, 2))])
+    assert whole == Circuit.of(1, [gate("RX", 0, Weight(0, 2.0))])
+    assert whole.digest() == Circuit.of(1, [gate("RX", 0, Weight(0, 2.0))]).digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gates": [["H", [0]]]},
+        {"gates": [["NOPE", [0], []]]},
+        {"gates": [[3, [0], []]]},
+        {"gates": [["RX", [0], [["angle", 1]]]]},
+        {"gates": [["RX", [0], [["weight", "0", 1.0]]]]},
+        {"gates": [["RX", [7], [["constant", 1.0]]]]},
+        {"gates": 3},
+        {"start": "nowhere"},
+        {"n_qubits": "many"},
+        {"observables": [["Z"]]},
+    ],
+)
+def test_a_damaged_mapping_is_refused_in_one_line(change):
+    with pytest.raises(CircuitError) as caught:
+        Circuit.from_mapping(every_gate().to_mapping() | change)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mapping_that_lacks_a_key_is_refused():
+    stored = every_gate().to_mapping()
+    del stored["observables"]
+    with pytest.raises(CircuitError, match="observables"):
+        Circuit.from_mapping(stored)
+
+
+def test_importing_circuits_loads_nothing_heavy():
+    code = (
+        "import sys, hybridqies.circuit;"
+        "heavy = {'qiskit', 'pennylane', 'matplotlib', 'numpy', 'torch', 'openqasm3'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hybridqies.circuit import (
+    Constant,
+    Feature,
+    PauliString,
+    Recipe,
+    Start,
+    Weight,
+    draw_picture,
+    draw_text,
+    from_openqasm3,
+    from_qiskit,
+    gate,
+    list_circuits,
+    load_circuit,
+    load_recipe,
+    observables_to_qiskit,
+    to_openqasm3,
+    to_qiskit,
+)
+from hybridqies.errors import CircuitError, InputError, UnknownNameError
+
+# Weight counts from the papers' own descriptions, written apart from the recipes' formulas.
+COUNTS = {
+    "brickwork": lambda n, layers=2, **_: 3 * n + layers * 3 * n,
+    "hardware-efficient": lambda n, layers=2, **_: 2 * n + layers * 2 * n,
+    "iqp": lambda n, layers=2, **_: layers * (n + n),
+    "long-range-encoder": lambda n, layers=4, connectivity=None, ry_column=True: (
+        layers * n * (connectivity or min(3, n - 1)) + n * ry_column
+    ),
+    "long-range-reupload": lambda n, layers=1, connectivity=None, ry_column=True, **_: (
+        2 * (layers * n * (connectivity or min(3, n - 1)) + n * ry_column)
+    ),
+    "product": lambda n, layers=2, **_: layers * n * 3,
+    "rot-ring": lambda n, layers=3: layers * n * 3,
+    "strongly-entangling": lambda n, layers=2, **_: layers * n * 3,
+}
+OPTIONS = {
+    "brickwork": [{}, {"layers": 3, "readout_qubits": 1}],
+    "hardware-efficient": [{}, {"layers": 1, "entangler": "CZ"}],
+    "iqp": [{}, {"uploads": 1, "pairs": "chain"}, {"layers": 3, "pairs": "ring"}],
+    "long-range-encoder": [{}, {"connectivity": 1}, {"layers": 1, "ry_column": False}, {"layers": 3}],
+    "long-range-reupload": [
+        {},
+        {"connectivity": 1, "reuploads": 4},
+        {"layers": 3, "ry_column": False},
+        {"fresh_features": True, "reuploads": 3, "readout_qubits": 2},
+    ],
+    "product": [{}, {"layers": 4}],
+    "rot-ring": [{}, {"layers": 5}],
+    "strongly-entangling": [{}, {"layers": 3, "reupload": False}],
+}
+ROWS = [(name, n, options) for name in list_circuits() for n in (2, 3, 4, 7) for options in OPTIONS[name]]
+
+MINIMAL = """
+title = "t"
+reference = "r"
+weights = "n"
+layers = [{ rotate = "RY" }]
+measure = [{ pauli = "Z" }]
+"""
+
+
+def recipe(layers: str, weights: str = "n", more: str = "", measure: str = '{ pauli = "Z" }') -> Recipe:
+    text = f'title="t"\nreference="r"\nweights="{weights}"\nlayers=[{layers}]\nmeasure=[{measure}]\n{more}'
+    return Recipe.parse(text, "mine")
+
+
+def test_every_shipped_recipe_is_in_the_tables():
+    assert set(COUNTS) == set(OPTIONS) == set(list_circuits())
+
+
+@pytest.mark.parametrize(("name", "n", "options"), ROWS)
+def test_weight_count_is_the_closed_formula(name, n, options):
+    circuit = load_circuit(name, n, **options)
+    assert circuit.n_weights == COUNTS[name](n, **options)
+    assert circuit.n_weights == load_recipe(name).n_weights(n, options)
+    named = {angle.index for each in circuit.gates for angle in each.angles if isinstance(angle, Weight)}
+    assert named == set(range(circuit.n_weights))
+    assert circuit.name == name
+
+
+@pytest.mark.parametrize("name", list_circuits())
+def test_every_recipe_names_its_title_reference_and_options(name):
+    shipped = load_recipe(name)
+    assert shipped.title
+    assert re.search(r"arXiv:\d{4}\.\d{5}", shipped.reference)
+    assert all(option.help for option in shipped.options)
+
+
+@pytest.mark.parametrize("name", list_circuits())
+def test_every_recipe_is_drawn_and_exported(name, tmp_path):
+    circuit = load_circuit(name, 3)
+    assert name in draw_text(circuit)
+    draw_picture(circuit, tmp_path / "circuit.svg")
+    vector = [1.0] + [0.0] * 7 if circuit.start is Start.AMPLITUDES else None
+    assert len(observables_to_qiskit(circuit)) == len(circuit.observables)
+    assert from_qiskit(to_qiskit(circuit, amplitudes=vector)).gates[-len(circuit.gates) :] == circuit.gates
+    assert (
+        from_openqasm3(to_openqasm3(circuit, amplitudes=vector)).gates[-len(circuit.gates) :] == circuit.gates
+    )
+
+
+def long_range_layer(n, connectivity, first):
+    """The paper's layer: for d = 1…C a ring of CNOT(q → q+d), each followed by RY on its target."""
+    laid = []
+    for distance in range(1, connectivity + 1):
+        for qubit in range(n):
+            target = (qubit + distance) % n
+            laid += [gate("CNOT", (qubit, target)), gate("RY", target, Weight(first))]
+            first += 1
+    return laid, first
+
+
+def long_range_pqc(n, connectivity, layers, ry_column, first):
+    laid = []
+    for layer in range(layers):
+        more, first = long_range_layer(n, connectivity, first)
+        laid += more
+        if layer == 0 and ry_column:
+            laid += [gate("RY", qubit, Weight(first + qubit)) for qubit in range(n)]
+            first += n
+    return laid, first
+
+
+@pytest.mark.parametrize("ry_column", [True, False])
+@pytest.mark.parametrize(
+    ("n", "connectivity", "layers", "reuploads"), [(4, 2, 3, 1), (4, 2, 1, 3), (5, 4, 2, 2)]
+)
+def test_long_range_reupload_is_the_paper_gate_by_gate(n, connectivity, layers, reuploads, ry_column):
+    upload = [gate("RY", qubit, Feature((qubit,))) for qubit in range(n)]
+    first, next_weight = long_range_pqc(n, connectivity, layers, ry_column, 0)
+    second, n_weights = long_range_pqc(n, connectivity, layers, ry_column, next_weight)
+    circuit = load_circuit(
+        "long-range-reupload",
+        n,
+        connectivity=connectivity,
+        layers=layers,
+        reuploads=reuploads,
+        ry_column=ry_column,
+    )
+    assert list(circuit.gates) == (upload + first) * reuploads + second
+    assert (circuit.n_features, circuit.n_weights) == (n, n_weights)
+    assert circuit.observables == (PauliString.on("Z", 0),)
+    assert circuit.start is Start.ZERO
+    assert circuit.is_real
+    assert circuit.two_qubit_gates() == (reuploads + 1) * layers * connectivity * n
+
+
+def test_long_range_encoder_is_the_papers_first_module():
+    circuit = load_circuit("long-range-encoder", 4, connectivity=2, layers=3)
+    assert list(circuit.gates) == long_range_pqc(4, 2, 3, True, 0)[0]
+    assert circuit.start is Start.AMPLITUDES
+    assert circuit.n_features == 0
+    assert circuit.observables == tuple(PauliString.on("Z", qubit) for qubit in range(4))
+
+
+def test_fresh_features_take_the_next_ones_each_time():
+    circuit = load_circuit("long-range-reupload", 3, fresh_features=True, reuploads=3)
+    used = [angle.indices[0] for each in circuit.gates for angle in each.angles if isinstance(angle, Feature)]
+    assert used == list(range(9))
+
+
+def test_strongly_entangling_distances_grow_and_wrap():
+    circuit = load_circuit("strongly-entangling", 4, layers=4)
+    distances = [(b - a) % 4 for a, b in (each.qubits for each in circuit.gates if len(each.qubits) == 2)]
+    assert distances == [1] * 4 + [2] * 4 + [3] * 4 + [1] * 4
+
+
+def test_iqp_phases_are_features_and_their_products():
+    circuit = load_circuit("iqp", 3, uploads=1, layers=1)
+    phases = [each.angles[0] for each in circuit.gates if each.type.name in ("RZ", "RZZ")][:6]
+    indices = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]
+    assert phases == [Feature(each, 2.0) for each in indices]
+
+
+def test_brickwork_alternates():
+    pairs = [each.qubits for each in load_circuit("brickwork", 5, layers=1).gates if len(each.qubits) == 2]
+    assert pairs == [(0, 1), (2, 3), (1, 2), (3, 4)]
+
+
+def test_product_has_no_entangler():
+    assert load_circuit("product", 6).two_qubit_gates() == 0
+
+
+def test_options_come_as_words_too():
+    assert load_circuit("long-range-reupload", 4, connectivity="2", ry_column="false") == load_circuit(
+        "long-range-reupload", 4, connectivity=2, ry_column=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "options", "said"),
+    [
+        ("long-range-reupload", 1, {}, "at least 2"),
+        ("product", 0, {}, "at least 1"),
+        ("long-range-reupload", 4, {"connectivity": 4}, "at most 3"),
+        ("long-range-reupload", 4, {"connectivity": 0}, "at least 1"),
+        ("long-range-reupload", 4, {"layers": 1.5}, "whole number"),
+        ("long-range-reupload", 4, {"ry_column": 2}, "true or false"),
+        ("product", 4, {"readout_qubits": 5}, "at most 4"),
+        ("hardware-efficient", 4, {"entangler": "CN"}, "'CNOT'"),
+        ("long-range-reupload", 4, {"conectivity": 2}, "'connectivity'"),
+        ("long-range-reupload", 4, {"n": 2}, "unknown option"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(name, n, options, said):
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        load_circuit(name, n, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_circuit_offers_the_nearest():
+    with pytest.raises(UnknownNameError) as caught:
+        load_circuit("long-range-reuplaod", 4)
+    assert caught.value.nearest == "long-range-reupload"
+
+
+def test_a_users_file_by_path(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL, encoding="utf-8")
+    circuit = load_circuit(path, 3)
+    assert circuit == load_circuit(str(path), 3)
+    assert (circuit.name, circuit.n_weights) == ("mine", 3)
+
+
+def test_a_missing_or_unreadable_file_is_refused(tmp_path):
+    with pytest.raises(CircuitError, match="no recipe file"):
+        load_circuit("nowhere/mine.toml", 3)
+    path = tmp_path / "latin.toml"
+    path.write_bytes('title = "é"'.encode("latin-1"))
+    with pytest.raises(CircuitError, match="cannot be read"):
+        load_circuit(path, 3)
+    path.write_text("title = ", encoding="utf-8")
+    with pytest.raises(CircuitError, match="no valid TOML"):
+        load_circuit(path, 3)
+
+
+@pytest.mark.parametrize("key", ["title", "reference", "weights", "layers", "measure"])
+def test_a_recipe_without_a_key_is_refused(key):
+    text = "\n".join(line for line in MINIMAL.splitlines() if not line.startswith(key))
+    with pytest.raises(CircuitError, match=key):
+        Recipe.parse(text, "mine")
+
+
+@pytest.mark.parametrize(
+    ("layers", "more", "nearest"),
+    [
+        ('{ rotate = "RYY1" }', "", "RYY"),
+        ('{ entangle = "CNOT", pattern = "rings" }', "", "ring"),
+        ('{ entangle = "CNOT", distance = 1 }', "", "distances"),
+        ('{ block = "pqc" }', '[blocks]\npqc1 = [{ rotate = "RY" }]', "pqc1"),
+        ('{ rotate = "RY", when = "layer > 1" }', "[options]\nlayers = { default = 1 }", "layers"),
+    ],
+)
+def test_unknown_names_in_a_recipe_offer_the_nearest(layers, more, nearest):
+    with pytest.raises(UnknownNameError) as caught:
+        recipe(layers, more=more).build(3, {})
+    assert caught.value.nearest == nearest
+
+
+def test_unknown_keys_of_a_recipe_offer_the_nearest():
+    for text, nearest in (
+        (MINIMAL + 'titel = "x"', "title"),
+        (MINIMAL + "[options]\nlayers = { defaults = 1 }", "default"),
+    ):
+        with pytest.raises(UnknownNameError) as caught:
+            Recipe.parse(text, "mine")
+        assert caught.value.nearest == nearest
+    with pytest.raises(UnknownNameError) as caught:
+        recipe('{ rotate = "RY" }', measure='{ pauli = "Z", qubit = 1 }').build(3, {})
+    assert caught.value.nearest == "qubits"
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "{ }",
+        '{ rotate = "RY", entangle = "CNOT" }',
+        '"RY"',
+        '{ rotate = "CNOT" }',
+        '{ entangle = "RY" }',
+        '{ encode = "H" }',
+        "{ repeat = 2 }",
+        '{ repeat = "0.5 * n", layers = [] }',
+        '{ rotate = "RY", qubits = [9] }',
+        '{ entangle = "CNOT", distances = 3 }',
+        '{ entangle = "CNOT", distances = 0 }',
+        '{ rotate = "RY" }, { rotate = "RY" }',
+    ],
+)
+def test_malformed_layers_are_refused_in_one_line(layers):
+    with pytest.raises(CircuitError) as caught:
+        recipe(layers).build(3, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_blocks_share_their_weights_and_other_layers_do_not():
+    circuit = recipe(
+        '{ rotate = "RX" }, { block = "b" }, { rotate = "RZ" }, { block = "b" }, { rotate = "RX" }',
+        weights="5 * n",
+        more='[blocks]\nb = [{ rotate = ["RY", "RZ"] }]',
+    ).build(2, {})
+    indices = [each.angles[0].index for each in circuit.gates]
+    assert indices == [0, 1, 2, 3, 4, 5, 6, 7, 2, 3, 4, 5, 8, 9]
+
+
+def test_a_block_within_a_block_is_shared_too():
+    blocks = (
+        '[blocks]\nouter = [{ rotate = "RX" }, { block = "inner" }, { rotate = "RZ" }, { block = "inner" }]\n'
+        'inner = [{ rotate = "RY" }]'
+    )
+    circuit = recipe('{ block = "outer" }, { block = "outer" }, { rotate = "RY" }', "4 * n", blocks).build(
+        1, {}
+    )
+    assert [each.angles[0].index for each in circuit.gates] == [0, 1, 2, 1, 0, 1, 2, 1, 3]
+
+
+def test_a_block_that_contains_itself_is_refused():
+    with pytest.raises(CircuitError, match="contains itself"):
+        recipe('{ block = "b" }', more='[blocks]\nb = [{ block = "b" }]').build(2, {})
+
+
+def test_share_and_angle():
+    circuit = recipe(
+        '{ rotate = "ROT", share = true }, { rotate = "RX", angle = 0.5 },{ entangle = "CRX", share = true }',
+        weights="4",
+    ).build(3, {})
+    rotations = [each.angles for each in circuit.gates if each.type.name == "ROT"]
+    assert rotations == [(Weight(0), Weight(1), Weight(2))] * 3
+    assert {each.angles for each in circuit.gates if each.type.name == "RX"} == {(Constant(0.5),)}
+    assert {each.angles for each in circuit.gates if each.type.name == "CRX"} == {(Weight(3),)}
+
+
+@pytest.mark.parametrize(
+    ("layer", "pairs"),
+    [
+        ('pattern = "ring"', [(0, 1), (1, 2), (2, 3), (3, 0)]),
+        ('pattern = "chain"', [(0, 1), (1, 2), (2, 3)]),
+        ('pattern = "chain", distances = [2, 1]', [(0, 2), (1, 3), (0, 1), (1, 2), (2, 3)]),
+        ('pattern = "brick"', [(0, 1), (2, 3), (1, 2)]),
+        ('pattern = "all-to-all"', [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]),
+        ('distances = "2..n - 1"', [(0, 2), (1, 3), (2, 0), (3, 1), (0, 3), (1, 0), (2, 1), (3, 2)]),
+    ],
+)
+def test_patterns(layer, pairs):
+    circuit = recipe(f'{{ entangle = "CZ", {layer} }}', weights="0").build(4, {})
+    assert [each.qubits for each in circuit.gates] == pairs
+
+
+def test_measured_pairs():
+    circuit = recipe(
+        '{ rotate = "RY" }', measure='{ pauli = "ZZ", pattern = "ring" }, { pauli = "X", qubits = 1 }'
+    )
+    read = [str(each) for each in circuit.build(3, {}).observables]
+    assert read == ["Z0Z1", "Z1Z2", "Z0Z2", "X0"]
+
+
+def test_a_wrong_formula_is_refused():
+    with pytest.raises(CircuitError, match="by its formula"):
+        recipe('{ rotate = "RY" }', weights="n + 1").build(2, {})
