@@ -93,8 +93,10 @@ class HybridClassifier:
         named = None if own is not None or circuit is None else str(circuit)
         qubits = own.n_qubits if own is not None else n_qubits
         options = head_options(head, settings, named, qubits)
-        config = training if isinstance(training, TrainingConfig) else from_mapping(
-            TrainingConfig, training or {}, what="training option"
+        config = (
+            training
+            if isinstance(training, TrainingConfig)
+            else from_mapping(TrainingConfig, training or {}, what="training option")
         )
         model = cls(
             encoder if isinstance(encoder, Encoder) else Encoder.load(encoder, device),
@@ -174,7 +176,9 @@ class HybridClassifier:
     def score(self, texts: Sequence[str], labels: Sequence[Label]) -> float:
         """The fraction of texts whose predicted label is the given one."""
         if len(texts) != len(labels) or not len(texts):
-            raise DataError(f"{len(texts)} texts and {len(labels)} labels were given", expected="as many, at least one")
+            raise DataError(
+                f"{len(texts)} texts and {len(labels)} labels were given", expected="as many, at least one"
+            )
         return float((self.predict(texts) == np.array(labels)).mean())
 
     def embed(self, texts: Sequence[str], on_text: OnProgress | None = None) -> Tensor:
@@ -186,8 +190,12 @@ class HybridClassifier:
         index = {label: at for at, label in enumerate(classes)}
         unseen = sorted({str(label) for label in labels if label not in index})
         if unseen:
-            raise DataError(f"label {unseen[0]!r} was never seen in training", expected=f"one of {list(classes)}")
-        return Labelled(embeddings, torch.tensor([index[label] for label in labels], device=embeddings.device))
+            raise DataError(
+                f"label {unseen[0]!r} was never seen in training", expected=f"one of {list(classes)}"
+            )
+        return Labelled(
+            embeddings, torch.tensor([index[label] for label in labels], device=embeddings.device)
+        )
 
     def save_pretrained(self, folder: str | Path, run: Mapping[str, Any] | None = None) -> Path:
         """Writes `model.safetensors` and `config.json`; `run` is recorded beside the model's own settings."""
@@ -209,7 +217,12 @@ class HybridClassifier:
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, backend: str | None = None, device: str = "cpu", cache: EmbeddingCache | None = None
+        cls,
+        folder: str | Path,
+        *,
+        backend: str | None = None,
+        device: str = "cpu",
+        cache: EmbeddingCache | None = None,
     ) -> HybridClassifier:
         """The classifier that `save_pretrained` wrote; `backend` swaps where its circuit runs.
 
@@ -278,21 +291,27 @@ def read_config(folder: str | Path, *, finished: bool = True) -> dict[str, Any]:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise ModelFolderError(
-            f"{str(folder)!r} holds no {CONFIG}", expected="a folder written by save_pretrained or `hybridqies train`"
+            f"{str(folder)!r} holds no {CONFIG}",
+            expected="a folder written by save_pretrained or `hybridqies train`",
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         recorded = content.pop("digest")
         version = content["format"]
     except (ValueError, KeyError, AttributeError) as error:
-        raise ModelFolderError(f"{str(path)!r} is truncated or damaged ({error!r})", todo="restore it or train anew") from None
+        raise ModelFolderError(
+            f"{str(path)!r} is truncated or damaged ({error!r})", todo="restore it or train anew"
+        ) from None
     if version != FORMAT:
         raise ModelFolderError(f"{str(path)!r} has format {version}", expected=f"format {FORMAT}")
     if recorded != _digest(content):
-        raise ModelFolderError(f"{str(path)!r} was altered after it was written", todo="restore it or train anew")
+        raise ModelFolderError(
+            f"{str(path)!r} was altered after it was written", todo="restore it or train anew"
+        )
     if finished and content["model"] is None:
         raise ModelFolderError(
-            f"the run in {str(folder)!r} has not finished", todo=f"go on with: hybridqies train --resume --out {folder}"
+            f"the run in {str(folder)!r} has not finished",
+            todo=f"go on with: hybridqies train --resume --out {folder}",
         )
     result: dict[str, Any] = content
     return result

@@ -90,7 +90,9 @@ def _parse_enum(value: Any, kind: type[enum.Enum], what: str) -> Any:
     try:
         return kind(value)
     except ValueError:
-        raise UnknownNameError(f"value for {what}:", str(value), [str(member.value) for member in kind]) from None
+        raise UnknownNameError(
+            f"value for {what}:", str(value), [str(member.value) for member in kind]
+        ) from None
 
 
 def _parse_scalar(value: Any, kind: type, what: str) -> Any:

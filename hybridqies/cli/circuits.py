@@ -23,11 +23,19 @@ class Format(enum.Enum):
 
 
 def command(
-    circuit: Annotated[str | None, typer.Argument(help="A recipe, by name or .toml file; all are listed without one.")] = None,
+    circuit: Annotated[
+        str | None, typer.Argument(help="A recipe, by name or .toml file; all are listed without one.")
+    ] = None,
     qubits: Annotated[int, typer.Option(help="Qubits to lay it out on.")] = 4,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe.")] = None,
-    format_: Annotated[Format, typer.Option("--format", help="text, qasm (OpenQASM 3) or json.")] = Format.TEXT,
-    picture: Annotated[Path | None, typer.Option(help="Also draw it to this .png, .svg or .pdf file.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe.")
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="text, qasm (OpenQASM 3) or json.")
+    ] = Format.TEXT,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw it to this .png, .svg or .pdf file.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """List the circuit recipes, or lay one out and draw it.
@@ -63,7 +71,9 @@ def _facts(recipe: Recipe, circuit: Circuit | None) -> dict[str, Any]:
         "reference": recipe.reference,
         "weights": recipe.weights,
         "min_qubits": recipe.min_qubits,
-        "options": {option.name: {"default": option.default, "help": option.help} for option in recipe.options},
+        "options": {
+            option.name: {"default": option.default, "help": option.help} for option in recipe.options
+        },
     }
     if circuit is not None:
         facts |= {

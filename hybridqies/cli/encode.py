@@ -15,9 +15,13 @@ def command(
     data: Annotated[str, typer.Option(help="A data file, a folder of splits, or a name.")] = "sms_spam",
     text_column: Annotated[str, typer.Option(help="The column that holds the texts.")] = "text",
     label_column: Annotated[str, typer.Option(help="The column that holds the labels.")] = "label",
-    encoder: Annotated[str, typer.Option(help="A sentence-transformers model, by name or folder.")] = "all-MiniLM-L6-v2",
+    encoder: Annotated[
+        str, typer.Option(help="A sentence-transformers model, by name or folder.")
+    ] = "all-MiniLM-L6-v2",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    out: Annotated[Path | None, typer.Option(help="Also write one tensor a split to this .safetensors file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write one tensor a split to this .safetensors file.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")] = False,
 ) -> None:
     """Embed every text of a data set into the cache, so that later runs start at once.
@@ -47,4 +51,6 @@ def command(
     if json:
         say_json(record)
     else:
-        say(f"{len(texts)} texts embedded in {model.dimension} dimensions by {model.name} in {record['seconds']} s")
+        say(
+            f"{len(texts)} texts embedded in {model.dimension} dimensions by {model.name} in {record['seconds']} s"
+        )

@@ -16,7 +16,9 @@ def command(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     text_column: Annotated[str, typer.Option(help="The column that holds the texts.")] = "text",
     label_column: Annotated[str, typer.Option(help="The column that holds the labels.")] = "label",
-    backend: Annotated[str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")] = False,
 ) -> None:

@@ -25,15 +25,22 @@ class Format(enum.Enum):
 
 def command(
     run: Annotated[Path, typer.Argument(help="A run's folder, or any saved model's.")],
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts; stdin's lines when there is neither text nor file.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts; stdin's lines when there is neither text nor file.")
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option(help="A .txt of one text a line, or a CSV, TSV, JSONL or Parquet file with a text column.")
+        Path | None,
+        typer.Option(
+            help="A .txt of one text a line, or a CSV, TSV, JSONL or Parquet file with a text column."
+        ),
     ] = None,
     text_column: Annotated[str, typer.Option(help="The column of --file that holds the texts.")] = "text",
     format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
-    backend: Annotated[str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Print a label and the probability of every class for each text.
@@ -63,7 +70,11 @@ def _texts(texts: list[str], file: Path | None, column: str) -> list[str]:
         return _read_file(file, column)
     if not texts:
         if sys.stdin.isatty():
-            raise InputError("no text was given", expected='texts, --file, or lines on stdin', todo='as in: predict RUN "a text"')
+            raise InputError(
+                "no text was given",
+                expected="texts, --file, or lines on stdin",
+                todo='as in: predict RUN "a text"',
+            )
         texts = [line for line in (line.rstrip("\r\n") for line in sys.stdin) if line.strip()]
     if not texts:
         raise DataError("stdin held no text", expected="one text a line")
@@ -81,7 +92,9 @@ def _row(text: str, probabilities: Any, classes: tuple[str | int, ...]) -> dict[
     return {
         "text": text,
         "label": classes[best],
-        "probabilities": {str(label): round(float(p), 6) for label, p in zip(classes, probabilities, strict=True)},
+        "probabilities": {
+            str(label): round(float(p), 6) for label, p in zip(classes, probabilities, strict=True)
+        },
     }
 
 

@@ -20,17 +20,29 @@ _FREE_WITH_RESUME = {"out", "resume", "json"}
 def command(
     context: typer.Context,
     data: Annotated[
-        str, typer.Option(help="A CSV, TSV, JSONL or Parquet file, a folder of train/validation/test files, or a name.")
+        str,
+        typer.Option(
+            help="A CSV, TSV, JSONL or Parquet file, a folder of train/validation/test files, or a name."
+        ),
     ] = "sms_spam",
     text_column: Annotated[str, typer.Option(help="The column that holds the texts.")] = "text",
     label_column: Annotated[str, typer.Option(help="The column that holds the labels.")] = "label",
     per_class: Annotated[
-        int | None, typer.Option(help="Few-shot: pool all splits, draw this many of each class, test on the rest.")
+        int | None,
+        typer.Option(help="Few-shot: pool all splits, draw this many of each class, test on the rest."),
     ] = None,
-    validation_fraction: Annotated[float, typer.Option(help="Part of the drawn texts that chooses the epoch.")] = 0.15,
-    test_fraction: Annotated[float, typer.Option(help="Part to test on where the data has no test split.")] = 0.2,
-    encoder: Annotated[str, typer.Option(help="A sentence-transformers model, by name or folder.")] = "all-MiniLM-L6-v2",
-    head: Annotated[str, typer.Option(help="two-module, dressed, logistic, mlp, matched-mlp or svc.")] = "two-module",
+    validation_fraction: Annotated[
+        float, typer.Option(help="Part of the drawn texts that chooses the epoch.")
+    ] = 0.15,
+    test_fraction: Annotated[
+        float, typer.Option(help="Part to test on where the data has no test split.")
+    ] = 0.2,
+    encoder: Annotated[
+        str, typer.Option(help="A sentence-transformers model, by name or folder.")
+    ] = "all-MiniLM-L6-v2",
+    head: Annotated[
+        str, typer.Option(help="two-module, dressed, logistic, mlp, matched-mlp or svc.")
+    ] = "two-module",
     circuit: Annotated[str | None, typer.Option(help="A circuit recipe, by name or .toml file.")] = None,
     qubits: Annotated[int | None, typer.Option(help="Qubits of the circuit.")] = None,
     set_: Annotated[
@@ -41,17 +53,23 @@ def command(
             help="An option of the head, its circuit, its encoder (encoder.layers=4) or training (training.weight_decay=0).",
         ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="Where the circuit runs; see `hybridqies backends`.")] = "statevector",
+    backend: Annotated[
+        str, typer.Option(help="Where the circuit runs; see `hybridqies backends`.")
+    ] = "statevector",
     compare: Annotated[
         str, typer.Option(help="Heads to train beside it under the same protocol, with commas; or none.")
     ] = "logistic,svc,mlp,matched-mlp",
-    seed: Annotated[int, typer.Option(help="Decides the draw of the data, the start and the order of batches.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Decides the draw of the data, the start and the order of batches.")
+    ] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training texts.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="AdamW's learning rate.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/run"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")] = False,
 ) -> None:
@@ -107,7 +125,9 @@ def _config(given: dict[str, Any]) -> RunConfig:
     from hybridqies.training import TrainingConfig
 
     settings = read_settings(given["set_"] or [])
-    training = {key.removeprefix(_TRAINING): value for key, value in settings.items() if key.startswith(_TRAINING)}
+    training = {
+        key.removeprefix(_TRAINING): value for key, value in settings.items() if key.startswith(_TRAINING)
+    }
     training |= {"seed": given["seed"]}
     for key, flag in (("epochs", "epochs"), ("batch_size", "batch_size"), ("learning_rate", "lr")):
         if given[flag] is not None:

@@ -1,8 +1,9 @@
 """CPU kernels: a tile of samples walks the whole program in one compiled call, samples innermost.
 
 A tile holds `LANES` samples of a state as (2**n, lanes), so that the innermost
-loop runs over samples and vectorises. Tiles have a fixed width and their
-partial sums are added in a fixed order: results do not depend on threads.
+loop runs over samples and vectorises. Tiles have a fixed width (the last one is
+filled up with lanes that count for nothing) and their partial sums are added in
+a fixed order: results do not depend on threads.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from hybridqies.engine.program import MIX_FOUR, MIX_TWO, PERMUTE, Pools, Program
+from hybridqies.engine.program import MIX_TWO, PERMUTE, Pools, Program
 
 LANES = 8
 Array = npt.NDArray[np.generic]
@@ -44,13 +45,14 @@ def _swap_rows(op, state):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _mix_two(op, m, state):  # type: ignore[no-untyped-def]
     count = state.shape[0] >> (1 if op[2] < 0 else 2)
+    m00, m01, m10, m11 = m[0, 0], m[0, 1], m[1, 0], m[1, 1]
     for k in range(count):
         base = _base_row(k, op[1], op[2])
-        first, second = base + op[6], base + op[7]
-        for b in range(state.shape[1]):
-            s0, s1 = state[first, b], state[second, b]
-            state[first, b] = m[0, 0, b] * s0 + m[0, 1, b] * s1
-            state[second, b] = m[1, 0, b] * s0 + m[1, 1, b] * s1
+        first, second = state[base + op[6]], state[base + op[7]]
+        for b in range(LANES):
+            s0, s1 = first[b], second[b]
+            first[b] = m00[b] * s0 + m01[b] * s1
+            second[b] = m10[b] * s0 + m11[b] * s1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -71,16 +73,17 @@ def _mix_four(op, m, state):  # type: ignore[no-untyped-def]
 def _outer_two(op, bra, state, into):  # type: ignore[no-untyped-def]
     """Adds bra_i * state_j over the two rows that a gate mixes, lane by lane."""
     into[:] = 0
+    i00, i01, i10, i11 = into[0, 0], into[0, 1], into[1, 0], into[1, 1]
     count = state.shape[0] >> (1 if op[2] < 0 else 2)
     for k in range(count):
         base = _base_row(k, op[1], op[2])
         first, second = base + op[6], base + op[7]
-        for b in range(state.shape[1]):
-            s0, s1, l0, l1 = state[first, b], state[second, b], bra[first, b], bra[second, b]
-            into[0, 0, b] += l0 * s0
-            into[0, 1, b] += l0 * s1
-            into[1, 0, b] += l1 * s0
-            into[1, 1, b] += l1 * s1
+        s0, s1, l0, l1 = state[first], state[second], bra[first], bra[second]
+        for b in range(LANES):
+            i00[b] += l0[b] * s0[b]
+            i01[b] += l0[b] * s1[b]
+            i10[b] += l1[b] * s0[b]
+            i11[b] += l1[b] * s1[b]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -100,7 +103,10 @@ def _load(op, shared, batched, start, into):  # type: ignore[no-untyped-def]
     for i in range(into.shape[0]):
         for j in range(into.shape[1]):
             for b in range(into.shape[2]):
-                into[i, j, b] = batched[op[3], start + b, i, j] if op[4] else shared[op[3], i, j]
+                if not op[4]:
+                    into[i, j, b] = shared[op[3], i, j]
+                else:
+                    into[i, j, b] = batched[op[3], min(start + b, batched.shape[1] - 1), i, j]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -108,7 +114,10 @@ def _load_transposed(op, shared, batched, start, into):  # type: ignore[no-untyp
     for i in range(into.shape[0]):
         for j in range(into.shape[1]):
             for b in range(into.shape[2]):
-                into[i, j, b] = batched[op[3], start + b, j, i] if op[4] else shared[op[3], j, i]
+                if not op[4]:
+                    into[i, j, b] = shared[op[3], j, i]
+                else:
+                    into[i, j, b] = batched[op[3], min(start + b, batched.shape[1] - 1), j, i]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -203,10 +212,10 @@ def _collect(op, products, start, shared, batched):  # type: ignore[no-untyped-d
     for i in range(products.shape[0]):
         for j in range(products.shape[1]):
             for b in range(products.shape[2]):
-                if op[4]:
-                    batched[op[3], start + b, i, j] = 2 * products[i, j, b]
-                else:
+                if not op[4]:
                     shared[op[3], i, j] += 2 * products[i, j, b]
+                elif start + b < batched.shape[1]:
+                    batched[op[3], start + b, i, j] = 2 * products[i, j, b]
 
 
 def forward(program: Program, pools: Pools, amplitudes: Tensor | None, batch: int) -> tuple[Tensor, Tensor]:
@@ -220,16 +229,16 @@ def forward(program: Program, pools: Pools, amplitudes: Tensor | None, batch: in
 
     def run(start: int) -> None:
         end = min(start + LANES, batch)
-        tile = np.zeros((2**program.n_qubits, end - start), kind)
+        tile = np.zeros((2**program.n_qubits, LANES), kind)
         if source is None:
             tile[0] = 1
         else:
-            tile[:] = source[start:end].T
+            tile[:, : end - start] = source[start:end].T
         run_forward(program.rows, *arrays, start, tile)
-        out = np.empty((values.shape[1], end - start), values.dtype)
+        out = np.empty((values.shape[1], LANES), values.dtype)
         run_observables(program.observables, phases, tile, tile.conj(), out)
-        values[start:end] = out.T
-        final[start:end] = tile.T
+        values[start:end] = out.T[: end - start]
+        final[start:end] = tile.T[: end - start]
 
     _each_tile(run, batch)
     return torch.from_numpy(values), torch.from_numpy(final)
@@ -251,14 +260,16 @@ def backward(program: Program, pools: Pools, final: Tensor, gradients: Tensor) -
     def run(start: int) -> None:
         end = min(start + LANES, batch)
         at = start // LANES
-        state = np.ascontiguousarray(states[start:end].T)
+        state = np.zeros((2**program.n_qubits, LANES), kind)
+        state[:, : end - start] = states[start:end].T
         bra = np.empty_like(state)
-        slope = np.ascontiguousarray(slopes[start:end].T)
+        slope = np.zeros((slopes.shape[1], LANES), slopes.dtype)
+        slope[:, : end - start] = slopes[start:end].T
         run_bra(program.observables, phases, slope, state.conj(), bra)
         run_backward(
             program.rows, *forwards, *adjoints, start, state, bra, shared2[at], batched2, shared4[at], batched4
         )
-        amplitudes[start:end] = 2 * bra.T
+        amplitudes[start:end] = 2 * bra.T[: end - start]
 
     _each_tile(run, batch)
     grads = (shared2.sum(axis=0), batched2, shared4.sum(axis=0), batched4)

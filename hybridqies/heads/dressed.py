@@ -40,9 +40,13 @@ class DressedHead(Head):
     def __init__(self, config: DressedConfig, context: HeadContext) -> None:
         super().__init__(config, context)
         draw = context.generator
-        circuit = context.circuit("circuit", lambda: load_circuit(config.circuit, config.n_qubits, **config.circuit_options))
+        circuit = context.circuit(
+            "circuit", lambda: load_circuit(config.circuit, config.n_qubits, **config.circuit_options)
+        )
         if circuit.n_amplitudes or not circuit.n_features:
-            raise InputError(f"circuit {circuit.name!r} was given to a dressed head", expected="one with angle features")
+            raise InputError(
+                f"circuit {circuit.name!r} was given to a dressed head", expected="one with angle features"
+            )
         self.squeeze = linear(context.n_inputs, circuit.n_features, draw)
         self.circuit = QuantumLayer(circuit, context.backend, spread=config.spread, generator=draw)
         self.readout = linear(len(circuit.observables), context.n_classes, draw)
@@ -62,7 +66,9 @@ class DressedHead(Head):
             self.name,
             (
                 linear_term("squeeze", self.squeeze),
-                circuit_term("circuit", self.circuit.circuit, self.config.circuit, self.config.circuit_options),
+                circuit_term(
+                    "circuit", self.circuit.circuit, self.config.circuit, self.config.circuit_options
+                ),
                 linear_term("readout", self.readout),
             ),
         )

@@ -47,7 +47,9 @@ class MLPHead(Head):
     def describe(self) -> Description:
         """One term a linear layer."""
         layers = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
-        return Description(self.name, tuple(linear_term(f"layer {at}", layer) for at, layer in enumerate(layers)))
+        return Description(
+            self.name, tuple(linear_term(f"layer {at}", layer) for at, layer in enumerate(layers))
+        )
 
 
 @dataclass(frozen=True, slots=True)

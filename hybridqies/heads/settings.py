@@ -42,8 +42,14 @@ def head_options(
         elif not prefix and key in recipes.get(_CIRCUIT, ()):
             options.setdefault("circuit_options", {})[key] = value
         else:
-            known = fields | set(recipes.get(_CIRCUIT, ())) | {_ENCODER + name for name in recipes.get(_ENCODER, ())}
-            raise UnknownNameError(f"setting of head {head!r}:", key, known - {"circuit_options", "encoder_options"})
+            known = (
+                fields
+                | set(recipes.get(_CIRCUIT, ()))
+                | {_ENCODER + name for name in recipes.get(_ENCODER, ())}
+            )
+            raise UnknownNameError(
+                f"setting of head {head!r}:", key, known - {"circuit_options", "encoder_options"}
+            )
     return options
 
 
@@ -55,5 +61,6 @@ def _recipe_options(head: str, settings: Mapping[str, Any], circuit: str | None)
     named = {_CIRCUIT: circuit or settings.get("circuit", defaults["circuit"])}
     if "encoder_circuit" in defaults:
         named[_ENCODER] = settings.get("encoder_circuit", defaults["encoder_circuit"])
-    return {prefix: {option.name for option in load_recipe(str(name)).options} for prefix, name in named.items()}
-
+    return {
+        prefix: {option.name for option in load_recipe(str(name)).options} for prefix, name in named.items()
+    }

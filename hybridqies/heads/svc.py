@@ -62,7 +62,13 @@ class SVCHead(Head):
         weights = None if class_weights is None else dict(enumerate(class_weights.tolist()))
         values = embeddings.cpu().numpy().astype(np.float64)
         gamma = 1.0 / (values.shape[1] * values.var())
-        model = SVC(C=self.config.C, kernel=self.config.kernel.value, gamma=gamma, class_weight=weights, random_state=seed)
+        model = SVC(
+            C=self.config.C,
+            kernel=self.config.kernel.value,
+            gamma=gamma,
+            class_weight=weights,
+            random_state=seed,
+        )
         model.fit(values, labels.cpu().numpy())
         # scikit-learn turns the sign of a two-class decision, so that positive means class 1.
         turn = -1.0 if self.n_classes == 2 else 1.0

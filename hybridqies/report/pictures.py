@@ -27,7 +27,9 @@ def write_pictures(folder: Path) -> list[Path]:
     """
     try:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        history = [
+            json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
     except (OSError, ValueError) as error:
         raise ModelFolderError(f"{str(folder)!r} holds no finished run ({error})") from None
     written = []

@@ -30,7 +30,9 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
 
 def evaluation_table(record: Mapping[str, Any]) -> tuple[Table, Table]:
     """Metrics of one evaluation, and its confusion matrix."""
-    metrics = Table("measured on", "value", title=f"{record['data']} / {record['split']}", title_justify="left")
+    metrics = Table(
+        "measured on", "value", title=f"{record['data']} / {record['split']}", title_justify="left"
+    )
     metrics.add_row("texts", f"{record['n_test']:,}")
     for name in ("accuracy", "macro_f1", "calibration_error"):
         metrics.add_row(name.replace("_", " "), percent(record[name]))

@@ -3,4 +3,14 @@
 from hybridqies.study.config import DataOptions, RunConfig
 from hybridqies.study.run import Hooks, check, evaluate_run, execute, load_splits, recorded_config, start_run
 
-__all__ = ["DataOptions", "Hooks", "RunConfig", "check", "evaluate_run", "execute", "load_splits", "recorded_config", "start_run"]
+__all__ = [
+    "DataOptions",
+    "Hooks",
+    "RunConfig",
+    "check",
+    "evaluate_run",
+    "execute",
+    "load_splits",
+    "recorded_config",
+    "start_run",
+]

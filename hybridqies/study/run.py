@@ -74,7 +74,9 @@ def check(config: RunConfig) -> None:
     for name in (config.head, *config.compare):
         head_class(name)
     if config.head in config.compare:
-        raise InputError(f"head {config.head!r} was to be compared with itself", todo="leave it out of --compare")
+        raise InputError(
+            f"head {config.head!r} was to be compared with itself", todo="leave it out of --compare"
+        )
     if not is_quantum(config.head) and (config.circuit is not None or config.n_qubits is not None):
         raise InputError(
             f"head {config.head!r} has no circuit",
@@ -94,10 +96,14 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise InputError(
-                f"{str(folder)!r} is not empty", expected="a new folder", todo="choose another --out, or --overwrite"
+                f"{str(folder)!r} is not empty",
+                expected="a new folder",
+                todo="choose another --out, or --overwrite",
             )
         if not (folder / CONFIG).is_file():
-            raise InputError(f"{str(folder)!r} is no run and will not be overwritten", todo="choose another --out")
+            raise InputError(
+                f"{str(folder)!r} is no run and will not be overwritten", todo="choose another --out"
+            )
         shutil.rmtree(folder)
     write_config(folder, None, to_mapping(config))
 
@@ -111,11 +117,15 @@ def recorded_config(folder: Path) -> RunConfig:
     """
     run = read_config(folder, finished=False)["run"]
     if run is None:
-        raise ModelFolderError(f"{str(folder)!r} holds a model but no run to resume", expected="a folder of `train`")
+        raise ModelFolderError(
+            f"{str(folder)!r} holds a model but no run to resume", expected="a folder of `train`"
+        )
     return from_mapping(RunConfig, run, what="run option")
 
 
-def execute(config: RunConfig, folder: Path, *, resume: bool = False, hooks: Hooks | None = None) -> dict[str, Any]:
+def execute(
+    config: RunConfig, folder: Path, *, resume: bool = False, hooks: Hooks | None = None
+) -> dict[str, Any]:
     """Trains and measures the head and those it is compared with; returns what `comparison.json` holds.
 
     The head's own record goes to `folder`, each other one's to a folder of its own

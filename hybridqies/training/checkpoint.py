@@ -27,7 +27,9 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_checkpoint(path: Path, head: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, key: str) -> None:
+def save_checkpoint(
+    path: Path, head: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, key: str
+) -> None:
     """Writes weights, best weights, optimiser and progress; `key` says which training this is."""
     tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in progress.best_state.items()}

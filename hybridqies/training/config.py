@@ -55,9 +55,13 @@ class TrainingConfig:
         at_least = {"epochs": 1, "batch_size": 1, "patience": 0, "seed": 0}
         for name, least in at_least.items():
             if getattr(self, name) < least:
-                raise InputError(f"training option {name!r} was given {getattr(self, name)}", expected=f"at least {least}")
+                raise InputError(
+                    f"training option {name!r} was given {getattr(self, name)}", expected=f"at least {least}"
+                )
         if not 0 < self.learning_rate < 100:
-            raise InputError(f"learning_rate was given {self.learning_rate}", expected="a number above 0 and below 100")
+            raise InputError(
+                f"learning_rate was given {self.learning_rate}", expected="a number above 0 and below 100"
+            )
         for name in ("weight_decay", "clip_norm"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} was given {getattr(self, name)}", expected="0 or more")

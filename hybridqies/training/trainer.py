@@ -104,7 +104,12 @@ def head_classes(head: nn.Module, training: Labelled) -> int:
 
 
 def _solve(
-    head: Any, training: Labelled, validation: Labelled | None, config: TrainingConfig, weights: Tensor | None, folder: Path | None
+    head: Any,
+    training: Labelled,
+    validation: Labelled | None,
+    config: TrainingConfig,
+    weights: Tensor | None,
+    folder: Path | None,
 ) -> Outcome:
     start = time.perf_counter()
     head.adapt(training.embeddings)
@@ -187,7 +192,9 @@ class _Run:
             score = (float(progress.epoch), 0.0)
         if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
-            progress.best_state = {name: value.detach().clone() for name, value in self.head.state_dict().items()}
+            progress.best_state = {
+                name: value.detach().clone() for name, value in self.head.state_dict().items()
+            }
         progress.seconds += time.perf_counter() - start
         record["seconds"] = round(progress.seconds, 3)
         progress.history.append(record)
@@ -195,7 +202,9 @@ class _Run:
 
     def _pass_over_training(self) -> float:
         self.head.train()
-        order = np.random.default_rng([self.config.seed, self.progress.epoch]).permutation(len(self.training.labels))
+        order = np.random.default_rng([self.config.seed, self.progress.epoch]).permutation(
+            len(self.training.labels)
+        )
         total = 0.0
         # Dropout draws from torch's global generator: borrow it, seeded, and give it back as it was.
         with torch.random.fork_rng(devices=[]):
