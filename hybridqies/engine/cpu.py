@@ -8,7 +8,9 @@ a fixed order: results do not depend on threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,211 +18,245 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from hybridqies.engine.program import MIX_TWO, PERMUTE, Pools, Program
+from hybridqies.engine.program import MIX_TWO, Pools, Program, Row
 
-LANES = 8
-Array = npt.NDArray[np.generic]
+LANES = 16
+Array = npt.NDArray[Any]
+
+_KIND, _SLOT, _BATCHED, _WANTS, _LOW, _HIGH, _FLIP = (
+    Row._fields.index(name) for name in ("kind", "slot", "batched", "wants_gradient", "low", "high", "flip1")
+)
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _base_row(k: int, low: int, high: int) -> int:
+def _compiled(kernel: Kernel) -> Kernel:
+    compiled: Kernel = njit(cache=True, nogil=True)(kernel)
+    return compiled
+
+
+def _compiled_sum(kernel: Kernel) -> Kernel:
+    # Sums may be taken in vector order: fixed by the compiled code, so still the same at every call.
+    compiled: Kernel = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})(kernel)
+    return compiled
+
+
+@_compiled
+def _parity(bits: int) -> int:
+    bits ^= bits >> 32
+    bits ^= bits >> 16
+    bits ^= bits >> 8
+    bits ^= bits >> 4
+    return (0x6996 >> (bits & 15)) & 1
+
+
+@_compiled
+def _first(k: int, op: Any) -> Any:
+    """The first amplitude of the k-th group that a gate mixes (see `program.Row`)."""
+    low, high = op[_LOW], op[_HIGH]
     row = ((k >> low) << (low + 1)) | (k & ((1 << low) - 1))
-    if high >= 0:
-        row = ((row >> high) << (high + 1)) | (row & ((1 << high) - 1))
-    return row
+    if high < 0:
+        return row | ((_parity(row & op[_LOW + 1]) ^ op[_LOW + 2]) << low)
+    row = ((row >> high) << (high + 1)) | (row & ((1 << high) - 1))
+    at_low = (_parity(row & op[_LOW + 1]) ^ op[_LOW + 2]) << low
+    return row | at_low | ((_parity(row & op[_HIGH + 1]) ^ op[_HIGH + 2]) << high)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _swap_rows(op, state):  # type: ignore[no-untyped-def]
-    count = state.shape[0] >> (1 if op[2] < 0 else 2)
-    for k in range(count):
-        base = _base_row(k, op[1], op[2])
-        first, second = base + op[6], base + op[7]
-        for b in range(state.shape[1]):
-            kept = state[first, b]
-            state[first, b] = state[second, b]
-            state[second, b] = kept
+@_compiled
+def _groups(op: Any, state: Any) -> Any:
+    return state.shape[0] >> (1 if op[_HIGH] < 0 else 2)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _mix_two(op, m, state):  # type: ignore[no-untyped-def]
-    count = state.shape[0] >> (1 if op[2] < 0 else 2)
+@_compiled
+def _mix_two_shared(op: Any, m00: Any, m01: Any, m10: Any, m11: Any, state: Array) -> None:
+    lanes = state.shape[1]
+    for k in range(_groups(op, state)):
+        row = _first(k, op)
+        first, second = state[row], state[row ^ op[_FLIP]]
+        for b in range(lanes):
+            s0, s1 = first[b], second[b]
+            first[b] = m00 * s0 + m01 * s1
+            second[b] = m10 * s0 + m11 * s1
+
+
+@_compiled
+def _mix_two_batched(op: Any, m: Array, state: Array) -> None:
+    lanes = state.shape[1]
     m00, m01, m10, m11 = m[0, 0], m[0, 1], m[1, 0], m[1, 1]
-    for k in range(count):
-        base = _base_row(k, op[1], op[2])
-        first, second = state[base + op[6]], state[base + op[7]]
-        for b in range(LANES):
+    for k in range(_groups(op, state)):
+        row = _first(k, op)
+        first, second = state[row], state[row ^ op[_FLIP]]
+        for b in range(lanes):
             s0, s1 = first[b], second[b]
             first[b] = m00[b] * s0 + m01[b] * s1
             second[b] = m10[b] * s0 + m11[b] * s1
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _mix_four(op, m, state):  # type: ignore[no-untyped-def]
-    count = state.shape[0] >> 2
-    for k in range(count):
-        base = _base_row(k, op[1], op[2])
-        r0, r1, r2, r3 = base + op[6], base + op[7], base + op[8], base + op[9]
-        for b in range(state.shape[1]):
-            s0, s1, s2, s3 = state[r0, b], state[r1, b], state[r2, b], state[r3, b]
-            state[r0, b] = m[0, 0, b] * s0 + m[0, 1, b] * s1 + m[0, 2, b] * s2 + m[0, 3, b] * s3
-            state[r1, b] = m[1, 0, b] * s0 + m[1, 1, b] * s1 + m[1, 2, b] * s2 + m[1, 3, b] * s3
-            state[r2, b] = m[2, 0, b] * s0 + m[2, 1, b] * s1 + m[2, 2, b] * s2 + m[2, 3, b] * s3
-            state[r3, b] = m[3, 0, b] * s0 + m[3, 1, b] * s1 + m[3, 2, b] * s2 + m[3, 3, b] * s3
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _outer_two(op, bra, state, into):  # type: ignore[no-untyped-def]
-    """Adds bra_i * state_j over the two rows that a gate mixes, lane by lane."""
-    into[:] = 0
-    i00, i01, i10, i11 = into[0, 0], into[0, 1], into[1, 0], into[1, 1]
-    count = state.shape[0] >> (1 if op[2] < 0 else 2)
-    for k in range(count):
-        base = _base_row(k, op[1], op[2])
-        first, second = base + op[6], base + op[7]
-        s0, s1, l0, l1 = state[first], state[second], bra[first], bra[second]
-        for b in range(LANES):
-            i00[b] += l0[b] * s0[b]
-            i01[b] += l0[b] * s1[b]
-            i10[b] += l1[b] * s0[b]
-            i11[b] += l1[b] * s1[b]
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _outer_four(op, bra, state, into):  # type: ignore[no-untyped-def]
-    """`_outer_two` for a gate that mixes four rows."""
-    into[:] = 0
-    for k in range(state.shape[0] >> 2):
-        base = _base_row(k, op[1], op[2])
+@_compiled
+def _mix_four(op: Any, m: Array, state: Array) -> None:
+    mixed = np.empty((4, state.shape[1]), state.dtype)
+    rows = np.empty(4, np.int64)
+    for k in range(_groups(op, state)):
+        rows[0] = _first(k, op)
+        for i in range(3):
+            rows[i + 1] = rows[0] ^ op[_FLIP + i]
+        mixed[:] = 0
         for i in range(4):
             for j in range(4):
                 for b in range(state.shape[1]):
-                    into[i, j, b] += bra[base + op[6 + i], b] * state[base + op[6 + j], b]
+                    mixed[i, b] += m[i, j, b] * state[rows[j], b]
+        for i in range(4):
+            for b in range(state.shape[1]):
+                state[rows[i], b] = mixed[i, b]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _load(op, shared, batched, start, into):  # type: ignore[no-untyped-def]
-    for i in range(into.shape[0]):
-        for j in range(into.shape[1]):
-            for b in range(into.shape[2]):
-                if not op[4]:
-                    into[i, j, b] = shared[op[3], i, j]
-                else:
-                    into[i, j, b] = batched[op[3], min(start + b, batched.shape[1] - 1), i, j]
+@_compiled
+def _load(op: Any, shared: Array, batched: Array, start: int, into: Array) -> None:
+    """One matrix a lane; lanes beyond the batch repeat its last sample."""
+    for b in range(into.shape[2]):
+        sample = min(start + b, batched.shape[1] - 1)
+        for i in range(into.shape[0]):
+            for j in range(into.shape[1]):
+                into[i, j, b] = batched[op[_SLOT], sample, i, j] if op[_BATCHED] else shared[op[_SLOT], i, j]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _load_transposed(op, shared, batched, start, into):  # type: ignore[no-untyped-def]
-    for i in range(into.shape[0]):
-        for j in range(into.shape[1]):
-            for b in range(into.shape[2]):
-                if not op[4]:
-                    into[i, j, b] = shared[op[3], j, i]
-                else:
-                    into[i, j, b] = batched[op[3], min(start + b, batched.shape[1] - 1), j, i]
+@_compiled
+def _mix(op: Any, shared: Array, batched: Array, start: int, lanes: Array, state: Array) -> None:
+    """Applies one gate; `lanes` is scratch of the gate's size."""
+    if op[_KIND] == MIX_TWO and not op[_BATCHED]:
+        m = shared[op[_SLOT]]
+        _mix_two_shared(op, m[0, 0], m[0, 1], m[1, 0], m[1, 1], state)
+        return
+    _load(op, shared, batched, start, lanes)
+    if op[_KIND] == MIX_TWO:
+        _mix_two_batched(op, lanes, state)
+    else:
+        _mix_four(op, lanes, state)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sign(bits: int) -> int:
-    parity = 0
-    while bits:
-        parity ^= 1
-        bits &= bits - 1
-    return 1 - 2 * parity
+@_compiled_sum
+def _outer_shared(op: Any, bra: Array, state: Array, into: Array) -> None:
+    """Adds 2 bra_i state_j over the groups and lanes of a 2x2 gate that the batch shares."""
+    p00, p01, p10, p11 = into[0, 0], into[0, 1], into[1, 0], into[1, 1]
+    for k in range(_groups(op, state)):
+        row = _first(k, op)
+        s0, s1, l0, l1 = state[row], state[row ^ op[_FLIP]], bra[row], bra[row ^ op[_FLIP]]
+        for b in range(state.shape[1]):
+            p00 += 2 * l0[b] * s0[b]
+            p01 += 2 * l0[b] * s1[b]
+            p10 += 2 * l1[b] * s0[b]
+            p11 += 2 * l1[b] * s1[b]
+    into[0, 0], into[0, 1], into[1, 0], into[1, 1] = p00, p01, p10, p11
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def run_forward(rows, shared2, batched2, shared4, batched4, start, state):  # type: ignore[no-untyped-def]
+@_compiled
+def _outer_lanes(op: Any, bra: Array, state: Array, into: Array) -> None:
+    """Writes 2 bra_i state_j, summed over the groups of a gate, lane by lane."""
+    into[:] = 0
+    rows = np.empty(4, np.int64)
+    for k in range(_groups(op, state)):
+        rows[0] = _first(k, op)
+        for i in range(3):
+            rows[i + 1] = rows[0] ^ op[_FLIP + i]
+        for i in range(into.shape[0]):
+            for j in range(into.shape[1]):
+                left, right, sums = bra[rows[i]], state[rows[j]], into[i, j]
+                for b in range(state.shape[1]):
+                    sums[b] += 2 * left[b] * right[b]
+
+
+@_compiled
+def _collect(
+    op: Any, bra: Array, state: Array, start: int, lanes: Array, shared: Array, batched: Array
+) -> None:
+    """Adds one gate's gradient where it belongs; `lanes` is scratch of the gate's size."""
+    if op[_KIND] == MIX_TWO and not op[_BATCHED]:
+        _outer_shared(op, bra, state, shared[op[_SLOT]])
+        return
+    _outer_lanes(op, bra, state, lanes)
+    for b in range(lanes.shape[2]):
+        for i in range(lanes.shape[0]):
+            for j in range(lanes.shape[1]):
+                if not op[_BATCHED]:
+                    shared[op[_SLOT], i, j] += lanes[i, j, b]
+                elif start + b < batched.shape[1]:
+                    batched[op[_SLOT], start + b, i, j] = lanes[i, j, b]
+
+
+@_compiled
+def run_forward(rows: Array, matrices: tuple[Array, ...], start: int, state: Array) -> None:
     """Applies the program to one tile, in place; `start` is the tile's first sample."""
     two = np.empty((2, 2, state.shape[1]), state.dtype)
     four = np.empty((4, 4, state.shape[1]), state.dtype)
     for at in range(rows.shape[0]):
         op = rows[at]
-        if op[0] == PERMUTE:
-            _swap_rows(op, state)
-        elif op[0] == MIX_TWO:
-            _load(op, shared2, batched2, start, two)
-            _mix_two(op, two, state)
+        if op[_KIND] == MIX_TWO:
+            _mix(op, matrices[0], matrices[1], start, two, state)
         else:
-            _load(op, shared4, batched4, start, four)
-            _mix_four(op, four, state)
+            _mix(op, matrices[2], matrices[3], start, four, state)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def run_observables(observables, phases, state, conjugate, values):  # type: ignore[no-untyped-def]
+@_compiled
+def run_observables(observables: Array, phases: Array, state: Array, conjugate: Array, values: Array) -> None:
     """Writes each ⟨P⟩ of one tile into `values` (M, lanes); `conjugate` is the state's conjugate."""
+    values[:] = 0
     for m in range(observables.shape[0]):
-        x_mask, z_mask = observables[m, 0], observables[m, 1]
-        for b in range(state.shape[1]):
-            values[m, b] = 0
+        flip, mask = observables[m, 0], observables[m, 1]
         for i in range(state.shape[0]):
-            factor = phases[m] * _sign(i & z_mask)
+            factor = phases[m] * (1 - 2 * _parity(i & mask))
+            left, right = conjugate[i ^ flip], state[i]
             for b in range(state.shape[1]):
-                values[m, b] += (factor * conjugate[i ^ x_mask, b] * state[i, b]).real
+                values[m, b] += (factor * left[b] * right[b]).real
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def run_bra(observables, phases, gradients, conjugate, bra):  # type: ignore[no-untyped-def]
+@_compiled
+def run_bra(observables: Array, phases: Array, gradients: Array, conjugate: Array, bra: Array) -> None:
     """Writes the conjugate of sum_m g_m P_m |state⟩ of one tile into `bra`; `gradients` is (M, lanes)."""
     bra[:] = 0
     for m in range(observables.shape[0]):
-        x_mask, z_mask = observables[m, 0], observables[m, 1]
+        flip, mask = observables[m, 0], observables[m, 1]
         for i in range(conjugate.shape[0]):
-            factor = phases[m] * _sign(i & z_mask)
+            factor = phases[m] * (1 - 2 * _parity(i & mask))
+            into, source = bra[i ^ flip], conjugate[i]
             for b in range(conjugate.shape[1]):
-                bra[i ^ x_mask, b] += factor * gradients[m, b] * conjugate[i, b]
+                into[b] += factor * gradients[m, b] * source[b]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def run_backward(  # type: ignore[no-untyped-def]
-    rows, forward2, forward_b2, forward4, forward_b4, adjoint2, adjoint_b2, adjoint4, adjoint_b4, start, state, bra, g2, gb2, g4, gb4
-):
+@_compiled
+def run_backward(
+    rows: Array,
+    adjoint: tuple[Array, ...],
+    transposed: tuple[Array, ...],
+    grads: tuple[Array, ...],
+    start: int,
+    state: Array,
+    bra: Array,
+) -> None:
     """Walks the program backwards over one tile: uncomputes `state`, carries `bra`, collects gradients.
 
     With bra the conjugate of the adjoint state, a gate's matrix U has the
     gradient dL = Re sum_ij 2 bra_i state_j dU_ij, taken before the gate; then
     bra becomes U^T bra. Nothing is stored per gate (arXiv:2009.02823).
     """
-    lanes = state.shape[1]
-    two = np.empty((2, 2, lanes), state.dtype)
-    four = np.empty((4, 4, lanes), state.dtype)
+    two = np.empty((2, 2, state.shape[1]), state.dtype)
+    four = np.empty((4, 4, state.shape[1]), state.dtype)
     for at in range(rows.shape[0] - 1, -1, -1):
         op = rows[at]
-        if op[0] == PERMUTE:
-            _swap_rows(op, state)
-            _swap_rows(op, bra)
-        elif op[0] == MIX_TWO:
-            _load(op, adjoint2, adjoint_b2, start, two)
-            _mix_two(op, two, state)
-            if op[5]:
-                _outer_two(op, bra, state, two)
-                _collect(op, two, start, g2, gb2)
-            _load_transposed(op, forward2, forward_b2, start, two)
-            _mix_two(op, two, bra)
+        if op[_KIND] == MIX_TWO:
+            _mix(op, adjoint[0], adjoint[1], start, two, state)
+            if op[_WANTS]:
+                _collect(op, bra, state, start, two, grads[0], grads[1])
+            _mix(op, transposed[0], transposed[1], start, two, bra)
         else:
-            _load(op, adjoint4, adjoint_b4, start, four)
-            _mix_four(op, four, state)
-            if op[5]:
-                _outer_four(op, bra, state, four)
-                _collect(op, four, start, g4, gb4)
-            _load_transposed(op, forward4, forward_b4, start, four)
-            _mix_four(op, four, bra)
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _collect(op, products, start, shared, batched):  # type: ignore[no-untyped-def]
-    for i in range(products.shape[0]):
-        for j in range(products.shape[1]):
-            for b in range(products.shape[2]):
-                if not op[4]:
-                    shared[op[3], i, j] += 2 * products[i, j, b]
-                elif start + b < batched.shape[1]:
-                    batched[op[3], start + b, i, j] = 2 * products[i, j, b]
+            _mix(op, adjoint[2], adjoint[3], start, four, state)
+            if op[_WANTS]:
+                _collect(op, bra, state, start, four, grads[2], grads[3])
+            _mix(op, transposed[2], transposed[3], start, four, bra)
 
 
 def forward(program: Program, pools: Pools, amplitudes: Tensor | None, batch: int) -> tuple[Tensor, Tensor]:
-    """Expectations (B, M) and the final state (B, 2**n) of a batch."""
-    arrays = [_array(pool) for pool in pools]
+    """Expectations (B, M) and the final state (B, 2**n) of a batch, in the program's last labels."""
+    arrays = tuple(_array(pool) for pool in pools)
     kind = arrays[0].dtype
     final = np.empty((batch, 2**program.n_qubits), kind)
     values = np.empty((batch, len(program.observables)), kind.type(0).real.dtype)
@@ -234,8 +270,9 @@ def forward(program: Program, pools: Pools, amplitudes: Tensor | None, batch: in
             tile[0] = 1
         else:
             tile[:, : end - start] = source[start:end].T
-        run_forward(program.rows, *arrays, start, tile)
-        out = np.empty((values.shape[1], LANES), values.dtype)
+        run_forward(program.rows, arrays, start, tile)
+        # In double, whatever the state: a sum of 2**n terms in single loses what the terms still know.
+        out = np.empty((values.shape[1], LANES), np.float64)
         run_observables(program.observables, phases, tile, tile.conj(), out)
         values[start:end] = out.T[: end - start]
         final[start:end] = tile.T[: end - start]
@@ -245,41 +282,50 @@ def forward(program: Program, pools: Pools, amplitudes: Tensor | None, batch: in
 
 
 def backward(program: Program, pools: Pools, final: Tensor, gradients: Tensor) -> tuple[Tensor, Pools]:
-    """Gradients of a loss for the amplitudes (B, 2**n) and for every matrix, from those for expectations (B, M)."""
-    forwards = [_array(pool) for pool in pools]
-    adjoints = [np.ascontiguousarray(array.conj().swapaxes(-1, -2)) for array in forwards]
+    """Gradients of a loss for the amplitudes (B, 2**n) and all matrices, from those for ⟨P⟩ (B, M)."""
+    arrays = tuple(_array(pool) for pool in pools)
+    transposed = tuple(np.ascontiguousarray(array.swapaxes(-1, -2)) for array in arrays)
+    adjoint = tuple(array.conj() for array in transposed)
     states, slopes = _array(final), _array(gradients)
     batch, kind = states.shape[0], states.dtype
-    starts = list(range(0, batch, LANES))
-    shared2 = np.zeros((len(starts), *forwards[0].shape), kind)
-    shared4 = np.zeros((len(starts), *forwards[2].shape), kind)
-    batched2, batched4 = np.zeros_like(forwards[1]), np.zeros_like(forwards[3])
+    tiles = -(-batch // LANES)
+    # Shared matrices collect a sum a tile, added up below in the tiles' order.
+    shared2, shared4 = (np.zeros((tiles, *array.shape), kind) for array in (arrays[0], arrays[2]))
+    batched2, batched4 = np.zeros_like(arrays[1]), np.zeros_like(arrays[3])
     amplitudes = np.empty_like(states)
     phases = _phases(program, kind).conj()
 
     def run(start: int) -> None:
-        end = min(start + LANES, batch)
-        at = start // LANES
+        end, at = min(start + LANES, batch), start // LANES
         state = np.zeros((2**program.n_qubits, LANES), kind)
         state[:, : end - start] = states[start:end].T
-        bra = np.empty_like(state)
         slope = np.zeros((slopes.shape[1], LANES), slopes.dtype)
         slope[:, : end - start] = slopes[start:end].T
+        bra = np.empty_like(state)
         run_bra(program.observables, phases, slope, state.conj(), bra)
-        run_backward(
-            program.rows, *forwards, *adjoints, start, state, bra, shared2[at], batched2, shared4[at], batched4
-        )
+        grads = (shared2[at], batched2, shared4[at], batched4)
+        run_backward(program.rows, adjoint, transposed, grads, start, state, bra)
         amplitudes[start:end] = 2 * bra.T[: end - start]
 
     _each_tile(run, batch)
-    grads = (shared2.sum(axis=0), batched2, shared4.sum(axis=0), batched4)
+    collected = (shared2.sum(axis=0), batched2, shared4.sum(axis=0), batched4)
     # Torch's gradient of a real loss for a complex number is the conjugate of dL/dz.
-    return torch.from_numpy(amplitudes.conj()), Pools(*(torch.from_numpy(grad.conj()) for grad in grads))
+    return torch.from_numpy(amplitudes.conj()), Pools(*(torch.from_numpy(grad.conj()) for grad in collected))
 
 
-def _each_tile(run, batch: int) -> None:  # type: ignore[no-untyped-def]
+def states_held(batch: int) -> int:
+    """How many states are in memory at the worst moment of a forward and backward pass."""
+    # The batch: final state, its gradient, that one's conjugate. A tile: state, bra, two temporaries.
+    return 3 * batch + 4 * LANES * _threads(batch)
+
+
+def _threads(batch: int) -> int:
+    return min(torch.get_num_threads(), -(-batch // LANES))
+
+
+def _each_tile(run: Callable[[int], None], batch: int) -> None:
     starts = range(0, batch, LANES)
-    threads = min(torch.get_num_threads(), len(starts))
+    threads = _threads(batch)
     if threads <= 1:
         for start in starts:
             run(start)
@@ -289,9 +335,10 @@ def _each_tile(run, batch: int) -> None:  # type: ignore[no-untyped-def]
 
 
 def _array(tensor: Tensor) -> Array:
-    return np.ascontiguousarray(tensor.detach().numpy())
+    return np.ascontiguousarray(tensor.detach().resolve_conj().resolve_neg().numpy())
 
 
-def _phases(program: Program, kind: np.dtype[np.generic]) -> Array:
-    phases = np.array([1j ** int(count) for count in program.observables[:, 2]])
+def _phases(program: Program, kind: np.dtype[Any]) -> Array:
+    """The factor of each Pauli string: its sign times i for every Y."""
+    phases: Array = program.observables[:, 3] * np.array([1j ** int(n_y) for n_y in program.observables[:, 2]])
     return phases.astype(kind) if kind.kind == "c" else phases.real.astype(kind)

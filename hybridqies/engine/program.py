@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +14,38 @@ import torch
 from torch import Tensor
 
 from hybridqies.circuit import Circuit, Constant, Feature, Gate, Weight
+from hybridqies.engine.frame import RELABELLING, Frame
 from hybridqies.engine.matrices import MATRICES
 
 IntArray = npt.NDArray[np.int64]
 
-# Columns of a program row. Rows of the state that a gate mixes are found by inserting
-# zero bits at positions LOW (and HIGH, or -1) and adding the gate's offsets.
-COLUMNS = ("kind", "low", "high", "slot", "batched", "wants_gradient", "row0", "row1", "row2", "row3")
-PERMUTE, MIX_TWO, MIX_FOUR = 0, 1, 2
+# Of every gate's matrix in each of its angles: half angles come round after two turns.
+_PERIOD = 4 * math.pi
+
+MIX_TWO, MIX_FOUR = 0, 1
+
+
+class Row(NamedTuple):
+    """One gate of a program, as the integers that kernels read; the fields are the columns of `rows`.
+
+    A gate mixes 2 or 4 amplitudes at a time. The first of them is found by inserting
+    a zero bit at `low` (and at `high`, or -1) and setting each to the parity that its
+    mask and constant ask for; the others lie at the flips from it. See `Frame`.
+    """
+
+    kind: int
+    slot: int
+    batched: int
+    wants_gradient: int
+    low: int
+    low_mask: int
+    low_constant: int
+    high: int
+    high_mask: int
+    high_constant: int
+    flip1: int
+    flip2: int
+    flip3: int
 
 
 class Pools(NamedTuple):
@@ -52,7 +77,10 @@ class MatrixGroup:
 
 @dataclass(frozen=True)
 class Program:
-    """What the kernels run: `rows` (gates, 10), `observables` (M, 3) as X mask, Z mask, number of Y."""
+    """What the kernels run: `rows` (gates, 13), `observables` (M, 4) as flip, mask, number of Y, sign.
+
+    X, CNOT and SWAP have no row: they only relabel basis states, and the masks of what follows say how.
+    """
 
     n_qubits: int
     n_features: int
@@ -67,16 +95,18 @@ def compile_program(circuit: Circuit, *, batched_weights: bool = False) -> Progr
     """The flat program of `circuit`; `batched_weights` says that each sample brings its own weights."""
     members: dict[tuple[str, bool], list[Gate]] = defaultdict(list)
     for gate in circuit.gates:
-        if not _is_permutation(gate):
+        if gate.type.name not in RELABELLING:
             members[_group_key(gate, batched_weights)].append(gate)
     groups = tuple(_group(circuit, name, batched, gates) for (name, batched), gates in members.items())
+    frame = Frame(circuit.n_qubits)
+    rows = _rows(circuit, groups, batched_weights, frame)
     return Program(
         n_qubits=circuit.n_qubits,
         n_features=circuit.n_features,
         n_weights=circuit.n_weights,
         is_real=circuit.is_real and not any(_count_y(o.factors) % 2 for o in circuit.observables),
-        rows=_rows(circuit, groups, batched_weights),
-        observables=np.array([_masks(o.factors, circuit.n_qubits) for o in circuit.observables], dtype=np.int64),
+        rows=rows,
+        observables=np.array([_masks(o.factors, frame) for o in circuit.observables], dtype=np.int64),
         groups=groups,
     )
 
@@ -85,14 +115,12 @@ def fill(program: Program, features: Tensor, weights: Tensor) -> Pools:
     """The program's matrices for features (B, F) and weights (W,) or (B, W); differentiable in both."""
     batch = features.shape[0]
     one = features.new_ones(1)
-    shared_row = torch.cat([features.new_zeros(program.n_features), weights, one]) if weights.dim() == 1 else one
+    shared = weights if weights.dim() == 1 else features.new_zeros(program.n_weights)
+    shared_row = torch.cat([features.new_zeros(program.n_features), shared, one])
     every_row = torch.cat([features, weights.expand(batch, -1), one.expand(batch, 1)], dim=1)
     pools: dict[tuple[int, bool], list[Tensor]] = defaultdict(list)
     for group in program.groups:
-        sources, scales = group.sources.to(features.device), group.scales.to(features)
-        row = every_row if group.batched else shared_row
-        angles = _product(row[..., sources]) * scales
-        matrices = MATRICES[group.gate](angles)
+        matrices = MATRICES[group.gate](_angles(group, every_row if group.batched else shared_row))
         if program.is_real:
             matrices = matrices.real if matrices.is_complex() else matrices
         pools[group.dimension, group.batched].append(matrices.transpose(0, 1) if group.batched else matrices)
@@ -111,6 +139,20 @@ def _state_dtype(dtype: torch.dtype, is_real: bool) -> torch.dtype:
     return torch.complex64 if dtype == torch.float32 else torch.complex128
 
 
+def _angles(group: MatrixGroup, row: Tensor) -> Tensor:
+    """The angles of a group's gates, (..., gates, angles), for a row or rows of [features, weights, 1].
+
+    In double, and brought within a turn before they are rounded: a scaled product
+    of features can be many turns, and single precision would lose its phase.
+    """
+    factors = row[..., group.sources.to(row.device)].double()
+    angles = _product(factors) * group.scales.to(row.device)
+    if row.dtype == torch.float64:
+        return angles
+    turns = (angles.detach() / _PERIOD).round()
+    return (angles - turns * _PERIOD).to(row.dtype)
+
+
 def _product(factors: Tensor) -> Tensor:
     # Unrolled, because torch.prod divides by its factors in its gradient's fast path.
     result = factors[..., 0]
@@ -120,11 +162,9 @@ def _product(factors: Tensor) -> Tensor:
 
 
 def _joined(parts: list[Tensor], empty: tuple[int, ...], kind: torch.dtype, device: torch.device) -> Tensor:
-    return torch.cat([part.to(kind) for part in parts]) if parts else torch.empty(empty, dtype=kind, device=device)
-
-
-def _is_permutation(gate: Gate) -> bool:
-    return gate.type.name in ("X", "CNOT", "SWAP")
+    if not parts:
+        return torch.empty(empty, dtype=kind, device=device)
+    return torch.cat([part.to(kind) for part in parts])
 
 
 def _dimension(gate: Gate) -> int:
@@ -167,38 +207,30 @@ def _slots(groups: tuple[MatrixGroup, ...]) -> dict[tuple[str, bool], Iterator[i
     return slots
 
 
-def _rows(circuit: Circuit, groups: tuple[MatrixGroup, ...], batched_weights: bool) -> IntArray:
+def _rows(circuit: Circuit, groups: tuple[MatrixGroup, ...], batched_weights: bool, frame: Frame) -> IntArray:
     slots = _slots(groups)
-    rows = np.zeros((len(circuit.gates), len(COLUMNS)), dtype=np.int64)
-    for at, gate in enumerate(circuit.gates):
-        bits = [circuit.n_qubits - 1 - qubit for qubit in gate.qubits]
-        low, high = (bits[0], -1) if len(bits) == 1 else sorted(bits)
-        kind, slot, batched = PERMUTE, 0, False
-        if not _is_permutation(gate):
-            kind = MIX_TWO if _dimension(gate) == 2 else MIX_FOUR
-            key = _group_key(gate, batched_weights)
-            slot, batched = next(slots[key]), key[1]
+    rows = []
+    for gate in circuit.gates:
+        if gate.type.name in RELABELLING:
+            frame.relabel(gate)
+            continue
+        key = _group_key(gate, batched_weights)
+        kind = MIX_TWO if _dimension(gate) == 2 else MIX_FOUR
         depends = any(not isinstance(angle, Constant) for angle in gate.angles)
-        rows[at] = (kind, low, high, slot, batched, depends, *_offsets(gate, bits))
-    return rows
-
-
-def _offsets(gate: Gate, bits: list[int]) -> tuple[int, int, int, int]:
-    if len(bits) == 1:
-        return 0, 1 << bits[0], 0, 0
-    first, second = (1 << bit for bit in bits)
-    if gate.type.controlled:
-        return first, first | second, 0, 0
-    if gate.type.name == "SWAP":
-        return first, second, 0, 0
-    return 0, second, first, first | second
+        rows.append(Row(kind, next(slots[key]), key[1], depends, *frame.place(gate)))
+    return np.array(rows, dtype=np.int64).reshape(-1, len(Row._fields))
 
 
 def _count_y(factors: tuple[tuple[int, str], ...]) -> int:
     return sum(letter == "Y" for _, letter in factors)
 
 
-def _masks(factors: tuple[tuple[int, str], ...], n_qubits: int) -> tuple[int, int, int]:
-    x_mask = sum(1 << (n_qubits - 1 - qubit) for qubit, letter in factors if letter in "XY")
-    z_mask = sum(1 << (n_qubits - 1 - qubit) for qubit, letter in factors if letter in "YZ")
-    return x_mask, z_mask, _count_y(factors)
+def _masks(factors: tuple[tuple[int, str], ...], frame: Frame) -> tuple[int, int, int, int]:
+    flip, mask, constant = 0, 0, 0
+    for qubit, letter in factors:
+        if letter in "XY":
+            flip ^= frame.flips[qubit]
+        if letter in "YZ":
+            mask ^= frame.masks[qubit]
+            constant ^= frame.constants[qubit]
+    return flip, mask, _count_y(factors), 1 - 2 * constant

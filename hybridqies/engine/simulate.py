@@ -14,7 +14,9 @@ from hybridqies.engine.program import Pools, Program, fill
 from hybridqies.errors import CapabilityError
 
 
-def expectations(program: Program, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None) -> Tensor:
+def expectations(
+    program: Program, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None
+) -> Tensor:
     """⟨P⟩ of every observable, (B, M), differentiable once in all three inputs.
 
     Shapes: features (B, F); weights (W,) or (B, W); amplitudes (B, 2**n), of unit
@@ -26,8 +28,16 @@ def expectations(program: Program, features: Tensor, weights: Tensor, amplitudes
         program = replace(program, is_real=False)
     pools = fill(program, features, weights)
     start = None if amplitudes is None else amplitudes.to(pools.shared_two.dtype)
-    result: Tensor = _Adjoint.apply(program, features.shape[0], start, *pools)
+    result: Tensor = _Adjoint.apply(program, features.shape[0], start, *pools)  # type: ignore[no-untyped-call]
     return result
+
+
+def bytes_needed(program: Program, features: Tensor, amplitudes: Tensor | None) -> int:
+    """Memory that states take in a forward and backward pass of this batch, without its inputs."""
+    is_real = program.is_real and not (amplitudes is not None and amplitudes.is_complex())
+    size = features.element_size() * (1 if is_real else 2)
+    states: int = _kernels(features).states_held(features.shape[0])
+    return states * size << program.n_qubits
 
 
 def _kernels(tensor: Tensor) -> ModuleType:
@@ -43,6 +53,7 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, program: Program, batch: int, start: Tensor | None, *pools: Tensor) -> Tensor:
+        values: Tensor
         values, final = _kernels(pools[0]).forward(program, Pools(*pools), start, batch)
         ctx.program = program
         ctx.has_start = start is not None
