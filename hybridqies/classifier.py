@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hybridqies import __version__
+from hybridqies.backends import backend_class
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import sha256_of, write_json
@@ -34,7 +35,7 @@ OnEpoch = Callable[[dict[str, Any]], None]
 class HybridClassifier:
     """Texts in, labels out: a frozen sentence encoder and a head trained on its embeddings.
 
-    >>> model = HybridClassifier.from_pretrained("all-MiniLM-L6-v2", circuit="long-range-reupload", n_qubits=9)
+    >>> model = HybridClassifier.from_pretrained(circuit="long-range-reupload", n_qubits=9)
     >>> model.fit(texts, labels, validation=0.15).predict(["a sentence"])
 
     Attributes after fitting: `classes_` (the labels, sorted), `head_` (the trained
@@ -88,10 +89,13 @@ class HybridClassifier:
         Raises
         ------
         UnknownNameError: no such encoder, circuit, head, backend or setting.
+        InputError: settings that contradict each other or do not fit the encoder.
         """
         own = circuit if isinstance(circuit, Circuit) else None
-        named = None if own is not None or circuit is None else str(circuit)
+        if own is not None and n_qubits not in (None, own.n_qubits):
+            raise InputError(f"n_qubits={n_qubits} was given with a circuit of {own.n_qubits} qubits")
         qubits = own.n_qubits if own is not None else n_qubits
+        named = str(circuit) if isinstance(circuit, Path) else circuit
         options = head_options(head, settings, named, qubits)
         config = (
             training
@@ -108,8 +112,17 @@ class HybridClassifier:
             device=device,
             cache=cache,
         )
-        model._build(2)  # Refuses bad options now, before anything is embedded.
+        model.check()
         return model
+
+    def check(self) -> None:
+        """Refuses options that cannot be built, before anything is embedded.
+
+        Raises
+        ------
+        InputError: the first thing that is wrong with them.
+        """
+        self._build(2)
 
     def fit(
         self,
@@ -171,7 +184,9 @@ class HybridClassifier:
 
     def predict(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """The most probable label of each text, (B,)."""
-        return np.array(self.classes_)[self.predict_proba(texts, on_text).argmax(axis=1)]
+        best = self.predict_proba(texts, on_text).argmax(axis=1)
+        labels: np.ndarray = np.array(self.classes_)[best]
+        return labels
 
     def score(self, texts: Sequence[str], labels: Sequence[Label]) -> float:
         """The fraction of texts whose predicted label is the given one."""
@@ -260,6 +275,7 @@ class HybridClassifier:
 
     def _build(self, n_classes: int, circuits: Mapping[str, Circuit] | None = None) -> Head:
         own = {"circuit": self.circuit} if self.circuit is not None else None
+        backend_class(self.backend)  # A classical head would never find out that there is no such backend.
         generator = torch.Generator().manual_seed(self.training.seed)
         context = HeadContext(self.encoder.dimension, n_classes, self.backend, generator, circuits or own)
         return build_head(self.head, self.options, context)
@@ -282,7 +298,9 @@ def write_config(folder: Path, model: Mapping[str, Any] | None, run: Mapping[str
 
 
 def read_config(folder: str | Path, *, finished: bool = True) -> dict[str, Any]:
-    """The checked `config.json` of a saved model, or with `finished` False of a run that may still lack its model.
+    """The checked `config.json` of a saved model.
+
+    With `finished` False also of a run that has no model yet.
 
     Raises
     ------
@@ -298,7 +316,7 @@ def read_config(folder: str | Path, *, finished: bool = True) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         recorded = content.pop("digest")
         version = content["format"]
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFolderError(
             f"{str(path)!r} is truncated or damaged ({error!r})", todo="restore it or train anew"
         ) from None
@@ -325,7 +343,7 @@ def _same_encoder(recorded: Mapping[str, Any], device: str) -> Encoder:
     encoder = Encoder.load(recorded["name"], device)
     if encoder.fingerprint != recorded["fingerprint"]:
         raise ModelFolderError(
-            f"encoder {recorded['name']!r} is not the one this model was trained on (its fingerprint differs)",
+            f"encoder {recorded['name']!r} has another fingerprint than the one this model was trained on",
             expected=f"fingerprint {recorded['fingerprint'][:12]}…",
             todo="install the same encoder or train anew",
         )

@@ -62,7 +62,8 @@ class MissingExtraError(HybridqiesError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs a package that is not installed; install it with: pip install 'hybridqies[{extra}]'"
+            f"{what} needs a package that is not installed; "
+            f"install it with: pip install 'hybridqies[{extra}]'"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -39,11 +40,13 @@ def to_mapping(config: Any) -> dict[str, Any]:
 
 
 def parse(value: Any, kind: Any, what: str) -> Any:
-    """`value` as the type `kind`, which is a bool, int, float, str, enum, tuple, mapping or a union of those."""
+    """`value` as the type `kind`: a bool, int, float, str, enum, tuple, mapping, dataclass or a union."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return _parse_union(value, typing.get_args(kind), what)
-    if kind is Any or typing.get_origin(kind) in (dict, Mapping):
+    if kind is Any:
         return value
+    if typing.get_origin(kind) in (dict, Mapping):
+        return _parse_mapping(value, what)
     if typing.get_origin(kind) is tuple:
         return _parse_tuple(value, typing.get_args(kind)[0], what)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
@@ -86,6 +89,12 @@ def _parse_tuple(value: Any, kind: Any, what: str) -> tuple[Any, ...]:
     return tuple(parse(item, kind, what) for item in value)
 
 
+def _parse_mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{what} was given {value!r}", expected="a mapping of names to values")
+    return value
+
+
 def _parse_enum(value: Any, kind: type[enum.Enum], what: str) -> Any:
     try:
         return kind(value)
@@ -101,11 +110,11 @@ def _parse_scalar(value: Any, kind: type, what: str) -> Any:
     fits = {
         bool: isinstance(value, bool),
         int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, int | float) and not isinstance(value, bool),
+        float: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
         str: isinstance(value, str),
     }[kind]
     if not fits:
-        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+        names = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a word"}
         raise InputError(f"{what} was given {value!r}", expected=names[kind])
     return kind(value)
 

@@ -1,4 +1,4 @@
-"""What a backend is: one method that turns circuits and tensors into expectations, and honest capabilities."""
+"""What a backend is: one method that turns circuits and tensors into expectations; honest capabilities."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Backend(ABC):
         InputError: a wrong shape, dtype or device, a value that is not finite, or a zero amplitude vector.
         """
         self.check(circuit)
-        _check_tensor("features", features, (circuit.n_features,), features)
-        _check_tensor("weights", weights, (circuit.n_weights,), features)
+        _check_tensor("features", features, circuit.n_features, features)
+        _check_tensor("weights", weights, circuit.n_weights, features)
         if weights.dim() == 2 and weights.shape[0] != features.shape[0]:
             raise InputError(
                 f"weights were given for {weights.shape[0]} samples and features for {features.shape[0]}",
@@ -84,7 +84,10 @@ class Backend(ABC):
         if amplitudes is not None:
             amplitudes = _unit_norm(circuit, features, amplitudes)
         if features.shape[0] == 0:
-            return features.new_zeros(0, len(circuit.observables))
+            # Nothing to run, and still a result that backward() can start from.
+            given = (features, weights) if amplitudes is None else (features, weights, amplitudes.abs())
+            total = torch.cat([each.flatten() for each in given]).sum()
+            return features.new_zeros(0, len(circuit.observables)) * total
         return self._run(circuit, features, weights, amplitudes)
 
     @abstractmethod
@@ -92,17 +95,22 @@ class Backend(ABC):
         """`expectations` for checked inputs and at least one sample."""
 
 
-def _check_tensor(what: str, tensor: Tensor, columns: tuple[int, ...], like: Tensor) -> None:
-    if tensor.shape[-1:] != columns or tensor.dim() not in (1, 2) or (what == "features" and tensor.dim() == 1):
+def _check_tensor(what: str, tensor: Tensor, columns: int, like: Tensor) -> None:
+    ranks = (2,) if what == "features" else (1, 2)
+    if tensor.shape[-1:] != (columns,) or tensor.dim() not in ranks:
+        wanted = f"(batch, {columns})" if what == "features" else f"({columns},) or (batch, {columns})"
+        raise InputError(f"{what} were given with shape {tuple(tensor.shape)}", expected=wanted)
+    if tensor.dtype not in (torch.float32, torch.float64):
         raise InputError(
-            f"{what} were given with shape {tuple(tensor.shape)}",
-            expected=f"(batch, {columns[0]})" if what != "weights" else f"({columns[0]},) or (batch, {columns[0]})",
+            f"{what} are {_plain(tensor.dtype)}",
+            expected="float32 or float64",
+            todo="convert with .to(dtype)",
         )
     _check_values(what, tensor, like)
-    if tensor.dtype not in (torch.float32, torch.float64) or tensor.dtype != like.dtype:
+    if tensor.dtype != like.dtype:
         raise InputError(
             f"{what} are {_plain(tensor.dtype)} and features are {_plain(like.dtype)}",
-            expected="float32 or float64, the same for both",
+            expected="the same precision",
             todo="convert with .to(dtype)",
         )
 
@@ -121,18 +129,27 @@ def _check_values(what: str, tensor: Tensor, like: Tensor) -> None:
 def _unit_norm(circuit: Circuit, features: Tensor, amplitudes: Tensor) -> Tensor:
     expected = (features.shape[0], circuit.n_amplitudes)
     if tuple(amplitudes.shape) != expected:
-        raise InputError(f"amplitudes were given with shape {tuple(amplitudes.shape)}", expected=f"{expected}")
+        raise InputError(
+            f"amplitudes were given with shape {tuple(amplitudes.shape)}", expected=f"{expected}"
+        )
     _check_values("amplitudes", amplitudes, features)
     if amplitudes.abs().dtype != features.dtype:
         raise InputError(
             f"amplitudes are {_plain(amplitudes.dtype)} and features are {_plain(features.dtype)}",
             expected="the same precision",
+            todo="convert with .to(dtype)",
         )
-    norms = amplitudes.norm(dim=1, keepdim=True)
-    if bool((norms == 0).any()):
-        row = int((norms[:, 0] == 0).nonzero()[0])
-        raise InputError(f"the amplitude vector of sample {row} is zero", expected="at least one entry that is not")
-    return amplitudes / norms
+    # Scaled by the largest entry first: squares of very small or large entries have no float.
+    largest = amplitudes.detach().abs().amax(dim=1, keepdim=True)
+    zero = largest[:, 0] == 0
+    if bool(zero.any()):
+        raise InputError(
+            f"the amplitude vector of sample {int(zero.nonzero()[0])} is zero",
+            expected="at least one entry that is not",
+        )
+    scaled: Tensor = amplitudes / largest
+    norms: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    return scaled / norms
 
 
 def _plain(dtype: torch.dtype) -> str:

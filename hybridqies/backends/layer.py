@@ -50,7 +50,7 @@ class QuantumLayer(nn.Module):
                 expected=f"(..., {self.circuit.n_inputs}): {self.circuit.n_amplitudes} amplitudes, "
                 f"then {self.circuit.n_features} angles",
             )
-        rows = inputs.reshape(-1, self.circuit.n_inputs)
+        rows = inputs.reshape(math.prod(inputs.shape[:-1]), self.circuit.n_inputs)
         amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
         given = amplitudes if self.circuit.start is Start.AMPLITUDES else None
         values = self.backend.expectations(self.circuit, features, self.weights, given)
@@ -59,4 +59,5 @@ class QuantumLayer(nn.Module):
     def extra_repr(self) -> str:
         """What `print(layer)` shows."""
         c = self.circuit
-        return f"{c.name}, qubits={c.n_qubits}, inputs={c.n_inputs}, weights={c.n_weights}, backend={self.backend.name}"
+        sizes = f"qubits={c.n_qubits}, inputs={c.n_inputs}, weights={c.n_weights}"
+        return f"{c.name}, {sizes}, backend={self.backend.name}"

@@ -11,11 +11,8 @@ from torch import Tensor
 
 from hybridqies.backends.base import Backend, Capabilities
 from hybridqies.circuit import Circuit
-from hybridqies.engine import Program, compile_program, expectations
+from hybridqies.engine import Program, bytes_needed, compile_program, expectations
 from hybridqies.errors import CapabilityError
-
-# The final state, a working copy, its adjoint, and one tile of slack.
-_STATES_HELD = 4
 
 
 class StateVector(Backend):
@@ -38,8 +35,9 @@ class StateVector(Backend):
         self._programs: dict[tuple[int, bool], tuple[Circuit, Program]] = {}
 
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
-        _check_memory(circuit, features)
-        return expectations(self._program(circuit, weights.dim() == 2), features, weights, amplitudes)
+        program = self._program(circuit, weights.dim() == 2)
+        _check_memory(features, program.n_qubits, bytes_needed(program, features, amplitudes))
+        return expectations(program, features, weights, amplitudes)
 
     def _program(self, circuit: Circuit, batched_weights: bool) -> Program:
         key = (id(circuit), batched_weights)
@@ -50,12 +48,11 @@ class StateVector(Backend):
         return held[1]
 
 
-def _check_memory(circuit: Circuit, features: Tensor) -> None:
-    asked = _STATES_HELD * features.shape[0] * 2**circuit.n_qubits * 2 * features.element_size()
+def _check_memory(features: Tensor, n_qubits: int, asked: int) -> None:
     free = _free_bytes(features.device)
     if asked > free:
         raise CapabilityError(
-            f"{features.shape[0]} samples of {circuit.n_qubits} qubits need about {asked / 2**30:.1f} GiB",
+            f"{features.shape[0]} samples of {n_qubits} qubits need about {asked / 2**30:.1f} GiB",
             expected=f"at most the {free / 2**30:.1f} GiB free on {features.device}",
             todo="use fewer qubits or a smaller batch",
         )
@@ -63,7 +60,9 @@ def _check_memory(circuit: Circuit, features: Tensor) -> None:
 
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        # What torch keeps cached is not free to the device, and free to us.
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + cached
     return _free_host_bytes()
 
 

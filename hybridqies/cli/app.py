@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 
 from hybridqies import __version__
 from hybridqies.cli import backends, circuits, encode, evaluate, predict, train
-from hybridqies.cli.output import complain
+from hybridqies.cli.output import complain, say
 from hybridqies.errors import HybridqiesError
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.command,
     "evaluate": evaluate.command,
     "predict": predict.command,
@@ -40,10 +42,19 @@ def build() -> typer.Typer:
     return app
 
 
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
-    if version:
-        typer.echo(__version__)
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(__version__)
         raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """The program as a function from arguments to an exit code."""
     try:
-        code = build()(args=None if arguments is None else list(arguments), standalone_mode=False)
+        given = None if arguments is None else list(arguments)
+        code = build()(args=given, prog_name="hybridqies", standalone_mode=False)
+        # A reader that went away is met here and not at exit, where Python would print a traceback.
+        sys.stdout.flush()
     except HybridqiesError as error:
         complain(str(error))
         return BAD_INPUT
@@ -62,11 +76,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        complain("memory ran out; use fewer qubits or a smaller --batch-size")
+        return BAD_INPUT
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{str(error.filename)!r}: {error.strerror}")
+        return BAD_INPUT
     except Exception as error:
         # The parser's own complaints have this method in every version of typer; anything else is a bug.
         if not hasattr(error, "format_message"):
             raise
-        complain(" ".join(error.format_message().split()))
+        message = " ".join(error.format_message().split())
+        # Without any argument there is only the help text, which has been printed by then.
+        if message:
+            complain(message)
         return BAD_INPUT
     return code if isinstance(code, int) else 0

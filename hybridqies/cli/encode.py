@@ -51,6 +51,4 @@ def command(
     if json:
         say_json(record)
     else:
-        say(
-            f"{len(texts)} texts embedded in {model.dimension} dimensions by {model.name} in {record['seconds']} s"
-        )
+        say(f"{len(texts)} texts, {model.dimension} numbers each, by {model.name} in {record['seconds']} s")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from hybridqies.cli.output import progress
-from hybridqies.errors import DataError, InputError
+from hybridqies.errors import InputError
 
 
 class Format(enum.Enum):
@@ -64,10 +64,12 @@ def command(
 
 
 def _texts(texts: list[str], file: Path | None, column: str) -> list[str]:
+    from hybridqies.text import read_lines, read_texts
+
     if texts and file is not None:
         raise InputError("both texts and --file were given", expected="one of them")
     if file is not None:
-        return _read_file(file, column)
+        return list(read_texts(file, column))
     if not texts:
         if sys.stdin.isatty():
             raise InputError(
@@ -75,16 +77,8 @@ def _texts(texts: list[str], file: Path | None, column: str) -> list[str]:
                 expected="texts, --file, or lines on stdin",
                 todo='as in: predict RUN "a text"',
             )
-        texts = [line for line in (line.rstrip("\r\n") for line in sys.stdin) if line.strip()]
-    if not texts:
-        raise DataError("stdin held no text", expected="one text a line")
+        return list(read_lines(sys.stdin.buffer.read(), "stdin"))
     return texts
-
-
-def _read_file(file: Path, column: str) -> list[str]:
-    from hybridqies.text import read_texts
-
-    return list(read_texts(file, column))
 
 
 def _row(text: str, probabilities: Any, classes: tuple[str | int, ...]) -> dict[str, Any]:

@@ -1,7 +1,11 @@
 """`hybridqies train`: from labelled texts to a trained, compared and saved classifier."""
 
+# The flags are read from the context, where --resume can tell which of them were given.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +54,8 @@ def command(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="An option of the head, its circuit, its encoder (encoder.layers=4) or training (training.weight_decay=0).",
+            help="An option of the head, its circuit, its encoder (encoder.layers=4) "
+            "or training (training.weight_decay=0).",
         ),
     ] = None,
     backend: Annotated[
@@ -75,9 +80,9 @@ def command(
 ) -> None:
     """Train a head on labelled texts, compare it with classical heads, and save everything in one folder.
 
-    Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --seed 1 --out runs/reviews`
+    Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
     """
-    from hybridqies.study import execute, recorded_config, start_run
+    from hybridqies.study import execute, is_run, recorded_config, start_run
 
     if resume:
         _only_with_resume(context)
@@ -91,7 +96,9 @@ def command(
                 start_run(config, out, overwrite=overwrite)
             comparison = execute(config, out, resume=resume, hooks=hooks)
         except KeyboardInterrupt:
-            complain(f"interrupted; go on with: hybridqies train --resume --out {out}")
+            if not is_run(out):
+                raise
+            complain(f"interrupted; go on with: hybridqies train --resume --out {shlex.quote(str(out))}")
             raise typer.Exit(130) from None
     _report(out, comparison, json)
 

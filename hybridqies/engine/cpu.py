@@ -1,9 +1,10 @@
 """CPU kernels: a tile of samples walks the whole program in one compiled call, samples innermost.
 
 A tile holds `LANES` samples of a state as (2**n, lanes), so that the innermost
-loop runs over samples and vectorises. Tiles have a fixed width (the last one is
-filled up with lanes that count for nothing) and their partial sums are added in
-a fixed order: results do not depend on threads.
+loop runs over samples and vectorises; small batches and large states take fewer.
+All tiles of a call are equally wide (the last one is filled up with lanes that
+count for nothing) and their partial sums are added in a fixed order: results do
+not depend on threads.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from torch import Tensor
 from hybridqies.engine.program import MIX_TWO, Pools, Program, Row
 
 LANES = 16
+# A wider tile would gain nothing, and cost memory: 64 MiB of complex128.
+_TILE_AMPLITUDES = 2**22
 Array = npt.NDArray[Any]
 
 _KIND, _SLOT, _BATCHED, _WANTS, _LOW, _HIGH, _FLIP = (
@@ -262,22 +265,23 @@ def forward(program: Program, pools: Pools, amplitudes: Tensor | None, batch: in
     values = np.empty((batch, len(program.observables)), kind.type(0).real.dtype)
     source = None if amplitudes is None else _array(amplitudes)
     phases = _phases(program, kind)
+    lanes = lanes_of(program.n_qubits, batch)
 
     def run(start: int) -> None:
-        end = min(start + LANES, batch)
-        tile = np.zeros((2**program.n_qubits, LANES), kind)
+        end = min(start + lanes, batch)
+        tile = np.zeros((2**program.n_qubits, lanes), kind)
         if source is None:
             tile[0] = 1
         else:
             tile[:, : end - start] = source[start:end].T
         run_forward(program.rows, arrays, start, tile)
         # In double, whatever the state: a sum of 2**n terms in single loses what the terms still know.
-        out = np.empty((values.shape[1], LANES), np.float64)
+        out = np.empty((values.shape[1], lanes), np.float64)
         run_observables(program.observables, phases, tile, tile.conj(), out)
         values[start:end] = out.T[: end - start]
         final[start:end] = tile.T[: end - start]
 
-    _each_tile(run, batch)
+    _each_tile(run, range(0, batch, lanes))
     return torch.from_numpy(values), torch.from_numpy(final)
 
 
@@ -288,18 +292,19 @@ def backward(program: Program, pools: Pools, final: Tensor, gradients: Tensor) -
     adjoint = tuple(array.conj() for array in transposed)
     states, slopes = _array(final), _array(gradients)
     batch, kind = states.shape[0], states.dtype
-    tiles = -(-batch // LANES)
+    lanes = lanes_of(program.n_qubits, batch)
+    starts = range(0, batch, lanes)
     # Shared matrices collect a sum a tile, added up below in the tiles' order.
-    shared2, shared4 = (np.zeros((tiles, *array.shape), kind) for array in (arrays[0], arrays[2]))
+    shared2, shared4 = (np.zeros((len(starts), *array.shape), kind) for array in (arrays[0], arrays[2]))
     batched2, batched4 = np.zeros_like(arrays[1]), np.zeros_like(arrays[3])
     amplitudes = np.empty_like(states)
     phases = _phases(program, kind).conj()
 
     def run(start: int) -> None:
-        end, at = min(start + LANES, batch), start // LANES
-        state = np.zeros((2**program.n_qubits, LANES), kind)
+        end, at = min(start + lanes, batch), start // lanes
+        state = np.zeros((2**program.n_qubits, lanes), kind)
         state[:, : end - start] = states[start:end].T
-        slope = np.zeros((slopes.shape[1], LANES), slopes.dtype)
+        slope = np.zeros((slopes.shape[1], lanes), slopes.dtype)
         slope[:, : end - start] = slopes[start:end].T
         bra = np.empty_like(state)
         run_bra(program.observables, phases, slope, state.conj(), bra)
@@ -307,25 +312,30 @@ def backward(program: Program, pools: Pools, final: Tensor, gradients: Tensor) -
         run_backward(program.rows, adjoint, transposed, grads, start, state, bra)
         amplitudes[start:end] = 2 * bra.T[: end - start]
 
-    _each_tile(run, batch)
+    _each_tile(run, starts)
     collected = (shared2.sum(axis=0), batched2, shared4.sum(axis=0), batched4)
     # Torch's gradient of a real loss for a complex number is the conjugate of dL/dz.
     return torch.from_numpy(amplitudes.conj()), Pools(*(torch.from_numpy(grad.conj()) for grad in collected))
 
 
-def states_held(batch: int) -> int:
+def states_held(n_qubits: int, batch: int) -> int:
     """How many states are in memory at the worst moment of a forward and backward pass."""
+    lanes = lanes_of(n_qubits, batch)
     # The batch: final state, its gradient, that one's conjugate. A tile: state, bra, two temporaries.
-    return 3 * batch + 4 * LANES * _threads(batch)
+    return 3 * batch + 4 * lanes * _threads(range(0, batch, lanes))
 
 
-def _threads(batch: int) -> int:
-    return min(torch.get_num_threads(), -(-batch // LANES))
+def lanes_of(n_qubits: int, batch: int) -> int:
+    """How many samples a tile holds: a power of two."""
+    return max(1, min(LANES, 1 << (batch - 1).bit_length(), _TILE_AMPLITUDES >> n_qubits))
 
 
-def _each_tile(run: Callable[[int], None], batch: int) -> None:
-    starts = range(0, batch, LANES)
-    threads = _threads(batch)
+def _threads(starts: range) -> int:
+    return min(torch.get_num_threads(), len(starts))
+
+
+def _each_tile(run: Callable[[int], None], starts: range) -> None:
+    threads = _threads(starts)
     if threads <= 1:
         for start in starts:
             run(start)
@@ -340,5 +350,6 @@ def _array(tensor: Tensor) -> Array:
 
 def _phases(program: Program, kind: np.dtype[Any]) -> Array:
     """The factor of each Pauli string: its sign times i for every Y."""
-    phases: Array = program.observables[:, 3] * np.array([1j ** int(n_y) for n_y in program.observables[:, 2]])
+    turns = np.array([1j ** int(n_y) for n_y in program.observables[:, 2]])
+    phases: Array = program.observables[:, 3] * turns
     return phases.astype(kind) if kind.kind == "c" else phases.real.astype(kind)

@@ -40,7 +40,7 @@ def backward(program: Program, pools: Pools, final: Tensor, gradients: Tensor) -
     return 2 * adjoint, grads
 
 
-def states_held(batch: int) -> int:
+def states_held(n_qubits: int, batch: int) -> int:  # noqa: ARG001
     """How many states are in memory at the worst moment of a forward and backward pass."""
     # The final state, a working copy, its adjoint, the rows of both, and one product of them.
     return 6 * batch

@@ -36,7 +36,7 @@ def bytes_needed(program: Program, features: Tensor, amplitudes: Tensor | None) 
     """Memory that states take in a forward and backward pass of this batch, without its inputs."""
     is_real = program.is_real and not (amplitudes is not None and amplitudes.is_complex())
     size = features.element_size() * (1 if is_real else 2)
-    states: int = _kernels(features).states_held(features.shape[0])
+    states: int = _kernels(features).states_held(program.n_qubits, features.shape[0])
     return states * size << program.n_qubits
 
 

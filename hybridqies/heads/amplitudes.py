@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from hybridqies.errors import InputError
+
+
+_MOST_PROJECTED = 2**28
 
 
 class Fit(enum.Enum):
@@ -19,21 +23,30 @@ class Fit(enum.Enum):
     PROJECT = "project"
 
 
+class ConstantAt(enum.Enum):
+    """Where in the padding the constant stands: in its last entry, or spread evenly over all of it."""
+
+    LAST = "last"
+    SPREAD = "spread"
+
+
 @dataclass(frozen=True, slots=True)
 class AmplitudeOptions:
-    """`centre` subtracts the training mean; `constant` is an amplitude beside the embedding, in its units.
+    """`centre` subtracts the training mean; `constant` is the norm of constant entries beside the embedding.
 
     The expectation of an amplitude-encoded vector is a quadratic form, even in
-    the vector; a constant entry gives it linear terms.
+    the vector; constant entries give it linear terms. Spread over the padding they
+    meet more of the vector within few layers than a single entry does.
     """
 
     fit: Fit = Fit.PAD
     centre: bool = True
     constant: float = 1.0
+    constant_at: ConstantAt = ConstantAt.SPREAD
 
 
 class AmplitudeVector(nn.Module):
-    """Embeddings (B, D) to unnormalised amplitudes (B, 2**Q); the constant stands in the last entry.
+    """Embeddings (B, D) to unnormalised amplitudes (B, 2**Q).
 
     Centred embeddings are scaled to unit root-mean-square norm over the training
     set, so that `constant` means the same for every encoder.
@@ -62,6 +75,12 @@ class AmplitudeVector(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self.projection: nn.Parameter | None = None
         if options.fit is Fit.PROJECT:
+            if room * n_inputs > _MOST_PROJECTED:
+                raise InputError(
+                    f"a projection of {n_inputs} numbers onto {n_qubits} qubits was asked for",
+                    expected=f"at most {_MOST_PROJECTED:,} weights in it",
+                    todo="use fewer qubits, or fit=pad",
+                )
             spread = n_inputs**-0.5
             self.projection = nn.Parameter(torch.empty(room, n_inputs).normal_(0, spread, generator=generator))
 
@@ -79,5 +98,6 @@ class AmplitudeVector(nn.Module):
         amplitudes = values.new_zeros(values.shape[0], self.size)
         amplitudes[:, : self.n_kept] = values[:, : self.n_kept]
         if self.options.constant:
-            amplitudes[:, -1] = self.options.constant
+            entries = self.size - self.n_kept if self.options.constant_at is ConstantAt.SPREAD else 1
+            amplitudes[:, -entries:] = self.options.constant / math.sqrt(entries)
         return amplitudes

@@ -15,7 +15,7 @@ from hybridqies.circuit import Circuit
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One summand of a head's parameter count: what it counts, its closed formula, and the formula's value."""
+    """One summand of a parameter count: what it counts, its closed formula, and the formula's value."""
 
     what: str
     formula: str

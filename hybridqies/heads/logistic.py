@@ -29,7 +29,8 @@ class LogisticHead(Head):
 
     def __init__(self, config: LogisticConfig, context: HeadContext) -> None:
         super().__init__(config, context)
-        self.linear = nn.Linear(context.n_inputs, 1 if context.n_classes == 2 else context.n_classes)
+        rows = 1 if context.n_classes == 2 else context.n_classes
+        self.linear = nn.utils.skip_init(nn.Linear, context.n_inputs, rows)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,7 +36,7 @@ class MLPHead(Head):
             raise InputError(f"hidden widths {widths} were asked for", expected="widths of at least 1")
         sizes = (context.n_inputs, *widths, context.n_classes)
         modules: list[nn.Module] = []
-        for n_inputs, n_outputs in zip(sizes, sizes[1:], strict=False):
+        for n_inputs, n_outputs in itertools.pairwise(sizes):
             modules += [linear(n_inputs, n_outputs, context.generator), nn.ReLU(), nn.Dropout(dropout)]
         return nn.Sequential(*modules[:-2])
 

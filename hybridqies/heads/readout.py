@@ -13,10 +13,12 @@ from hybridqies.errors import InputError
 from hybridqies.heads.base import Term
 
 
-def linear(n_inputs: int, n_outputs: int, generator: torch.Generator | None) -> nn.Linear:
-    """A linear layer drawn from `generator`: uniform weights within 1/sqrt(inputs), zero bias."""
-    layer = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
-    bound = n_inputs**-0.5
+def linear(
+    n_inputs: int, n_outputs: int, generator: torch.Generator | None, gain: float = 1.0
+) -> nn.Linear:
+    """A linear layer drawn from `generator`: uniform weights within gain / sqrt(inputs), zero bias."""
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
+    bound = gain * n_inputs**-0.5
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.zero_()
@@ -30,7 +32,10 @@ def linear_term(what: str, layer: nn.Linear) -> Term:
 
 
 def circuit_term(what: str, circuit: Circuit, recipe: str, options: Mapping[str, Any]) -> Term:
-    """The recipe's closed formula with its options' values; a circuit that its recipe doesn't explain counts its weights."""
+    """The recipe's closed formula with its options' values.
+
+    A circuit that its recipe doesn't explain counts its weights.
+    """
     plain = Term(what, "weights of the circuit", circuit.n_weights)
     try:
         found = load_recipe(recipe)

@@ -6,59 +6,89 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from hybridqies.circuit import load_recipe
-from hybridqies.errors import UnknownNameError
+from hybridqies.circuit import Circuit, load_recipe
+from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads.registry import QUANTUM_HEADS, head_class
 
 _ENCODER, _CIRCUIT = "encoder.", "circuit."
+_NESTED = {"circuit_options", "encoder_options", "amplitudes"}
 
 
 def head_options(
-    head: str, settings: Mapping[str, Any], circuit: str | None = None, n_qubits: int | None = None
+    head: str,
+    settings: Mapping[str, Any],
+    circuit: str | Circuit | None = None,
+    n_qubits: int | None = None,
 ) -> dict[str, Any]:
     """The options of `head` that `settings` mean.
 
     A key is a field of the head's config, or an option of its circuit's recipe
     (`circuit.` before it when both have it); `encoder.` before a key makes it an
-    option of the encoder's recipe.
+    option of the encoder's recipe. A `circuit` that is laid out already has no options.
 
     Raises
     ------
     UnknownNameError: a key that neither has; the nearest is offered.
+    InputError: a circuit for a head that has none, or one thing given twice.
     """
-    fields = {field.name for field in dataclasses.fields(head_class(head).Config)}  # type: ignore[arg-type]
-    options: dict[str, Any] = {}
-    if head in QUANTUM_HEADS:
-        options |= {} if circuit is None else {"circuit": circuit}
-        options |= {} if n_qubits is None else {"n_qubits": n_qubits}
+    config = head_class(head).Config
+    nested = _nested_fields(config)
+    fields = ({field.name for field in dataclasses.fields(config)} | set(nested)) - _NESTED
+    options = _own_options(head, settings, circuit, n_qubits)
     recipes = _recipe_options(head, settings, circuit)
     for key, value in settings.items():
         prefix = next((p for p in (_ENCODER, _CIRCUIT) if key.startswith(p)), "")
         plain = key.removeprefix(prefix)
-        if not prefix and key in fields:
+        if not prefix and key in nested:
+            options.setdefault(nested[key], {})[key] = value
+        elif not prefix and key in fields:
             options[key] = value
-        elif prefix in (_ENCODER, _CIRCUIT) and plain in recipes.get(prefix, ()):
-            options.setdefault(f"{prefix[:-1]}_options", {})[plain] = value
-        elif not prefix and key in recipes.get(_CIRCUIT, ()):
-            options.setdefault("circuit_options", {})[key] = value
+        elif plain in recipes.get(prefix or _CIRCUIT, ()):
+            options.setdefault(f"{(prefix or _CIRCUIT)[:-1]}_options", {})[plain] = value
         else:
-            known = (
-                fields
-                | set(recipes.get(_CIRCUIT, ()))
-                | {_ENCODER + name for name in recipes.get(_ENCODER, ())}
-            )
-            raise UnknownNameError(
-                f"setting of head {head!r}:", key, known - {"circuit_options", "encoder_options"}
-            )
+            ours, theirs = recipes.get(_CIRCUIT, set()), recipes.get(_ENCODER, set())
+            known = fields | ours | {_ENCODER + name for name in theirs}
+            raise UnknownNameError(f"setting of head {head!r}:", key, known)
     return options
 
 
-def _recipe_options(head: str, settings: Mapping[str, Any], circuit: str | None) -> dict[str, set[str]]:
+def _nested_fields(config: type) -> dict[str, str]:
+    """The fields of a config's own configs, and the field each of those is: settings name them plainly."""
+    return {
+        inner.name: field.name
+        for field in dataclasses.fields(config)
+        if isinstance(field.default, object) and dataclasses.is_dataclass(field.default)
+        for inner in dataclasses.fields(field.default)
+    }
+
+
+def _own_options(
+    head: str, settings: Mapping[str, Any], circuit: str | Circuit | None, n_qubits: int | None
+) -> dict[str, Any]:
+    """What is given beside the settings, refused where the settings say it too."""
+    name = circuit.name if isinstance(circuit, Circuit) else circuit
+    given = {key: value for key, value in (("circuit", name), ("n_qubits", n_qubits)) if value is not None}
+    if given and head not in QUANTUM_HEADS:
+        raise InputError(
+            f"head {head!r} was given {' and '.join(given)}, and has no circuit",
+            expected=f"one of {', '.join(QUANTUM_HEADS)} with a circuit or qubits",
+        )
+    for key in given:
+        if key in settings:
+            raise InputError(f"{key!r} was given twice, once among the settings", expected="it once")
+    return given
+
+
+def _recipe_options(
+    head: str, settings: Mapping[str, Any], circuit: str | Circuit | None
+) -> dict[str, set[str]]:
     """The option names of the recipes a head uses, by prefix."""
     if head not in QUANTUM_HEADS:
         return {}
-    defaults = {field.name: field.default for field in dataclasses.fields(head_class(head).Config)}  # type: ignore[arg-type]
-    named = {_CIRCUIT: circuit or settings.get("circuit", defaults["circuit"])}
+    defaults = {field.name: field.default for field in dataclasses.fields(head_class(head).Config)}
+    named: dict[str, Any] = {}
+    if not isinstance(circuit, Circuit):
+        named[_CIRCUIT] = circuit or settings.get("circuit", defaults["circuit"])
     if "encoder_circuit" in defaults:
         named[_ENCODER] = settings.get("encoder_circuit", defaults["encoder_circuit"])
     return {

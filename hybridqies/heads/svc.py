@@ -61,7 +61,8 @@ class SVCHead(Head):
 
         weights = None if class_weights is None else dict(enumerate(class_weights.tolist()))
         values = embeddings.cpu().numpy().astype(np.float64)
-        gamma = 1.0 / (values.shape[1] * values.var())
+        spread = float(values.shape[1] * values.var())
+        gamma = 1.0 / spread if spread else 1.0
         model = SVC(
             C=self.config.C,
             kernel=self.config.kernel.value,
@@ -124,11 +125,11 @@ class SVCHead(Head):
         for name in ("vectors", "dual"):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def _pair_rows(dual: np.ndarray, n_support: np.ndarray) -> np.ndarray:
-    """libsvm's packed dual coefficients (K-1, n) as one full row a pair of classes (pairs, n)."""
+    """The packed dual coefficients (K-1, n) of libsvm as one full row a pair of classes (pairs, n)."""
     k = len(n_support)
     ends = np.concatenate([[0], np.cumsum(n_support)])
     rows = []

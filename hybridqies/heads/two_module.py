@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from hybridqies.backends import QuantumLayer
+from hybridqies.backends import QuantumLayer, load_backend
 from hybridqies.circuit import Circuit, load_circuit
 from hybridqies.errors import InputError
 from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, Fit
@@ -32,9 +32,10 @@ class TwoModuleConfig:
     """Every open point of the paper as an option; the defaults are the documented ones.
 
     First module: `encoders` circuits (E) of the recipe `encoder_circuit` on `encoder_qubits`
-    (Q_c; None means as many as the second module), fed by `fit`, `centre` and `constant`
-    (see `AmplitudeOptions`). `feature_scale` turns merged expectations into radians.
-    Angles start uniformly within ±`encoder_spread` and ±`spread`.
+    (Q_c), fed as `amplitudes` say. Q_c of None is the second module's Q, or as many more as
+    padding needs; then the first Q qubits are read. `feature_scale` turns merged expectations
+    into radians. Angles start uniformly within ±`encoder_spread` and ±`spread`, the readout's
+    weights within ±`readout_gain` / sqrt(Q_m).
     """
 
     n_qubits: int = 9
@@ -44,13 +45,12 @@ class TwoModuleConfig:
     encoder_circuit: str = "long-range-encoder"
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     encoder_qubits: int | None = None
-    fit: Fit = Fit.PAD
-    centre: bool = True
-    constant: float = 1.0
+    amplitudes: AmplitudeOptions = AmplitudeOptions()
     merge: Merge = Merge.MEAN
     feature_scale: float = 1.0
     encoder_spread: float = 0.1
     spread: float = 0.1
+    readout_gain: float = 1.0
     dropout: float = 0.0
 
 
@@ -77,10 +77,11 @@ class TwoModuleHead(Head):
         second = context.circuit(
             "circuit", lambda: load_circuit(config.circuit, config.n_qubits, **config.circuit_options)
         )
+        _check_second(second)
         first = context.circuit("encoder", lambda: _encoder_circuit(config, context.n_inputs, second))
         _check_encoder(first)
-        options = AmplitudeOptions(config.fit, config.centre, config.constant)
-        self.amplitudes = AmplitudeVector(options, context.n_inputs, first.n_qubits, draw)
+        load_backend("statevector").check(first)  # Before a projection onto its amplitudes is drawn.
+        self.amplitudes = AmplitudeVector(config.amplitudes, context.n_inputs, first.n_qubits, draw)
         self.encoders = nn.ModuleList(
             QuantumLayer(first, "statevector", spread=config.encoder_spread, generator=draw)
             for _ in range(config.encoders)
@@ -88,7 +89,7 @@ class TwoModuleHead(Head):
         self.merge = _merge(config.merge, config.encoders, len(first.observables), second.n_features, draw)
         self.circuit = QuantumLayer(second, context.backend, spread=config.spread, generator=draw)
         self.dropout = nn.Dropout(config.dropout)
-        self.readout = linear(len(second.observables), context.n_classes, draw)
+        self.readout = linear(len(second.observables), context.n_classes, draw, config.readout_gain)
 
     def adapt(self, embeddings: Tensor) -> None:
         """Centring and scale of the amplitude vector, from the training embeddings."""
@@ -103,7 +104,8 @@ class TwoModuleHead(Head):
         return logits
 
     def _merged(self, outputs: Tensor) -> Tensor:
-        match self.config.merge:
+        rule: Merge = self.config.merge
+        match rule:
             case Merge.MEAN:
                 return outputs.mean(dim=1)
             case Merge.SUM:
@@ -140,13 +142,21 @@ class TwoModuleHead(Head):
 def _encoder_circuit(config: TwoModuleConfig, n_inputs: int, second: Circuit) -> Circuit:
     qubits = config.encoder_qubits
     if qubits is None:
-        entries = n_inputs + (1 if config.constant else 0)
-        needed = (entries - 1).bit_length() if config.fit is Fit.PAD else 0
+        entries = n_inputs + (1 if config.amplitudes.constant else 0)
+        needed = (entries - 1).bit_length() if config.amplitudes.fit is Fit.PAD else 0
         qubits = max(second.n_qubits, needed)
     options = dict(config.encoder_options)
     if config.merge in (Merge.MEAN, Merge.SUM) and qubits > second.n_features > 0:
         options.setdefault("readout_qubits", second.n_features)
     return load_circuit(config.encoder_circuit, qubits, **options)
+
+
+def _check_second(circuit: Circuit) -> None:
+    if circuit.n_amplitudes or not circuit.n_features:
+        raise InputError(
+            f"circuit {circuit.name!r} was given as the second module",
+            expected="one that starts from |0...0> and has angle features, such as long-range-reupload",
+        )
 
 
 def _check_encoder(circuit: Circuit) -> None:

@@ -14,7 +14,14 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
     counts = ", ".join(f"{rows[name]} {name}" for name in rows)
     table = Table(title=f"{comparison['data']['name']}: {counts}", title_justify="left")
     table.add_column("head")
-    for name in ("parameters", "validation accuracy", "test accuracy", "test macro-F1", "seconds"):
+    # Two words a heading stand on two lines, which leaves the width to the head's name.
+    for name in (
+        "trained\nparameters",
+        "validation\naccuracy",
+        "test\naccuracy",
+        "test\nmacro-F1",
+        "seconds",
+    ):
         table.add_column(name, justify="right")
     for result in comparison["results"]:
         table.add_row(

@@ -1,7 +1,16 @@
 """Experiments: one protocol for every arm, recorded in run folders."""
 
 from hybridqies.study.config import DataOptions, RunConfig
-from hybridqies.study.run import Hooks, check, evaluate_run, execute, load_splits, recorded_config, start_run
+from hybridqies.study.run import (
+    Hooks,
+    check,
+    evaluate_run,
+    execute,
+    is_run,
+    load_splits,
+    recorded_config,
+    start_run,
+)
 
 __all__ = [
     "DataOptions",
@@ -10,6 +19,7 @@ __all__ = [
     "check",
     "evaluate_run",
     "execute",
+    "is_run",
     "load_splits",
     "recorded_config",
     "start_run",

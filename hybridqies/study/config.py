@@ -30,7 +30,7 @@ class DataOptions:
 class RunConfig:
     """One head, the heads it is compared with, and the one protocol for all of them."""
 
-    data: DataOptions = DataOptions()
+    data: DataOptions = field(default_factory=DataOptions)
     encoder: str = "all-MiniLM-L6-v2"
     head: str = "two-module"
     circuit: str | None = None
@@ -38,5 +38,5 @@ class RunConfig:
     settings: Mapping[str, Any] = field(default_factory=dict)
     compare: tuple[str, ...] = ("logistic", "svc", "mlp", "matched-mlp")
     backend: str = "statevector"
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     device: str = "cpu"

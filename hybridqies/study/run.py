@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hybridqies import __version__
-from hybridqies.backends import load_backend
 from hybridqies.classifier import CONFIG, HybridClassifier, Label, is_quantum, read_config, write_config
 from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
-from hybridqies.files import write_json
-from hybridqies.heads import HEADS, head_class
+from hybridqies.files import remove_leftovers, write_json
+from hybridqies.heads import head_class, head_options
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.config import DataOptions, RunConfig
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, few_shot, load_dataset, overlap, split
 from hybridqies.training import Labelled, confusion, measure, predict_probabilities
 from hybridqies.training.checkpoint import CHECKPOINT
+from hybridqies.training.trainer import METRICS
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
+_MATCHED = "matched-mlp"
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """Called while a run goes on, so that a caller can show progress; each may stay as it is."""
 
-    on_stage: Callable[[str, int], None] = field(default=lambda stage, total: None)
-    on_text: Callable[[int, int], None] = field(default=lambda done, total: None)
-    on_epoch: Callable[[dict[str, Any]], None] = field(default=lambda record: None)
+    on_stage: Callable[[str, int], None] = _ignore
+    on_text: Callable[[int, int], None] = _ignore
+    on_epoch: Callable[[dict[str, Any]], None] = _ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,9 @@ def check(config: RunConfig) -> None:
         raise InputError(
             f"head {config.head!r} was to be compared with itself", todo="leave it out of --compare"
         )
-    if not is_quantum(config.head) and (config.circuit is not None or config.n_qubits is not None):
-        raise InputError(
-            f"head {config.head!r} has no circuit",
-            expected=f"one of {', '.join(name for name in HEADS if is_quantum(name))} with --circuit or --qubits",
-        )
-    load_backend(config.backend)
-    _classifier(config, config.head, {}, Encoder.load(config.encoder, config.device), EmbeddingCache())
+    encoder, cache = Encoder.load(config.encoder, config.device), EmbeddingCache()
+    for name in (config.head, *config.compare):
+        _classifier(config, name, {"target": 1} if name == _MATCHED else {}, encoder, cache).check()
 
 
 def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> None:
@@ -93,6 +94,8 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
     ------
     InputError: the folder exists and is not empty, or exists and is no run and was to be overwritten.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{str(folder)!r} is a file", expected="a new folder", todo="choose another --out")
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise InputError(
@@ -100,12 +103,17 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
                 expected="a new folder",
                 todo="choose another --out, or --overwrite",
             )
-        if not (folder / CONFIG).is_file():
+        if not is_run(folder):
             raise InputError(
                 f"{str(folder)!r} is no run and will not be overwritten", todo="choose another --out"
             )
         shutil.rmtree(folder)
     write_config(folder, None, to_mapping(config))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run was started in `folder`, so that it can be resumed."""
+    return (folder / CONFIG).is_file()
 
 
 def recorded_config(folder: Path) -> RunConfig:
@@ -134,9 +142,27 @@ def execute(
 
     Raises
     ------
-    InputError: something in the configuration or data cannot be used; nothing was trained then.
+    InputError: something in the configuration or data cannot be used. A run without
+        one finished epoch is then taken back.
     """
-    hooks = hooks or Hooks()
+    try:
+        return _execute(config, folder, resume, hooks or Hooks())
+    except (InputError, MemoryError, RuntimeError):
+        if not resume and not (folder / METRICS).is_file():
+            _take_back(folder)
+        raise
+
+
+def _take_back(folder: Path) -> None:
+    """Undoes `start_run`; files that it did not write stay."""
+    (folder / CONFIG).unlink(missing_ok=True)
+    if folder.is_dir():
+        remove_leftovers(folder)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _execute(config: RunConfig, folder: Path, resume: bool, hooks: Hooks) -> dict[str, Any]:
     check(config)
     cache, encoder = EmbeddingCache(), Encoder.load(config.encoder, config.device)
     model = _classifier(config, config.head, {}, encoder, cache)
@@ -144,7 +170,7 @@ def execute(
     main = _arm(config, model, splits, folder, resume, hooks)
     results = [main]
     for name in config.compare:
-        extra = {"target": main["n_parameters"]} if name == "matched-mlp" else {}
+        extra = {"target": main["n_parameters"]} if name == _MATCHED else {}
         other = _classifier(config, name, extra, encoder, cache)
         results.append(_arm(config, other, splits, folder / ARMS / name, resume, hooks))
     comparison = {"data": splits.data.describe(), "overlap": overlap(splits.data), "results": results}
@@ -156,16 +182,15 @@ def _classifier(
     config: RunConfig, name: str, extra: dict[str, Any], encoder: Encoder, cache: EmbeddingCache
 ) -> HybridClassifier:
     own = name == config.head
-    return HybridClassifier.from_pretrained(
+    given = (config.settings, config.circuit, config.n_qubits) if own else (extra,)
+    return HybridClassifier(
         encoder,
-        config.circuit if own else None,
-        config.n_qubits if own else None,
-        head=name,
+        name,
+        head_options(name, *given),
         backend=config.backend,
         training=config.training,
         device=config.device,
         cache=cache,
-        **(config.settings if own else extra),
     )
 
 
@@ -188,7 +213,11 @@ def _embed(config: RunConfig, model: HybridClassifier, hooks: Hooks) -> Splits:
 def _arm(
     config: RunConfig, model: HybridClassifier, splits: Splits, folder: Path, resume: bool, hooks: Hooks
 ) -> dict[str, Any]:
+    if resume:
+        remove_leftovers(folder)
     if resume and (folder / RESULT).is_file():
+        # A kill between the two steps that end this function leaves the checkpoint behind.
+        (folder / CHECKPOINT).unlink(missing_ok=True)
         finished: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         return finished
     hooks.on_stage(f"training {model.head}", config.training.epochs)
@@ -208,7 +237,8 @@ def _arm(
 
 
 def _result(config: RunConfig, model: HybridClassifier, splits: Splits) -> dict[str, Any]:
-    assert model.head_ is not None and model.outcome_ is not None
+    assert model.head_ is not None
+    assert model.outcome_ is not None
     circuits = model.head_.circuits()
     description = model.head_.describe()
     return {
@@ -264,11 +294,13 @@ def evaluate_run(
     data = _evaluation_data(folder, options)
     named = data.splits()
     if split_name not in named:
-        raise UnknownNameError("split", split_name, named)
+        todo = "a single file is one split: --split train." if list(named) == ["train"] else ""
+        raise UnknownNameError("split", split_name, named, todo=todo)
     part = named[split_name]
     hooks.on_stage("embedding", len(part))
     rows = model.embed(part.texts, hooks.on_text)
-    measured = _measured(model, model.labelled(rows, part.labels, model.classes_), "")
+    labels = _like(part.labels, model.classes_)
+    measured = _measured(model, model.labelled(rows, labels, model.classes_), "")
     return {
         "head": model.head,
         "backend": model.backend if is_quantum(model.head) else None,
@@ -277,6 +309,11 @@ def evaluate_run(
         **measured,
         "classes": list[Label](model.classes_),
     }
+
+
+def _like(labels: Sequence[Label], classes: Sequence[Label]) -> tuple[Label, ...]:
+    """The labels as strings when the model's are: a part of them may read as integers where the whole did not."""
+    return tuple(str(label) for label in labels) if isinstance(classes[0], str) else tuple(labels)
 
 
 def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:

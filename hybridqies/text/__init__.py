@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hybridqies.text.cache import EmbeddingCache, default_cache_folder, embed
     from hybridqies.text.dataset import Dataset, Examples, load_dataset
     from hybridqies.text.encoder import DEFAULT_ENCODER, PACKAGED, Encoder
+    from hybridqies.text.readers import read_lines, read_texts
     from hybridqies.text.sampling import few_shot, overlap, split
 
 _HOME = {
@@ -26,6 +27,8 @@ _HOME = {
     "few_shot": "sampling",
     "load_dataset": "dataset",
     "overlap": "sampling",
+    "read_lines": "readers",
+    "read_texts": "readers",
     "split": "sampling",
 }
 
@@ -41,6 +44,8 @@ __all__ = [
     "few_shot",
     "load_dataset",
     "overlap",
+    "read_lines",
+    "read_texts",
     "split",
 ]
 

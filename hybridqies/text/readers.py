@@ -19,10 +19,15 @@ Label = str | int
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the two columns that are read; all others are left alone."""
+    """The names of the columns that are read; all others are left alone. Without `label` only texts are."""
 
     text: str = "text"
-    label: str = "label"
+    label: str | None = "label"
+
+    @property
+    def enough(self) -> str:
+        """What a file has to hold at least."""
+        return "at least one text" if self.label is None else "at least one row for each of two labels"
 
     def check(self, present: Iterable[str], where: str) -> None:
         """Raises DataError when a column isn't there, or when both names are the same."""
@@ -32,6 +37,8 @@ class Columns:
                 f"{self.text!r} was given as text and as label column", expected="two different columns"
             )
         for role, wanted in (("text", self.text), ("label", self.label)):
+            if wanted is None:
+                continue
             if names.count(wanted) > 1:
                 raise DataError(f"{where} has {names.count(wanted)} columns named {wanted!r}", expected="one")
             if wanted not in names:
@@ -48,6 +55,7 @@ class Columns:
 class Rows:
     """Texts and labels as they stand in one source, with the place of each for messages.
 
+    There are as many labels as texts, or none where only texts were asked for.
     `labels_are_text` says that the format has no integers (CSV), so that
     labels which all read as integers may become integers.
     """
@@ -64,8 +72,8 @@ class Rows:
         return f"{self.where}, {self.unit} {self.numbers[position]}"
 
 
-def read_file(path: Path, columns: Columns) -> Rows:
-    """The rows of one file.
+def read_file(path: Path, columns: Columns, *, also: str = "") -> Rows:
+    """The rows of one file; `also` names an extension that the caller reads itself, for the message.
 
     Raises
     ------
@@ -76,14 +84,47 @@ def read_file(path: Path, columns: Columns) -> Rows:
     if reader is None:
         raise DataError(
             f"{path} has the extension {path.suffix!r}",
-            expected=f"one of {', '.join(READERS)}",
+            expected=f"one of {', '.join([*READERS, *filter(None, [also])])}",
             todo="rename or convert the file",
         )
+    return reader(_content(path), str(path), columns)
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    return reader(content, str(path), columns)
+
+
+def read_texts(path: str | Path, column: str = "text") -> tuple[str, ...]:
+    """The texts of one file without labels: the lines of a .txt, or the column `column` of any other format.
+
+    Blank lines of a .txt are passed over.
+
+    Raises
+    ------
+    DataError: unknown extension, not UTF-8, malformed, empty, no such column, a row without text.
+    MissingExtraError: a Parquet file without pyarrow.
+    """
+    file = Path(path).expanduser()
+    if file.suffix.lower() != ".txt":
+        return tuple(read_file(file, Columns(column, None), also=".txt").texts)
+    return read_lines(_content(file), str(file))
+
+
+def read_lines(content: bytes, where: str) -> tuple[str, ...]:
+    """One text a line, blank lines left out.
+
+    Raises
+    ------
+    DataError: not UTF-8, or nothing but blank lines.
+    """
+    lines = (line.removesuffix("\r") for line in _decode(content, where).split("\n"))
+    texts = tuple(line for line in lines if line.strip())
+    if not texts:
+        raise DataError(f"{where} is empty", expected="at least one text")
+    return texts
 
 
 def read_csv(content: bytes, where: str, columns: Columns) -> Rows:
@@ -104,10 +145,10 @@ def read_jsonl(content: bytes, where: str, columns: Columns) -> Rows:
             numbers.append(number)
             records.append(_json_object(line, f"{where}, line {number}"))
     if not records:
-        raise _empty(where)
+        raise _empty(where, columns)
     columns.check(dict.fromkeys(name for record in records for name in record), where)
     texts = [record.get(columns.text, "") for record in records]
-    labels = [record.get(columns.label) for record in records]
+    labels = [] if columns.label is None else [record.get(columns.label) for record in records]
     return checked(Rows(where, "line", numbers, texts, labels))  # type: ignore[arg-type]
 
 
@@ -119,17 +160,18 @@ def read_parquet(content: bytes, where: str, columns: Columns) -> Rows:
     except ImportError:
         raise MissingExtraError(f"reading the Parquet file {where}", "data") from None
     if not content:
-        raise _empty(where)
+        raise _empty(where, columns)
+    wanted = [columns.text] if columns.label is None else [columns.text, columns.label]
     try:
         file = parquet.ParquetFile(io.BytesIO(content))
         columns.check(file.schema_arrow.names, where)
-        table = file.read(columns=[columns.text, columns.label])
+        table = file.read(columns=wanted)
     except arrow.ArrowException as error:
         raise DataError(f"{where} is not a readable Parquet file: {error}", todo="write it again") from error
     if not table.num_rows:
-        raise _empty(where)
-    texts, labels = (table.column(name).to_pylist() for name in (columns.text, columns.label))
-    return checked(Rows(where, "row", range(1, len(texts) + 1), texts, labels))
+        raise _empty(where, columns)
+    texts, *others = (table.column(name).to_pylist() for name in wanted)
+    return checked(Rows(where, "row", range(1, len(texts) + 1), texts, others[0] if others else []))
 
 
 READERS: dict[str, Callable[[bytes, str, Columns], Rows]] = {
@@ -142,12 +184,15 @@ READERS: dict[str, Callable[[bytes, str, Columns], Rows]] = {
 
 def checked(rows: Rows) -> Rows:
     """`rows` when every text and label is usable, else DataError with the place of the first that isn't."""
-    for position, (text, label) in enumerate(zip(rows.texts, rows.labels, strict=True)):
-        fault = fault_of("" if text is None else text) or _label_fault(label)
+    for position, text in enumerate(rows.texts):
+        fault = fault_of("" if text is None else text)
+        if not fault and rows.labels:
+            fault = _label_fault(rows.labels[position])
         if fault:
+            with_label = " and a label (a string or an integer)" if rows.labels else ""
             raise DataError(
                 f"{rows.place(position)}: {fault}",
-                expected="a text and a label (a string or an integer) in every row",
+                expected=f"a text{with_label} in every row",
                 todo="fill it in or remove the row",
             )
     return rows
@@ -164,13 +209,11 @@ def _label_fault(label: object) -> str | None:
 def _read_delimited(content: bytes, where: str, columns: Columns, delimiter: str) -> Rows:
     records = _records(_decode(content, where), where, delimiter)
     if not records:
-        raise _empty(where)
+        raise _empty(where, columns)
     _, header = records.pop(0)
     columns.check(header, where)
     if not records:
-        raise DataError(
-            f"{where} has a header and no rows", expected="at least one row for each of two labels"
-        )
+        raise DataError(f"{where} has a header and no rows", expected=columns.enough)
     for number, record in records:
         if len(record) != len(header):
             raise DataError(
@@ -178,14 +221,15 @@ def _read_delimited(content: bytes, where: str, columns: Columns, delimiter: str
                 expected=f"{len(header)} as in the header",
                 todo="put fields that hold the separator in double quotes",
             )
-    text, label = header.index(columns.text), header.index(columns.label)
+    text = header.index(columns.text)
+    label = None if columns.label is None else header.index(columns.label)
     return checked(
         Rows(
             where,
             "line",
             [number for number, _ in records],
             [record[text] for _, record in records],
-            [record[label] for _, record in records],
+            [] if label is None else [record[label] for _, record in records],
             labels_are_text=True,
         )
     )
@@ -231,5 +275,5 @@ def _json_object(line: str, place: str) -> dict[str, Any]:
     return record
 
 
-def _empty(where: str) -> DataError:
-    return DataError(f"{where} is empty", expected="at least one row for each of two labels")
+def _empty(where: str, columns: Columns) -> DataError:
+    return DataError(f"{where} is empty", expected=columns.enough)

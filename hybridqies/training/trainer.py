@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hybridqies.backends import QuantumLayer
 from hybridqies.errors import InputError
 from hybridqies.files import write_text
 from hybridqies.options import to_mapping
@@ -32,6 +35,14 @@ class Solvable(Protocol):
 
     def solve(self, embeddings: Tensor, labels: Tensor, class_weights: Tensor | None, seed: int) -> None:
         """Sets the head's values from the whole training set."""
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A head that fits its scaling to the training embeddings before anything else."""
+
+    def adapt(self, embeddings: Tensor) -> None:
+        """Takes what it needs from the training embeddings (B, D)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +80,14 @@ def train(
 
     Raises
     ------
-    InputError: a training set without rows, or a loss that stopped being finite.
+    InputError: a training set without rows, a loss that stopped being finite, or `resume` without a `folder`.
     """
     if len(training.labels) == 0:
         raise InputError("training was given 0 texts", expected="at least one a class")
+    if resume and folder is None:
+        raise InputError(
+            "resume was given without a folder", expected="the folder of the interrupted training"
+        )
     weights = class_weights(training.labels, head_classes(head, training), config.class_weights)
     if isinstance(head, Solvable):
         return _solve(head, training, validation, config, weights, folder)
@@ -86,7 +101,8 @@ def predict_probabilities(head: nn.Module, embeddings: Tensor, batch_size: int =
     with torch.no_grad():
         parts = [torch.softmax(head(part), dim=1) for part in embeddings.split(batch_size)]
     head.train(was_training)
-    return torch.cat(parts).cpu().numpy() if len(embeddings) else np.zeros((0, 0))
+    values: np.ndarray = torch.cat(parts).cpu().numpy()
+    return values
 
 
 def class_weights(labels: Tensor, n_classes: int, rule: ClassWeights) -> Tensor | None:
@@ -160,15 +176,14 @@ class _Run:
         self.head, self.training, self.validation, self.config = head, training, validation, config
         self.folder, self.on_epoch = folder, on_epoch
         self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=config.label_smoothing)
-        self.optimiser = torch.optim.AdamW(
-            head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimiser = torch.optim.AdamW(_groups(head, config))
+        self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
         self.steps = math.ceil(len(training.labels) / config.batch_size)
         self.progress = Progress()
         self.key = _key(config, training, validation, head)
 
     def go(self, resume: bool) -> Outcome:
-        if hasattr(self.head, "adapt"):
+        if isinstance(self.head, Adaptable):
             self.head.adapt(self.training.embeddings)
         if resume and self.folder is not None and (self.folder / CHECKPOINT).exists():
             self.progress = load_checkpoint(self.folder / CHECKPOINT, self.head, self.optimiser, self.key)
@@ -184,12 +199,10 @@ class _Run:
         loss = self._pass_over_training()
         progress.epoch += 1
         record: dict[str, Any] = {"epoch": progress.epoch, "learning_rate": self._rate(), "train_loss": loss}
-        if self.validation is not None:
-            measured = evaluate(self.head, self.validation)
+        measured = None if self.validation is None else evaluate(self.head, self.validation)
+        if measured is not None:
             record |= measured.to_mapping("validation_")
-            score = _score(measured, self.config.select_on)
-        else:
-            score = (float(progress.epoch), 0.0)
+        score = _score(measured, self.config.select_on, progress.epoch)
         if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
             progress.best_state = {
@@ -206,9 +219,7 @@ class _Run:
             len(self.training.labels)
         )
         total = 0.0
-        # Dropout draws from torch's global generator: borrow it, seeded, and give it back as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed * 1_000_003 + self.progress.epoch)
+        with _seeded(self.config.seed * 1_000_003 + self.progress.epoch, self.training.embeddings.device):
             for step, rows in enumerate(torch.from_numpy(order).split(self.config.batch_size)):
                 self._set_rate(self.progress.epoch * self.steps + step)
                 total += self._step(rows) * len(rows)
@@ -231,8 +242,9 @@ class _Run:
         return value
 
     def _set_rate(self, step: int) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * learning_rate_factor(self.config, step, self.steps)
+        factor = learning_rate_factor(self.config, step, self.steps)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
 
     def _rate(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])
@@ -250,7 +262,38 @@ class _Run:
             self.on_epoch(record)
 
 
-def _score(measured: Metrics, rule: SelectOn) -> tuple[float, float]:
+@contextlib.contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Dropout draws from torch's global generators: borrowed in here, seeded, and given back as they were."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def _groups(head: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    """The head's parameters by how they are trained: circuit angles, the readout, and everything else."""
+    layers = [module for module in head.modules() if isinstance(module, QuantumLayer)]
+    angles = [layer.weights for layer in layers]
+    readout = list(head.readout.parameters()) if layers and isinstance(head.readout, nn.Module) else []
+    apart = {id(parameter) for parameter in (*angles, *readout)}
+    rest = [parameter for parameter in head.parameters() if id(parameter) not in apart]
+    rate, decay = config.learning_rate, config.weight_decay
+    groups: list[dict[str, Any]] = [
+        # An angle is not made simpler by making it smaller.
+        {"params": angles, "lr": rate, "weight_decay": 0.0},
+        {"params": readout, "lr": config.readout_learning_rate or rate, "weight_decay": decay},
+        {"params": rest, "lr": rate, "weight_decay": decay},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _score(measured: Metrics | None, rule: SelectOn, epoch: int) -> tuple[float, float]:
+    """What the kept epoch has the most of; later epochs win where nothing is measured."""
+    if measured is None or rule is SelectOn.LAST:
+        return float(epoch), 0.0
     return (measured.accuracy if rule is SelectOn.ACCURACY else -measured.log_loss, -measured.log_loss)
 
 
@@ -259,8 +302,17 @@ def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:
 
 
 def _key(config: TrainingConfig, training: Labelled, validation: Labelled | None, head: nn.Module) -> str:
-    """A digest of everything that decides a training: settings, data, and the head's start."""
-    digest = hashlib.sha256(json.dumps(to_mapping(config), sort_keys=True).encode())
+    """A digest of everything that decides a training: settings, data, the head's options and its start."""
+    described = {
+        "training": to_mapping(config),
+        "options": to_mapping(head.config)
+        if dataclasses.is_dataclass(getattr(head, "config", None))
+        else None,
+        "circuits": {
+            role: circuit.to_mapping() for role, circuit in getattr(head, "circuits", dict)().items()
+        },
+    }
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for part in (training, validation):
         if part is not None:
             digest.update(part.embeddings.detach().cpu().numpy().tobytes())

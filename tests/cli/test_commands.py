@@ -1,0 +1,350 @@
+"""Every command does its job and prints what a person or a machine can read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybridqies.backends import BACKENDS
+from hybridqies.circuit import list_circuits, load_circuit, to_openqasm3
+from hybridqies.cli.app import run
+from hybridqies.cli.output import read_settings
+from hybridqies.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+Say = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Runs the program, expects success, and gives stdout and stderr."""
+
+    def call(*arguments: object) -> tuple[str, str]:
+        assert run([str(argument) for argument in arguments]) == 0
+        return capsys.readouterr()  # type: ignore[return-value]
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, reviews: Path, tiny_encoder: Path, cache_folder: Path
+) -> Path:
+    """The folder of one finished run with two more heads beside it."""
+    folder = tmp_path_factory.mktemp("runs") / "reviews"
+    flags = [
+        "--qubits",
+        "4",
+        "--epochs",
+        "3",
+        "--compare",
+        "logistic,matched-mlp",
+        "--set",
+        "encoder.layers=2",
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYBRIDQIES_CACHE", str(cache_folder))
+        code = run(
+            ["train", "--data", str(reviews), "--encoder", str(tiny_encoder), "--out", str(folder), *flags]
+        )
+    assert code == 0
+    return folder
+
+
+class TestTrain:
+    def test_the_folder(self, trained: Path) -> None:
+        assert {path.name for path in trained.iterdir()} == {
+            "circuit.png",
+            "circuit.txt",
+            "compare",
+            "comparison.json",
+            "config.json",
+            "confusion_matrix.png",
+            "encoder_circuit.png",
+            "encoder_circuit.txt",
+            "metrics.jsonl",
+            "model.safetensors",
+            "result.json",
+            "training_curve.png",
+        }
+        assert {path.name for path in (trained / "compare").iterdir()} == {"logistic", "matched-mlp"}
+        assert len((trained / "metrics.jsonl").read_text().splitlines()) == 3
+
+    def test_the_result(self, trained: Path) -> None:
+        result = json.loads((trained / "result.json").read_text())
+        assert {
+            "accuracy",
+            "macro_f1",
+            "validation_accuracy",
+            "n_parameters",
+            "n_test",
+            "seed",
+            "head",
+            "circuit",
+            "backend",
+            "seconds",
+        } <= set(result)
+        assert result["head"] == "two-module"
+        assert result["circuit"] == "long-range-reupload"
+        assert result["backend"] == "statevector"
+        assert (result["seed"], result["n_test"], result["n_qubits"]) == (0, 24, 4)
+        assert sum(map(sum, result["confusion"])) == 24
+
+    def test_the_table_and_the_flags(
+        self, say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path
+    ) -> None:
+        out, err = say(
+            *("train", "--data", reviews, "--encoder", tiny_encoder, "--head", "dressed", "--circuit", "iqp"),
+            *("--qubits", 3, "--set", "pairs=ring", "--set", "spread=1"),
+            *("--set", "training.weight_decay=0.5"),
+            *("--seed", 5, "--per-class", 20, "--epochs", 2, "--batch-size", 8, "--lr", 0.02),
+            *("--compare", "logistic", "--out", tmp_path / "run"),
+        )
+        lines = out.splitlines()
+        assert err == ""
+        assert lines[0].strip() == "reviews: 34 train, 6 validation, 80 test"
+        assert any("dressed (iqp, 3 qubits)" in line for line in lines)
+        assert any(line.startswith("│ logistic ") for line in lines)
+        assert max(map(len, lines[:-1])) <= 120
+        assert (
+            lines[-1]
+            == f"Saved in {tmp_path / 'run'}/: model, config, metrics, result, comparison, pictures."
+        )
+        config = json.loads((tmp_path / "run" / "config.json").read_text())
+        assert config["model"]["options"]["circuit_options"] == {"pairs": "ring"}
+        assert config["model"]["options"]["spread"] == 1.0
+        training = config["model"]["training"]
+        assert (training["seed"], training["epochs"], training["batch_size"]) == (5, 2, 8)
+        assert (training["learning_rate"], training["weight_decay"]) == (0.02, 0.5)
+        result = json.loads((tmp_path / "run" / "result.json").read_text())
+        assert (result["seed"], result["n_train"], result["n_validation"], result["n_test"]) == (5, 34, 6, 80)
+
+    def test_json(self, say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+        flags = (
+            "train",
+            "--data",
+            reviews,
+            "--encoder",
+            tiny_encoder,
+            "--head",
+            "logistic",
+            "--compare",
+            "none",
+        )
+        out, _ = say(*flags, "--out", tmp_path / "run", "--json")
+        assert json.loads(out) == json.loads((tmp_path / "run" / "result.json").read_text())
+        again, _ = say(*flags, "--out", tmp_path / "run", "--json", "--overwrite")
+        assert without_time(json.loads(again)) == without_time(json.loads(out))
+
+    def test_a_finished_run_resumes_to_itself(self, say: Say, trained: Path) -> None:
+        before = {path: path.read_bytes() for path in trained.rglob("*.json")}
+        out, _ = say("train", "--resume", "--out", trained)
+        assert "two-module (long-range-reupload, 4 qubits)" in out
+        assert {path: path.read_bytes() for path in trained.rglob("*.json")} == before
+
+    def test_integer_labels_and_other_columns(self, say: Say, tiny_encoder: Path, tmp_path: Path) -> None:
+        for split, rows in (("train", 24), ("validation", 8), ("test", 8)):
+            lines = [json.dumps({"s": f"{'sea ' * (n + 1)}winter", "y": n % 3}) for n in range(rows)]
+            (tmp_path / "data").mkdir(exist_ok=True)
+            (tmp_path / "data" / f"{split}.jsonl").write_text("\n".join(lines))
+        flags = ("--text-column", "s", "--label-column", "y", "--head", "logistic", "--compare", "none")
+        out, _ = say(
+            *("train", "--data", tmp_path / "data", "--encoder", tiny_encoder, "--out", tmp_path / "run"),
+            *(*flags, "--json"),
+        )
+        result = json.loads(out)
+        assert result["classes"] == [0, 1, 2]
+        assert (result["n_train"], result["n_validation"], result["n_test"]) == (24, 8, 8)
+
+
+def without_time(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "seconds"}
+
+
+class TestEvaluate:
+    def test_the_runs_own_test_split(self, say: Say, trained: Path) -> None:
+        out, _ = say("evaluate", trained, "--json")
+        record, result = json.loads(out), json.loads((trained / "result.json").read_text())
+        for name in (
+            "accuracy",
+            "macro_f1",
+            "log_loss",
+            "calibration_error",
+            "n_test",
+            "confusion",
+            "classes",
+        ):
+            assert record[name] == result[name]
+        assert (record["split"], record["data"], record["backend"]) == ("test", "reviews", "statevector")
+
+    def test_other_data(self, say: Say, trained: Path, reviews: Path) -> None:
+        out, _ = say("evaluate", trained, "--data", reviews, "--split", "train", "--json")
+        assert json.loads(out)["n_test"] == 120
+
+    def test_the_tables(self, say: Say, trained: Path) -> None:
+        out, err = say("evaluate", trained / "compare" / "logistic", "--split", "validation")
+        assert err == ""
+        for part in (
+            "reviews / validation",
+            "accuracy",
+            "macro f1",
+            "log loss",
+            "calibration error",
+            "Confusion",
+        ):
+            assert part in out
+
+
+class TestPredict:
+    def test_arguments_to_csv(self, say: Say, trained: Path) -> None:
+        out, err = say("predict", trained, "a lovely, bright film", 'the "dull" sea')
+        header, *rows = csv.reader(io.StringIO(out))
+        assert err == ""
+        assert header == ["text", "label", "p_bad", "p_good"]
+        assert [row[0] for row in rows] == ["a lovely, bright film", 'the "dull" sea']
+        for row in rows:
+            assert row[1] == ("bad" if float(row[2]) > float(row[3]) else "good")
+            assert float(row[2]) + float(row[3]) == pytest.approx(1, abs=2e-6)
+
+    @pytest.mark.parametrize("flags", [("--json",), ("--format", "jsonl")])
+    def test_jsonl(self, flags: tuple[str, ...], say: Say, trained: Path) -> None:
+        out, _ = say("predict", trained, "eine schöne film", *flags)
+        (record,) = (json.loads(line) for line in out.splitlines())
+        assert record["text"] == "eine schöne film"
+        assert set(record["probabilities"]) == {"bad", "good"}
+        assert record["label"] == max(record["probabilities"], key=record["probabilities"].get)
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("t.txt", "the sea\n\n\r\nold friends\r\n"),
+            ("t.csv", "id,text\n1,the sea\n2,old friends\n"),
+            ("t.tsv", "text\tlabel\nthe sea\t\nold friends\t\n"),
+            ("t.jsonl", '{"text": "the sea"}\n{"text": "old friends", "more": 1}\n'),
+        ],
+    )
+    def test_files(self, name: str, content: str, say: Say, trained: Path, tmp_path: Path) -> None:
+        (tmp_path / name).write_bytes(content.encode())
+        out, _ = say("predict", trained, "--file", tmp_path / name, "--json")
+        assert [json.loads(line)["text"] for line in out.splitlines()] == ["the sea", "old friends"]
+
+    def test_parquet(self, say: Say, trained: Path, tmp_path: Path) -> None:
+        arrow = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        parquet.write_table(arrow.table({"s": ["the sea", "old friends"]}), tmp_path / "t.parquet")
+        out, _ = say("predict", trained, "--file", tmp_path / "t.parquet", "--text-column", "s")
+        assert [row[0] for row in csv.reader(io.StringIO(out))] == ["text", "the sea", "old friends"]
+
+    def test_stdin(self, say: Say, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("the sea\n\nwinter ü\n".encode())))
+        out, _ = say("predict", trained, "--json")
+        assert [json.loads(line)["text"] for line in out.splitlines()] == ["the sea", "winter ü"]
+
+    def test_to_a_file(self, say: Say, trained: Path, tmp_path: Path) -> None:
+        shown, _ = say("predict", trained, "the sea")
+        out, _ = say("predict", trained, "the sea", "--out", tmp_path / "p" / "p.csv")
+        assert out == ""
+        assert (tmp_path / "p" / "p.csv").read_text() == shown
+
+
+class TestCircuits:
+    def test_all(self, say: Say) -> None:
+        out, _ = say("circuits")
+        assert all(name in out.replace("\n", "") for name in list_circuits())
+        records = json.loads(say("circuits", "--json")[0])
+        assert [record["name"] for record in records] == list(list_circuits())
+        for record in records:
+            assert {"title", "reference", "weights", "min_qubits", "options"} <= set(record)
+
+    @pytest.mark.parametrize("name", list_circuits())
+    def test_one(self, name: str, say: Say) -> None:
+        circuit = load_circuit(name, 5)
+        record = json.loads(say("circuits", name, "--qubits", 5, "--json")[0])
+        assert record["n_weights"] == circuit.n_weights
+        assert record["circuit"] == json.loads(json.dumps(circuit.to_mapping()))
+        out, _ = say("circuits", name, "--qubits", 5)
+        assert f"{circuit.n_features} features, {circuit.n_weights} weights" in out
+
+    def test_options_formats_and_pictures(self, say: Say, tmp_path: Path) -> None:
+        flags = ("circuits", "long-range-reupload", "--qubits", 5, "--set", "connectivity=2")
+        out, _ = say(*flags, "--format", "qasm")
+        assert out.rstrip("\n") == to_openqasm3(
+            load_circuit("long-range-reupload", 5, connectivity=2)
+        ).rstrip("\n")
+        for suffix, magic in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+            say(*flags, "--picture", tmp_path / f"c.{suffix}")
+            assert (tmp_path / f"c.{suffix}").read_bytes().startswith(magic)
+
+    def test_a_file_of_ones_own(self, say: Say, tmp_path: Path) -> None:
+        (tmp_path / "mine.toml").write_text(
+            'title = "My circuit"\nreference = "none"\nweights = "n"\nmeasure = [{ pauli = "Z" }]\n'
+            'layers = [{ encode = "RY" }, { rotate = "RY" }]\n'
+        )
+        out, _ = say("circuits", tmp_path / "mine.toml", "--qubits", 2)
+        assert out.startswith("mine: My circuit\n")
+
+
+def test_backends(say: Say) -> None:
+    rows = json.loads(say("backends", "--json")[0])
+    assert [row["name"] for row in rows] == list(BACKENDS)
+    assert {"native_gradients", "shots", "noise", "hardware", "max_qubits", "costs_money"} <= set(rows[0])
+    out, _ = say("backends")
+    assert "statevector" in out
+
+
+def test_encode(say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    from hybridqies.tensors import load_tensors
+
+    flags = ("encode", "--data", reviews, "--encoder", tiny_encoder)
+    out, _ = say(*flags, "--json", "--out", tmp_path / "e.safetensors")
+    record = json.loads(out)
+    assert record["texts"] == {"train": 120}
+    assert record["encoder"]["dimension"] == 32
+    tensors, stored = load_tensors(tmp_path / "e.safetensors")
+    assert tensors["train"].shape == (120, 32)
+    assert stored == record
+    assert say(*flags)[0].startswith("120 texts, 32 numbers each, by ")
+
+
+class TestProgram:
+    def test_version(self, say: Say) -> None:
+        from hybridqies import __version__
+
+        assert say("--version") == (f"{__version__}\n", "")
+
+    def test_help_names_every_command(self, say: Say) -> None:
+        out, _ = say("--help")
+        for name in ("train", "evaluate", "predict", "circuits", "backends", "encode"):
+            assert f" {name} " in out
+            assert "Example:" in say(name, "--help")[0]
+
+    def test_nothing_given_is_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run([]) == 2
+        shown = capsys.readouterr()
+        assert "Usage: hybridqies" in shown.out
+        assert shown.err == ""
+
+
+class TestSettings:
+    def test_words_become_values(self) -> None:
+        given = ["layers=3", "spread=0.5", "ry_column=false", "merge=mean", "widths=48,24"]
+        assert read_settings(given) == {
+            "layers": 3,
+            "spread": 0.5,
+            "ry_column": False,
+            "merge": "mean",
+            "widths": "48,24",
+        }
+
+    @pytest.mark.parametrize("pairs", [["layers"], ["=3"], ["layers="], ["layers=1", "layers=2"]])
+    def test_refused(self, pairs: list[str]) -> None:
+        with pytest.raises(InputError, match="--set"):
+            read_settings(pairs)

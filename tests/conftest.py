@@ -1,0 +1,95 @@
+"""What tests of several packages share: a real encoder that is small enough to be made on the spot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+POSITIVE = ("lovely", "bright", "superb", "warm", "brilliant", "joyful")
+NEGATIVE = ("dull", "bleak", "awful", "cold", "dreadful", "tedious")
+NEUTRAL = ("a", "film", "about", "the", "sea", "and", "two", "old", "friends", "in", "winter", "with", "long")
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence-transformers folder: a BERT of one layer and 32 numbers a word, untrained, mean pooling."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoders") / "tiny"
+    folder.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *POSITIVE, *NEGATIVE, *NEUTRAL]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=32).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        initializer_range=0.05,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    ]
+    (folder / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True}
+    for name, content in {
+        "modules.json": modules,
+        "sentence_bert_config.json": {"max_seq_length": 32, "do_lower_case": False},
+        "1_Pooling/config.json": pooling,
+    }.items():
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One embedding cache for the whole session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def own_cache(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The session's cache as the default one, in this process and those it starts."""
+    monkeypatch.setenv("HYBRIDQIES_CACHE", str(cache_folder))
+    return cache_folder
+
+
+@pytest.fixture(scope="session")
+def sentences() -> Callable[[int], tuple[list[str], list[str]]]:
+    """Makes n different sentences of six words and their labels "bad" and "good", in turn."""
+
+    def make(n: int) -> tuple[list[str], list[str]]:
+        draw = np.random.default_rng(7)
+        texts, labels = [], []
+        while len(texts) < n:
+            good = len(texts) % 2 == 1
+            telling = draw.choice(POSITIVE if good else NEGATIVE, 3, replace=False)
+            text = " ".join(draw.permutation([*telling, *draw.choice(NEUTRAL, 3, replace=False)]))
+            if text not in texts:
+                texts.append(text)
+                labels.append("good" if good else "bad")
+        return texts, labels
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reviews(
+    tmp_path_factory: pytest.TempPathFactory, sentences: Callable[[int], tuple[list[str], list[str]]]
+) -> Path:
+    """A CSV file of 120 such sentences."""
+    file = tmp_path_factory.mktemp("data") / "reviews.csv"
+    rows = [f"{text},{label}\n" for text, label in zip(*sentences(120), strict=True)]
+    file.write_text("text,label\n" + "".join(rows))
+    return file

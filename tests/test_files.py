@@ -1,0 +1,266 @@
+"""Files, tensors, options and errors: what every other package stands on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import enum
+import json
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from hybridqies.errors import (
+    CircuitError,
+    DataError,
+    HybridqiesError,
+    InputError,
+    MissingExtraError,
+    ModelFolderError,
+    UnknownNameError,
+    nearest,
+)
+from hybridqies.files import (
+    remove_leftovers,
+    replacing,
+    sha256_of,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from hybridqies.options import from_mapping, parse, parse_word, to_mapping
+from hybridqies.tensors import load_tensors, save_tensors
+
+
+class TestFiles:
+    def test_written_whole_with_parents(self, tmp_path: Path) -> None:
+        write_text(tmp_path / "a" / "b" / "c.txt", "ü\n")
+        assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == "ü\n".encode()
+        assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["c.txt"]
+
+    def test_an_error_leaves_the_old_file_and_nothing_else(self, tmp_path: Path) -> None:
+        target = tmp_path / "c.txt"
+        write_bytes(target, b"old")
+        fail = contextlib.suppress(RuntimeError)
+        with fail, replacing(target) as temporary:
+            temporary.write_bytes(b"ne")
+            assert target.read_bytes() == b"old"
+            raise RuntimeError
+        assert target.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [target]
+
+    def test_the_temporary_name_keeps_suffix_and_folder(self, tmp_path: Path) -> None:
+        with replacing(tmp_path / "picture.png") as temporary:
+            assert temporary.suffix == ".png"
+            assert temporary.parent == tmp_path
+            assert temporary.name.startswith(".")
+            temporary.write_bytes(b"")
+
+    def test_a_file_is_readable_like_any_other(self, tmp_path: Path) -> None:
+        write_text(tmp_path / "ours", "")
+        (tmp_path / "theirs").write_text("")
+        modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ours", "theirs")}
+        assert len(modes) == 1
+
+    def test_json_has_no_nan(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="JSON"):
+            write_json(tmp_path / "a.json", {"loss": float("nan")})
+        assert list(tmp_path.iterdir()) == []
+        write_json(tmp_path / "a.json", {"ü": [1, None]})
+        assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"ü": [1, None]}
+
+    def test_leftovers_of_killed_processes_go_and_nothing_else(self, tmp_path: Path) -> None:
+        with replacing(tmp_path / "model.safetensors") as temporary:
+            left = temporary.name
+            temporary.write_bytes(b"")
+        (tmp_path / "model.safetensors").unlink()
+        kept = [".gitignore", ".note-of-mine.txt", "model-0123456789ab.safetensors", "result.json"]
+        for name in [left, ".config-0123456789ab.json", ".LICENSE-0123456789ab", *kept]:
+            (tmp_path / name).write_text("")
+        remove_leftovers(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+    def test_digest(self, tmp_path: Path) -> None:
+        write_bytes(tmp_path / "a", b"abc")
+        assert sha256_of(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+class TestTensors:
+    TENSORS: ClassVar = {
+        "a": torch.arange(6.0).reshape(2, 3).T,
+        "b": torch.tensor(3),
+        "empty": torch.zeros(0, 4),
+    }
+
+    def test_round_trip(self, tmp_path: Path) -> None:
+        save_tensors(tmp_path / "t.safetensors", self.TENSORS, {"ü": [1.5, None]})
+        tensors, record = load_tensors(tmp_path / "t.safetensors")
+        assert record == {"ü": [1.5, None]}
+        assert set(tensors) == set(self.TENSORS)
+        for name, value in self.TENSORS.items():
+            assert torch.equal(tensors[name], value)
+            assert tensors[name].dtype == value.dtype
+
+    def test_any_reader_of_safetensors_reads_it(self, tmp_path: Path) -> None:
+        from safetensors.torch import load_file
+
+        save_tensors(tmp_path / "t.safetensors", self.TENSORS, {})
+        assert torch.equal(load_file(tmp_path / "t.safetensors")["a"], self.TENSORS["a"])
+
+    def test_every_flipped_byte_is_noticed(self, tmp_path: Path) -> None:
+        path = tmp_path / "t.safetensors"
+        save_tensors(path, {"a": torch.arange(3.0)}, {"epoch": 7})
+        content = path.read_bytes()
+        # Spaces that pad the header mean nothing; a flip there may pass.
+        padding = range(content.rindex(b"}") + 1, len(content) - 12)
+        for at in set(range(len(content))) - set(padding):
+            flipped = bytearray(content)
+            flipped[at] ^= 1
+            path.write_bytes(bytes(flipped))
+            with pytest.raises(ModelFolderError):
+                load_tensors(path)
+
+    @pytest.mark.parametrize("kept", [0, 5, 100, -1])
+    def test_a_truncated_file_is_noticed(self, kept: int, tmp_path: Path) -> None:
+        path = tmp_path / "t.safetensors"
+        save_tensors(path, self.TENSORS, {})
+        path.write_bytes(path.read_bytes()[:kept])
+        with pytest.raises(ModelFolderError, match=r"t\.safetensors' is truncated or damaged"):
+            load_tensors(path)
+
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelFolderError, match="does not exist; expected a safetensors file"):
+            load_tensors(tmp_path / "none")
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    depth: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    count: int = 1
+    share: float = 0.5
+    name: str = "x"
+    on: bool = False
+    colour: Colour = Colour.RED
+    widths: tuple[int, ...] = ()
+    limit: int | None = None
+    label: str | None = None
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    inner: Inner = dataclasses.field(default_factory=Inner)
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("key", "given", "meant"),
+        [
+            ("count", "3", 3),
+            ("share", "3", 3.0),
+            ("share", 2, 2.0),
+            ("share", "1e-3", 0.001),
+            ("on", "true", True),
+            ("on", "False", False),
+            ("colour", "blue", Colour.BLUE),
+            ("colour", Colour.BLUE, Colour.BLUE),
+            ("widths", "4,8", (4, 8)),
+            ("widths", 4, (4,)),
+            ("widths", [4, 8], (4, 8)),
+            ("limit", "none", None),
+            ("limit", "4", 4),
+            ("label", None, None),
+            ("label", "word", "word"),
+            ("extra", {"a": 1}, {"a": 1}),
+            ("inner", {"depth": "4"}, Inner(4)),
+        ],
+    )
+    def test_parsed_to_the_declared_type(self, key: str, given: Any, meant: Any) -> None:
+        value = getattr(from_mapping(Outer, {key: given}, what="option"), key)
+        assert value == meant
+        assert type(value) is type(meant)
+
+    @pytest.mark.parametrize(
+        ("key", "given", "expected"),
+        [
+            ("count", "three", "a whole number"),
+            ("count", 1.5, "a whole number"),
+            ("count", True, "a whole number"),
+            ("share", "nan", "a finite number"),
+            ("share", "1e400", "a finite number"),
+            ("share", False, "a finite number"),
+            ("on", 1, "true or false"),
+            ("name", 4, "a word"),
+            ("widths", "4,x", "a whole number"),
+            ("limit", "x", "a whole number"),
+            ("extra", "x", "a mapping"),
+        ],
+    )
+    def test_refused_with_what_was_given(self, key: str, given: Any, expected: str) -> None:
+        with pytest.raises(InputError) as caught:
+            from_mapping(Outer, {key: given}, what="option")
+        assert str(caught.value).startswith(f"option {key!r} was given ")
+        assert f"expected {expected}" in str(caught.value)
+
+    def test_unknown_keys_and_values_offer_the_nearest(self) -> None:
+        for given, near in (
+            ({"widhts": 1}, "widths"),
+            ({"colour": "bleu"}, "blue"),
+            ({"inner": {"dept": 1}}, "depth"),
+        ):
+            with pytest.raises(UnknownNameError) as caught:
+                from_mapping(Outer, given, what="option")
+            assert caught.value.nearest == near
+
+    def test_round_trip_through_json(self) -> None:
+        config = Outer(3, 0.25, "y", True, Colour.BLUE, (1, 2), 5, None, {"a": (1,)}, Inner(7))
+        plain = json.loads(json.dumps(to_mapping(config)))
+        assert from_mapping(Outer, plain, what="option") == dataclasses.replace(config, extra={"a": [1]})
+
+    @pytest.mark.parametrize(
+        ("word", "value"),
+        [("3", 3), ("-3", -3), ("3.0", 3.0), ("1e3", 1000.0), ("TRUE", True), ("ring", "ring"), ("", "")],
+    )
+    def test_words(self, word: str, value: Any) -> None:
+        assert parse_word(word) == value
+        assert type(parse_word(word)) is type(value)
+
+    def test_anything_goes_where_anything_is_declared(self) -> None:
+        assert parse([1, "x"], Any, "option") == [1, "x"]
+
+
+class TestErrors:
+    def test_one_line_of_three_parts(self) -> None:
+        error = InputError("it was\n given 3", expected="at most  2", todo="give less")
+        assert str(error) == "it was given 3; expected at most 2; give less"
+
+    @pytest.mark.parametrize("kind", [CircuitError, DataError, ModelFolderError, MissingExtraError])
+    def test_one_base(self, kind: type[Exception]) -> None:
+        assert issubclass(kind, HybridqiesError)
+
+    def test_bad_input_is_a_value_error(self) -> None:
+        assert issubclass(InputError, ValueError)
+        assert issubclass(MissingExtraError, ImportError)
+
+    def test_unknown_names(self) -> None:
+        error = UnknownNameError("fruit", "appel", ["pear", "apple"], todo="Or bring your own.")
+        assert str(error) == (
+            "unknown fruit 'appel'; expected one of apple, pear; did you mean 'apple'? Or bring your own."
+        )
+        assert UnknownNameError("fruit", "zzz", []).nearest is None
+
+    def test_nearest_ignores_case(self) -> None:
+        assert nearest("ALL-MINILM", ["all-MiniLM-L6-v2", "iqp"]) == "all-MiniLM-L6-v2"
+        assert nearest("x", ["long-range-reupload"]) is None
+
+    def test_a_missing_extra_says_how_to_get_it(self) -> None:
+        assert "pip install 'hybridqies[data]'" in str(MissingExtraError("reading Parquet", "data"))

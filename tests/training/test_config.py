@@ -1,0 +1,59 @@
+"""The training configuration refuses what cannot be meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.options import from_mapping, to_mapping
+from hybridqies.training import ClassWeights, Schedule, SelectOn, TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"epochs": -1}, "'epochs' was given -1; expected at least 1"),
+        ({"epochs": 0}, "'epochs' was given 0; expected at least 1"),
+        ({"batch_size": 0}, "'batch_size' was given 0"),
+        ({"patience": -1}, "'patience' was given -1"),
+        ({"seed": -5}, "'seed' was given -5; expected at least 0"),
+        ({"learning_rate": 0.0}, "learning_rate was given 0.0"),
+        ({"learning_rate": -0.1}, "learning_rate was given -0.1"),
+        ({"learning_rate": "nan"}, "expected a finite number"),
+        ({"weight_decay": -1.0}, "weight_decay was given -1.0"),
+        ({"clip_norm": "inf"}, "expected a finite number"),
+        ({"warmup": 1.0}, "warmup was given 1.0"),
+        ({"label_smoothing": -0.1}, "label_smoothing was given -0.1"),
+        ({"epochs": 1.5}, "was given 1.5; expected a whole number"),
+        ({"epochs": "many"}, "was given 'many'; expected a whole number"),
+    ],
+)
+def test_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_mapping(TrainingConfig, given, what="training option")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ({"epoch": 1}, "epochs"),
+        ({"lerning_rate": 1}, "learning_rate"),
+        ({"schedule": "cosin"}, "cosine"),
+        ({"class_weights": "balance"}, "balanced"),
+        ({"select_on": "los"}, "loss"),
+    ],
+)
+def test_the_nearest_is_offered(given: dict[str, Any], near: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        from_mapping(TrainingConfig, given, what="training option")
+    assert caught.value.nearest == near
+
+
+def test_round_trip() -> None:
+    config = TrainingConfig(
+        epochs=3, schedule=Schedule.LINEAR, class_weights=ClassWeights.BALANCED, select_on=SelectOn.LOSS
+    )
+    assert from_mapping(TrainingConfig, to_mapping(config), what="training option") == config
