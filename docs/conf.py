@@ -23,7 +23,7 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 napoleon_use_ivar = True
 
-# Names of other projects and of the standard library have no page here, nor have types that stay inside a floor.
+# Names of other projects and of the standard library have no page here, nor have types inside a floor.
 # Public names of ours must resolve.
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!hybridqies\.).*"), ("py:.*", r"hybridqies\.\w+\.\w+\.[\w.]+")]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# Before torch is imported, and for processes that tests start: on small tensors and shared cores, threads of
+# one process wait for each other most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 POSITIVE = ("lovely", "bright", "superb", "warm", "brilliant", "joyful")
 NEGATIVE = ("dull", "bleak", "awful", "cold", "dreadful", "tedious")

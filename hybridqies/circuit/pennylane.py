@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from hybridqies.circuit.circuit import Angle, Circuit, Constant, Feature, PauliString, Start, Weight
+from hybridqies.circuit.circuit import Angle, Circuit, Constant, Feature, Gate, PauliString, Start, Weight
 from hybridqies.errors import CircuitError
 
 PENNYLANE_NAMES = {
@@ -64,8 +64,7 @@ def to_pennylane(circuit: Circuit) -> QuantumFunction:
             operation = getattr(qml, PENNYLANE_NAMES[each.type.name])
             if each.type.name.endswith("DG"):
                 operation = qml.adjoint(operation)
-            angles = [_value(angle, features, weights) for angle in each.angles]
-            operation(*angles, wires=list(each.qubits))
+            operation(*_values(each, features, weights), wires=list(each.qubits))
         return [qml.expval(_observable(each)) for each in circuit.observables]
 
     return quantum_function
@@ -83,6 +82,13 @@ def _start(circuit: Circuit, amplitudes: Any) -> None:
         )
     if amplitudes is not None:
         qml.StatePrep(amplitudes, wires=range(circuit.n_qubits))
+
+
+def _values(gate: Gate, features: Any, weights: Any) -> list[Any]:
+    """The gate's angles, all of one kind: PennyLane cannot mix tensors and plain numbers in one gate."""
+    values = [_value(angle, features, weights) for angle in gate.angles]
+    arrays = [value for value in values if hasattr(value, "shape")]
+    return [value if hasattr(value, "shape") or not arrays else value + 0 * arrays[0] for value in values]
 
 
 def _value(angle: Angle, features: Any, weights: Any) -> Any:

@@ -11,7 +11,7 @@ import typer
 
 from hybridqies import __version__
 from hybridqies.cli import backends, circuits, encode, evaluate, predict, train
-from hybridqies.cli.output import complain, say
+from hybridqies.cli.output import InterruptionError, complain, say
 from hybridqies.errors import HybridqiesError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -69,32 +69,35 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = build()(args=given, prog_name="hybridqies", standalone_mode=False)
         # A reader that went away is met here and not at exit, where Python would print a traceback.
         sys.stdout.flush()
-    except HybridqiesError as error:
-        complain(str(error))
-        return BAD_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted")
+    except (KeyboardInterrupt, typer.Abort, InterruptionError) as interrupt:
+        complain(str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
-            raise
-        complain("memory ran out; use fewer qubits or a smaller --batch-size")
-        return BAD_INPUT
-    except OSError as error:
-        if error.filename is None:
-            raise
-        complain(f"{str(error.filename)!r}: {error.strerror}")
-        return BAD_INPUT
     except Exception as error:
-        # The parser's own complaints have this method in every version of typer; anything else is a bug.
-        if not hasattr(error, "format_message"):
+        message = _message(error)
+        if message is None:
             raise
-        message = " ".join(error.format_message().split())
         # Without any argument there is only the help text, which has been printed by then.
         if message:
             complain(message)
         return BAD_INPUT
+    if code == INTERRUPTED:
+        # Some versions of typer turn the interrupt into a silent exit.
+        complain("interrupted")
     return code if isinstance(code, int) else 0
+
+
+def _message(error: Exception) -> str | None:
+    """The one line for an error that a user can do something about; None for a bug."""
+    if isinstance(error, HybridqiesError):
+        return str(error)
+    # The parser's own complaints have this method in every version of typer.
+    if hasattr(error, "format_message"):
+        return " ".join(error.format_message().split())
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{str(error.filename)!r}: {error.strerror}"
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+        return "memory ran out; use fewer qubits or a smaller --batch-size"
+    return None

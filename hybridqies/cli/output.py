@@ -12,7 +12,13 @@ from hybridqies.errors import InputError
 from hybridqies.options import parse_word
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from hybridqies.study import Hooks
+
+
+class InterruptionError(Exception):
+    """The user stopped a command that has more to say about it than that."""
 
 
 def complain(message: str) -> None:
@@ -69,33 +75,41 @@ def progress(quiet: bool) -> Iterator[Hooks]:
 
     bar = Progress(
         TextColumn("{task.description:<22}"),
-        BarColumn(),
+        BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[live]}"),
         console=Console(stderr=True),
     )
+    stages = _Stages(bar)
     with bar:
-        yield _hooks(bar)
+        yield Hooks(on_stage=stages.begin, on_text=stages.text, on_epoch=stages.epoch)
+        stages.end()
 
 
-def _hooks(bar: Any) -> Hooks:
-    from hybridqies.study import Hooks
+class _Stages:
+    """One bar a stage; it ends when the next begins, full even where there were fewer steps than planned."""
 
-    current: list[Any] = []
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+        self.task: TaskID | None = None
 
-    def stage(name: str, total: int) -> None:
-        if current:
-            task = bar.tasks[bar.task_ids.index(current[-1])]
-            bar.update(current[-1], total=task.completed or 1, completed=task.completed or 1)
-        current.append(bar.add_task(name, total=total, live=""))
+    def begin(self, name: str, total: int) -> None:
+        self.end()
+        self.task = self.bar.add_task(name, total=total, live="")
 
-    def text(done: int, total: int) -> None:
-        bar.update(current[-1], completed=done, total=total)
+    def text(self, done: int, total: int) -> None:
+        if self.task is not None:
+            self.bar.update(self.task, completed=done, total=total)
 
-    def epoch(record: dict[str, Any]) -> None:
+    def epoch(self, record: dict[str, Any]) -> None:
         names = {"train_loss": "loss", "validation_accuracy": "val acc", "validation_log_loss": "val loss"}
         live = "  ".join(f"{short} {record[name]:.3f}" for name, short in names.items() if name in record)
-        bar.update(current[-1], completed=record["epoch"], live=live)
+        if self.task is not None:
+            self.bar.update(self.task, completed=record["epoch"], live=live)
 
-    return Hooks(on_stage=stage, on_text=text, on_epoch=epoch)
+    def end(self) -> None:
+        if self.task is not None:
+            task = self.bar.tasks[self.bar.task_ids.index(self.task)]
+            steps = task.completed or task.total or 1
+            self.bar.update(self.task, total=steps, completed=steps)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hybridqies.cli.output import complain, progress, read_settings, say, say_json, show
+from hybridqies.cli.output import InterruptionError, progress, read_settings, say, say_json, show
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,24 +82,26 @@ def command(
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
     """
-    from hybridqies.study import execute, is_run, recorded_config, start_run
+    from hybridqies.study import execute, recorded_config, start_run
 
     if resume:
         _only_with_resume(context)
         config = recorded_config(out)
     else:
         config = _config(dict(context.params))
+    started = resume
     with progress(json) as hooks:
         try:
             if not resume:
                 _check_early(config)
                 start_run(config, out, overwrite=overwrite)
+                started = True
             comparison = execute(config, out, resume=resume, hooks=hooks)
         except KeyboardInterrupt:
-            if not is_run(out):
+            if not started:
                 raise
-            complain(f"interrupted; go on with: hybridqies train --resume --out {shlex.quote(str(out))}")
-            raise typer.Exit(130) from None
+            again = f"hybridqies train --resume --out {shlex.quote(str(out))}"
+            raise InterruptionError(f"interrupted; go on with: {again}") from None
     _report(out, comparison, json)
 
 

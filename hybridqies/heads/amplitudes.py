@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from hybridqies.errors import InputError
 
-
 _MOST_PROJECTED = 2**28
 
 
@@ -36,13 +35,16 @@ class AmplitudeOptions:
 
     The expectation of an amplitude-encoded vector is a quadratic form, even in
     the vector; constant entries give it linear terms. Spread over the padding they
-    meet more of the vector within few layers than a single entry does.
+    meet more of the vector within few layers than a single entry does. `permute` gives
+    each encoder its own fixed order of the entries, so that the same ansatz reaches
+    different functions of the embedding in each.
     """
 
     fit: Fit = Fit.PAD
     centre: bool = True
     constant: float = 1.0
     constant_at: ConstantAt = ConstantAt.SPREAD
+    permute: bool = True
 
 
 class AmplitudeVector(nn.Module):
@@ -59,7 +61,9 @@ class AmplitudeVector(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, options: AmplitudeOptions, n_inputs: int, n_qubits: int, generator: torch.Generator | None) -> None:
+    def __init__(
+        self, options: AmplitudeOptions, n_inputs: int, n_qubits: int, generator: torch.Generator | None
+    ) -> None:
         super().__init__()
         self.options = options
         self.size = 2**n_qubits
@@ -67,7 +71,7 @@ class AmplitudeVector(nn.Module):
         if options.fit is Fit.PAD and n_inputs > room:
             raise InputError(
                 f"an embedding of {n_inputs} numbers was to be padded to {n_qubits} qubits",
-                expected=f"at most {room} numbers" + (" beside the constant amplitude" if options.constant else ""),
+                expected=f"at most {room} numbers{' beside the constant' if options.constant else ''}",
                 todo="use more qubits, or fit=truncate or fit=project",
             )
         self.n_kept = room if options.fit is Fit.PROJECT else min(room, n_inputs)
@@ -82,7 +86,9 @@ class AmplitudeVector(nn.Module):
                     todo="use fewer qubits, or fit=pad",
                 )
             spread = n_inputs**-0.5
-            self.projection = nn.Parameter(torch.empty(room, n_inputs).normal_(0, spread, generator=generator))
+            self.projection = nn.Parameter(
+                torch.empty(room, n_inputs).normal_(0, spread, generator=generator)
+            )
 
     def adapt(self, embeddings: Tensor) -> None:
         """Takes mean and scale from the training embeddings (B, D)."""

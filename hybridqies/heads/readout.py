@@ -13,9 +13,7 @@ from hybridqies.errors import InputError
 from hybridqies.heads.base import Term
 
 
-def linear(
-    n_inputs: int, n_outputs: int, generator: torch.Generator | None, gain: float = 1.0
-) -> nn.Linear:
+def linear(n_inputs: int, n_outputs: int, generator: torch.Generator | None, gain: float = 1.0) -> nn.Linear:
     """A linear layer drawn from `generator`: uniform weights within gain / sqrt(inputs), zero bias."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
     bound = gain * n_inputs**-0.5

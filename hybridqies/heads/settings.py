@@ -57,7 +57,7 @@ def _nested_fields(config: type) -> dict[str, str]:
     return {
         inner.name: field.name
         for field in dataclasses.fields(config)
-        if isinstance(field.default, object) and dataclasses.is_dataclass(field.default)
+        if dataclasses.is_dataclass(field.default)
         for inner in dataclasses.fields(field.default)
     }
 

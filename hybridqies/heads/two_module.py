@@ -1,8 +1,9 @@
-"""The two-module head: amplitude encoders on exact states, then a re-uploading circuit, then a linear readout."""
+"""The two-module head: amplitude encoders, a re-uploading circuit, and a linear readout."""
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridqies.backends import QuantumLayer, load_backend
-from hybridqies.circuit import Circuit, load_circuit
+from hybridqies.circuit import Circuit, load_circuit, load_recipe
 from hybridqies.errors import InputError
 from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, Fit
 from hybridqies.heads.base import Description, Head, HeadContext, Term
@@ -34,23 +35,24 @@ class TwoModuleConfig:
     First module: `encoders` circuits (E) of the recipe `encoder_circuit` on `encoder_qubits`
     (Q_c), fed as `amplitudes` say. Q_c of None is the second module's Q, or as many more as
     padding needs; then the first Q qubits are read. `feature_scale` turns merged expectations
-    into radians. Angles start uniformly within ±`encoder_spread` and ±`spread`, the readout's
-    weights within ±`readout_gain` / sqrt(Q_m).
+    into radians. The second module is read as its recipe says, but on every qubit when there
+    are more than two classes. Angles start uniformly within ±`encoder_spread` and ±`spread`,
+    the readout's weights within ±`readout_gain` / sqrt(Q_m).
     """
 
     n_qubits: int = 9
     circuit: str = "long-range-reupload"
     circuit_options: Mapping[str, Any] = field(default_factory=dict)
-    encoders: int = 1
+    encoders: int = 8
     encoder_circuit: str = "long-range-encoder"
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     encoder_qubits: int | None = None
     amplitudes: AmplitudeOptions = AmplitudeOptions()
     merge: Merge = Merge.MEAN
-    feature_scale: float = 1.0
+    feature_scale: float = 3.0
     encoder_spread: float = 0.1
-    spread: float = 0.1
-    readout_gain: float = 1.0
+    spread: float = math.pi
+    readout_gain: float = 2.0
     dropout: float = 0.0
 
 
@@ -69,19 +71,20 @@ class TwoModuleHead(Head):
     name: ClassVar[str] = "two-module"
     Config: ClassVar[type] = TwoModuleConfig
 
+    orders: Tensor | None
+
     def __init__(self, config: TwoModuleConfig, context: HeadContext) -> None:
         super().__init__(config, context)
         if config.encoders < 1:
             raise InputError(f"{config.encoders} encoders were asked for", expected="at least 1")
         draw = context.generator
-        second = context.circuit(
-            "circuit", lambda: load_circuit(config.circuit, config.n_qubits, **config.circuit_options)
-        )
+        second = context.circuit("circuit", lambda: _second_circuit(config, context.n_classes))
         _check_second(second)
         first = context.circuit("encoder", lambda: _encoder_circuit(config, context.n_inputs, second))
         _check_encoder(first)
         load_backend("statevector").check(first)  # Before a projection onto its amplitudes is drawn.
         self.amplitudes = AmplitudeVector(config.amplitudes, context.n_inputs, first.n_qubits, draw)
+        self.register_buffer("orders", _orders(config, first, draw))
         self.encoders = nn.ModuleList(
             QuantumLayer(first, "statevector", spread=config.encoder_spread, generator=draw)
             for _ in range(config.encoders)
@@ -98,7 +101,10 @@ class TwoModuleHead(Head):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits (B, K) for embeddings (B, D)."""
         start = self.amplitudes(embeddings)
-        outputs = torch.stack([encoder(start) for encoder in self.encoders], dim=1)
+        starts = [start] * len(self.encoders) if self.orders is None else [start[:, o] for o in self.orders]
+        outputs = torch.stack(
+            [encoder(each) for encoder, each in zip(self.encoders, starts, strict=True)], dim=1
+        )
         features = self._merged(outputs) * self.config.feature_scale
         logits: Tensor = self.readout(self.dropout(self.circuit(features)))
         return logits
@@ -129,14 +135,25 @@ class TwoModuleHead(Head):
         if self.amplitudes.projection is not None:
             rows, columns = self.amplitudes.projection.shape
             terms.append(Term("projection", f"{rows} * {columns}", rows * columns))
-        encoder = circuit_term("encoders", self._encoder_circuit(), self.config.encoder_circuit, self.config.encoder_options)
-        count = self.config.encoders
+        config, count = self.config, self.config.encoders
+        encoder = circuit_term("", self._encoder_circuit(), config.encoder_circuit, config.encoder_options)
         terms.append(Term("encoders", f"{count} * ({encoder.formula})", count * encoder.value))
         if isinstance(self.merge, nn.Linear):
             terms.append(linear_term("merge", self.merge))
-        terms.append(circuit_term("circuit", self.circuit.circuit, self.config.circuit, self.config.circuit_options))
+        terms.append(
+            circuit_term("circuit", self.circuit.circuit, self.config.circuit, self.config.circuit_options)
+        )
         terms.append(linear_term("readout", self.readout))
         return Description(self.name, tuple(terms))
+
+
+def _second_circuit(config: TwoModuleConfig, n_classes: int) -> Circuit:
+    options = dict(config.circuit_options)
+    if n_classes > 2 and any(
+        option.name == "readout_qubits" for option in load_recipe(config.circuit).options
+    ):
+        options.setdefault("readout_qubits", config.n_qubits)
+    return load_circuit(config.circuit, config.n_qubits, **options)
 
 
 def _encoder_circuit(config: TwoModuleConfig, n_inputs: int, second: Circuit) -> Circuit:
@@ -159,6 +176,15 @@ def _check_second(circuit: Circuit) -> None:
         )
 
 
+def _orders(config: TwoModuleConfig, first: Circuit, generator: torch.Generator | None) -> Tensor | None:
+    """One fixed order of the amplitudes for each encoder, (E, 2**Q), or None for the embedding's own."""
+    if not config.amplitudes.permute:
+        return None
+    return torch.stack(
+        [torch.randperm(first.n_amplitudes, generator=generator) for _ in range(config.encoders)]
+    )
+
+
 def _check_encoder(circuit: Circuit) -> None:
     if not circuit.n_amplitudes or circuit.n_features:
         raise InputError(
@@ -167,7 +193,9 @@ def _check_encoder(circuit: Circuit) -> None:
         )
 
 
-def _merge(rule: Merge, count: int, n_outputs: int, n_features: int, generator: torch.Generator | None) -> nn.Module:
+def _merge(
+    rule: Merge, count: int, n_outputs: int, n_features: int, generator: torch.Generator | None
+) -> nn.Module:
     if rule is Merge.LEARNT:
         return linear(count * n_outputs, n_features, generator)
     given = count * n_outputs if rule is Merge.CONCAT else n_outputs

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BLUE, _ORANGE, _GREY = "#2b6cb0", "#c05621", "#718096"
+_LONGEST_NAME, _MANY_CLASSES = 28, 20
 
 
 def write_pictures(folder: Path) -> list[Path]:
@@ -46,24 +47,26 @@ def write_pictures(folder: Path) -> list[Path]:
 
 
 def training_curve(history: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
-    """Loss and validation accuracy over the epochs, the chosen epoch marked."""
+    """Loss, and where there was validation its accuracy, over the epochs; the kept epoch is marked."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    losses, accuracies = figure.subplots(1, 2)
+    validated = "validation_log_loss" in history[0]
+    figure = Figure(figsize=(9 if validated else 5, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
     epochs = [record["epoch"] for record in history]
-    losses.plot(epochs, [record["train_loss"] for record in history], color=_BLUE, label="training")
-    if "validation_log_loss" in history[0]:
-        losses.plot(epochs, [r["validation_log_loss"] for r in history], color=_ORANGE, label="validation")
-        accuracies.plot(epochs, [100 * r["validation_accuracy"] for r in history], color=_ORANGE)
-    for axes, title in ((losses, "cross-entropy"), (accuracies, "validation accuracy (%)")):
-        axes.axvline(result["best_epoch"], color=_GREY, linestyle=":", label="chosen epoch")
+    panels[0].plot(epochs, [record["train_loss"] for record in history], color=_BLUE, label="training")
+    if validated:
+        losses = [record["validation_log_loss"] for record in history]
+        panels[0].plot(epochs, losses, color=_ORANGE, label="validation")
+        panels[1].plot(epochs, [100 * record["validation_accuracy"] for record in history], color=_ORANGE)
+    for axes, title in zip(panels, ("cross-entropy", "validation accuracy (%)"), strict=False):
+        axes.axvline(result["best_epoch"], color=_GREY, linestyle=":", label="kept epoch")
         axes.set_xlabel("epoch")
         axes.set_title(title, fontsize=11)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
-    losses.legend(frameon=False)
-    figure.suptitle(head_label(result), fontsize=11)
+    panels[0].legend(frameon=False)
+    figure.suptitle(_plain(head_label(result), 90 if validated else 50), fontsize=11)
     return figure
 
 
@@ -74,22 +77,36 @@ def confusion_matrix(result: dict[str, Any]) -> Figure:
 
     counts = np.array(result["confusion"])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(3.6, 0.55 * len(counts) + 2.0)
-    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    names = [_plain(str(label), _LONGEST_NAME) for label in result["classes"]]
+    many, longest = len(names) > _MANY_CLASSES, max(map(len, names))
+    cells = max(2.2, (0.2 if many else 0.55) * len(names))
+    figure = Figure(
+        figsize=(cells + 2.4 + 0.08 * longest, cells + 1.0 + 0.06 * longest), layout="constrained"
+    )
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [str(label) for label in result["classes"]]
-    axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 4 else 0, ha="right")
-    axes.set_yticks(range(len(names)), names)
+    size = 7 if many else 9
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set_xticks(range(len(names)), names, fontsize=size)
+    if longest > 5 or many:
+        upright = {"rotation": 90, "va": "center"} if many else {"rotation": 45, "va": "top"}
+        for tick in axes.get_xticklabels():
+            tick.set(ha="right", rotation_mode="anchor", **upright)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    if len(names) <= 20:
+    if not many:
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.55 else "black"
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=9)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    axes.set_title(f"test accuracy {percent(result['accuracy'])} of {result['n_test']:,}", fontsize=11)
+    figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.05, aspect=30)
+    axes.set_title(f"test accuracy {percent(result['accuracy'])} of {result['n_test']:,} texts", fontsize=11)
     return figure
+
+
+def _plain(name: str, longest: int) -> str:
+    """A user's name as matplotlib shows it letter by letter, cut where it would take the whole picture."""
+    short = name if len(name) <= longest else name[: longest - 1] + "…"
+    return short.replace("$", r"\$")
 
 
 def _save(figure: Figure, path: Path) -> Path:

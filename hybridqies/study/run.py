@@ -103,17 +103,12 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
                 expected="a new folder",
                 todo="choose another --out, or --overwrite",
             )
-        if not is_run(folder):
+        if not (folder / CONFIG).is_file():
             raise InputError(
                 f"{str(folder)!r} is no run and will not be overwritten", todo="choose another --out"
             )
         shutil.rmtree(folder)
     write_config(folder, None, to_mapping(config))
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a run was started in `folder`, so that it can be resumed."""
-    return (folder / CONFIG).is_file()
 
 
 def recorded_config(folder: Path) -> RunConfig:
@@ -220,7 +215,8 @@ def _arm(
         (folder / CHECKPOINT).unlink(missing_ok=True)
         finished: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         return finished
-    hooks.on_stage(f"training {model.head}", config.training.epochs)
+    in_one_step = hasattr(head_class(model.head), "solve")
+    hooks.on_stage(f"training {model.head}", 1 if in_one_step else config.training.epochs)
     model.fit_embedded(
         splits.parts["train"],
         splits.parts["validation"],

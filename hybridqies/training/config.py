@@ -39,23 +39,25 @@ class ClassWeights(enum.Enum):
 class TrainingConfig:
     """AdamW on cross-entropy, the best epoch chosen on validation.
 
-    `readout_learning_rate` is for the last linear layer of a head that has one behind a
-    circuit; None means the same rate for all. `weight_decay` spares the angles of circuits. `warmup` is a fraction of the epochs; `clip_norm` of 0 clips nothing;
-    `patience` of 0 never stops early.
+    `encoder_learning_rate` is for the encoder circuits of a head that has them,
+    `readout_learning_rate` for the last linear layer behind its circuit; None means the
+    same as for the rest. `weight_decay` spares the angles of circuits. `warmup` is a
+    fraction of the epochs; `clip_norm` of 0 clips nothing; `patience` of 0 never stops early.
     """
 
-    epochs: int = 60
+    epochs: int = 40
     batch_size: int = 32
-    learning_rate: float = 0.01
-    readout_learning_rate: float | None = None
+    learning_rate: float = 0.003
+    encoder_learning_rate: float | None = None
+    readout_learning_rate: float | None = 0.02
     weight_decay: float = 0.01
     schedule: Schedule = Schedule.COSINE
     warmup: float = 0.0
-    clip_norm: float = 1.0
+    clip_norm: float = 0.0
     label_smoothing: float = 0.0
     class_weights: ClassWeights = ClassWeights.NONE
     patience: int = 0
-    select_on: SelectOn = SelectOn.ACCURACY
+    select_on: SelectOn = SelectOn.LOSS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class TrainingConfig:
                 raise InputError(
                     f"training option {name!r} was given {getattr(self, name)}", expected=f"at least {least}"
                 )
-        for name in ("learning_rate", "readout_learning_rate"):
+        for name in ("learning_rate", "encoder_learning_rate", "readout_learning_rate"):
             rate = getattr(self, name)
             if rate is not None and not 0 < rate < 100:
                 raise InputError(f"{name} was given {rate}", expected="a number above 0 and below 100")

@@ -274,20 +274,28 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _groups(head: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """The head's parameters by how they are trained: circuit angles, the readout, and everything else."""
-    layers = [module for module in head.modules() if isinstance(module, QuantumLayer)]
-    angles = [layer.weights for layer in layers]
-    readout = list(head.readout.parameters()) if layers and isinstance(head.readout, nn.Module) else []
-    apart = {id(parameter) for parameter in (*angles, *readout)}
-    rest = [parameter for parameter in head.parameters() if id(parameter) not in apart]
+    """The head's parameters by how they are trained: encoders, other circuits, readout, everything else."""
     rate, decay = config.learning_rate, config.weight_decay
+    circuits = {id(p) for part in head.modules() if isinstance(part, QuantumLayer) for p in part.parameters()}
+    encoders = circuits & _ids(head, "encoders")
+    readout = _ids(head, "readout") if circuits else set()
     groups: list[dict[str, Any]] = [
         # An angle is not made simpler by making it smaller.
-        {"params": angles, "lr": rate, "weight_decay": 0.0},
-        {"params": readout, "lr": config.readout_learning_rate or rate, "weight_decay": decay},
-        {"params": rest, "lr": rate, "weight_decay": decay},
+        {"of": encoders, "lr": config.encoder_learning_rate or rate, "weight_decay": 0.0},
+        {"of": circuits - encoders, "lr": rate, "weight_decay": 0.0},
+        {"of": readout, "lr": config.readout_learning_rate or rate, "weight_decay": decay},
+        {"of": _ids(head) - circuits - readout, "lr": rate, "weight_decay": decay},
     ]
+    for group in groups:
+        members = group.pop("of")
+        group["params"] = [parameter for parameter in head.parameters() if id(parameter) in members]
     return [group for group in groups if group["params"]]
+
+
+def _ids(head: nn.Module, part: str | None = None) -> set[int]:
+    """The identities of the parameters of the head, or of a part that it may have."""
+    module = head if part is None else getattr(head, part, None)
+    return {id(parameter) for parameter in module.parameters()} if isinstance(module, nn.Module) else set()
 
 
 def _score(measured: Metrics | None, rule: SelectOn, epoch: int) -> tuple[float, float]:

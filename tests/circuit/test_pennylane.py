@@ -12,6 +12,7 @@ from hybridqies.circuit import (
     Circuit,
     PauliString,
     Start,
+    Weight,
     feature,
     gate,
     load_circuit,
@@ -99,3 +100,17 @@ def test_amplitudes_are_never_dropped_or_invented(start, amplitudes):
     circuit = Circuit.of(1, [gate("RX", 0, feature(0))], start=start)
     with pytest.raises(CircuitError, match="amplitudes"):
         by_pennylane(circuit, np.array([0.1]), None, amplitudes)
+
+
+def test_constants_beside_torch_tensors() -> None:
+    circuit = Circuit.of(1, [gate("Rot", 0, 0.3, feature(0), Weight(0)), gate("U", 0, Weight(0), 0.1, 0.2)])
+    node = qml.QNode(to_pennylane(circuit), qml.device("default.qubit"), interface="torch")
+    features = torch.tensor([[0.4], [0.9]], dtype=torch.float64, requires_grad=True)
+    (value,) = node(features, torch.tensor([0.7], dtype=torch.float64))
+    value.sum().backward()
+    numbers = qml.QNode(to_pennylane(circuit), qml.device("default.qubit"))(
+        features.detach().numpy(), torch.tensor([0.7], dtype=torch.float64).numpy()
+    )[0]
+    assert torch.allclose(value.detach(), torch.as_tensor(numbers), atol=1e-12)
+    assert features.grad is not None
+    assert features.grad.abs().min() > 0

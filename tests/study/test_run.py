@@ -18,7 +18,6 @@ from hybridqies.study import (
     check,
     evaluate_run,
     execute,
-    is_run,
     load_splits,
     recorded_config,
     start_run,
@@ -194,9 +193,7 @@ class TestRefusal:
 class TestFolder:
     def test_a_config_comes_back(self, config: RunConfig, tmp_path: Path) -> None:
         full = dataclasses.replace(config, circuit="iqp", settings={"layers": 3, "pairs": "ring"})
-        assert not is_run(tmp_path / "run")
         start_run(full, tmp_path / "run")
-        assert is_run(tmp_path / "run")
         assert recorded_config(tmp_path / "run") == full
         assert from_mapping(RunConfig, to_mapping(full), what="run option") == full
 

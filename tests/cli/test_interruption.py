@@ -1,0 +1,129 @@
+"""A run that is killed or interrupted goes on to the result that it would have had."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybridqies.cli.app import run
+
+pytestmark = [
+    pytest.mark.usefixtures("own_cache"),
+    pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
+]
+MAIN = "from hybridqies.cli import main; main()"
+
+
+def flags(reviews: Path, tiny_encoder: Path, out: Path) -> list[str]:
+    given = ["train", "--data", str(reviews), "--encoder", str(tiny_encoder), "--out", str(out)]
+    given += ["--qubits", "4", "--epochs", "25", "--batch-size", "4", "--set", "dropout=0.2", "--seed", "3"]
+    return [*given, "--compare", "mlp", "--json"]
+
+
+def stopped(
+    arguments: list[str], folder: Path, epochs: int, how: signal.Signals
+) -> subprocess.CompletedProcess[str]:
+    """Starts the program in a process of its own and sends it `how` once `epochs` epochs are recorded."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while recorded(folder) < epochs and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(random.Random(epochs).uniform(0, 0.05))
+        process.send_signal(how)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def recorded(folder: Path) -> int:
+    path = folder / "metrics.jsonl"
+    return len(path.read_bytes().splitlines()) if path.exists() else 0
+
+
+def result(folder: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    read.pop("seconds")
+    return read
+
+
+def test_a_killed_run_resumes_to_the_same_model(reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run(flags(reviews, tiny_encoder, whole)) == 0
+    start = stopped(flags(reviews, tiny_encoder, cut), cut, 4, signal.SIGKILL)
+    assert start.returncode == -signal.SIGKILL
+    first = recorded(cut)
+    assert 4 <= first < 25
+    again = stopped(["train", "--resume", "--out", str(cut)], cut, first + 5, signal.SIGINT)
+    assert (again.returncode, again.stdout) == (130, "")
+    assert again.stderr == f"hybridqies: interrupted; go on with: hybridqies train --resume --out {cut}\n"
+    assert first + 5 <= recorded(cut) < 25
+    assert not (cut / "result.json").exists()
+    (cut / ".model-0123456789ab.safetensors").write_bytes(b"what a kill leaves behind")
+    assert run(["train", "--resume", "--out", str(cut), "--json"]) == 0
+    for folder in (".", "compare/mlp"):
+        assert result(cut / folder) == result(whole / folder)
+        assert (cut / folder / "model.safetensors").read_bytes() == (
+            whole / folder / "model.safetensors"
+        ).read_bytes()
+    names = {str(path.relative_to(cut)) for path in cut.rglob("*")}
+    assert names == {str(path.relative_to(whole)) for path in whole.rglob("*")}
+
+
+def test_before_a_run_has_started_there_is_nothing_to_resume(
+    reviews: Path,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hybridqies.study.check", interrupt)
+    assert run(flags(reviews, tiny_encoder, tmp_path / "run")) == 130
+    assert capsys.readouterr().err == "hybridqies: interrupted\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_while_embedding_it_can_be_resumed(
+    reviews: Path,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "my run"
+    with monkeypatch.context() as patch:
+        patch.setattr("hybridqies.classifier.HybridClassifier.embed", interrupt)
+        data = flags(reviews, tiny_encoder, out)[:7]
+        assert run([*data, "--head", "svc", "--compare", "none"]) == 130
+    hint = capsys.readouterr().err
+    assert hint == f"hybridqies: interrupted; go on with: hybridqies train --resume --out '{out}'\n"
+    assert run(["train", "--resume", "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["head"] == "svc"
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "circuits"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
