@@ -50,7 +50,9 @@ def parse(value: Any, kind: Any, what: str) -> Any:
     if typing.get_origin(kind) is tuple:
         return _parse_tuple(value, typing.get_args(kind)[0], what)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return value if isinstance(value, kind) else from_mapping(kind, value, what=what)
+        return (
+            value if isinstance(value, kind) else from_mapping(kind, _parse_mapping(value, what), what=what)
+        )
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _parse_enum(value, kind, what)
     return _parse_scalar(value, kind, what)

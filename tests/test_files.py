@@ -203,6 +203,7 @@ class TestOptions:
             ("widths", "4,x", "a whole number"),
             ("limit", "x", "a whole number"),
             ("extra", "x", "a mapping"),
+            ("inner", "x", "a mapping"),
         ],
     )
     def test_refused_with_what_was_given(self, key: str, given: Any, expected: str) -> None:

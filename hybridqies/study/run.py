@@ -308,7 +308,7 @@ def evaluate_run(
 
 
 def _like(labels: Sequence[Label], classes: Sequence[Label]) -> tuple[Label, ...]:
-    """The labels as strings when the model's are: a part of them may read as integers where the whole did not."""
+    """The labels as strings when the model's are: a part may read as integers where the whole did not."""
     return tuple(str(label) for label in labels) if isinstance(classes[0], str) else tuple(labels)
 
 

@@ -45,7 +45,7 @@ class TrainingConfig:
     fraction of the epochs; `clip_norm` of 0 clips nothing; `patience` of 0 never stops early.
     """
 
-    epochs: int = 40
+    epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 0.003
     encoder_learning_rate: float | None = None

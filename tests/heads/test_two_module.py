@@ -91,7 +91,7 @@ class TestAmplitudes:
 
 
 class TestParity:
-    """A readout of an amplitude-encoded vector is a quadratic form: even in x, unless something is constant."""
+    """A readout of an amplitude-encoded vector is a quadratic form: even in x, unless a part is constant."""
 
     def test_without_centring_and_constant_it_is_even(self) -> None:
         head = build(centre=False, constant=0.0, n_classes=3)
@@ -116,11 +116,27 @@ class TestMerge:
         seen: list[torch.Tensor] = []
         head.circuit.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         head(sample())
-        return seen[0]
+        return seen[0] / head.config.feature_scale
 
     def outputs(self, head: Head) -> torch.Tensor:
+        seen: list[torch.Tensor] = []
+        for encoder in head.encoders:  # type: ignore[union-attr]
+            encoder.register_forward_hook(lambda _, given, out: seen.append(out))
+        head(sample())
+        return torch.stack(seen, dim=1)
+
+    @pytest.mark.parametrize("permute", [False, True])
+    def test_every_encoder_may_have_an_order_of_its_own(self, permute: bool) -> None:
+        head = build(encoders=3, permute=permute)
+        seen: list[torch.Tensor] = []
+        for encoder in head.encoders:  # type: ignore[union-attr]
+            encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        head(sample())
         start = head.amplitudes(sample())  # type: ignore[operator]
-        return torch.stack([encoder(start) for encoder in head.encoders], dim=1)  # type: ignore[union-attr]
+        assert torch.equal(seen[0], start) is not permute
+        assert torch.equal(seen[0], seen[1]) is not permute
+        for each in seen:
+            assert torch.equal(each.sort(dim=1).values, start.sort(dim=1).values)
 
     def test_mean_and_sum(self) -> None:
         mean, total = build(encoders=3, merge="mean"), build(encoders=3, merge="sum")
@@ -152,7 +168,8 @@ class TestMerge:
 
     def test_feature_scale_multiplies_the_angles(self) -> None:
         plain, scaled = build(feature_scale=1.0), build(feature_scale=2.5)
-        torch.testing.assert_close(self.features(scaled), 2.5 * self.features(plain))
+        torch.testing.assert_close(self.features(scaled), self.features(plain))
+        assert not torch.allclose(scaled(sample()), plain(sample()), atol=1e-3)
 
     def test_no_encoder_is_refused(self) -> None:
         with pytest.raises(InputError, match="0 encoders were asked for; expected at least 1"):
@@ -165,6 +182,11 @@ class TestCircuits:
         head = build(circuit_options=options)
         assert head.circuits()["circuit"] == load_circuit("long-range-reupload", 4, **options)
         assert head.readout.in_features == 2
+
+    def test_more_than_two_classes_are_read_from_every_qubit(self) -> None:
+        assert len(build(2).circuits()["circuit"].observables) == 1
+        assert len(build(3).circuits()["circuit"].observables) == 4
+        assert len(build(3, circuit_options={"readout_qubits": 2}).circuits()["circuit"].observables) == 2
 
     def test_reuploads_share_their_weights(self) -> None:
         once, thrice = (build(circuit_options={"reuploads": n}).circuits()["circuit"] for n in (1, 3))
@@ -241,7 +263,7 @@ def test_dressed_squeezes_into_half_turns() -> None:
     seen: list[torch.Tensor] = []
     head.circuit.register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # type: ignore[operator]
     logits = head(100 * sample())
-    assert float(seen[0].abs().max()) <= math.pi / 2 + 1e-6
+    assert float(seen[0].detach().abs().max()) <= math.pi / 2 + 1e-6
     assert logits.shape == (6, 2)
     with pytest.raises(InputError, match="was given to a dressed head"):
         built_head("dressed", D, circuit="long-range-encoder", n_qubits=3)

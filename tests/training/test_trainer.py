@@ -109,6 +109,26 @@ class Probe(nn.Module):
         return self.linear(embeddings) * 100  # type: ignore[no-any-return]
 
 
+def test_each_part_has_its_rate_and_angles_no_decay() -> None:
+    """With rates next to nothing but for one part, only that part moves."""
+    for part in ("encoders", "circuit", "readout"):
+        rates = {"learning_rate": 1e-12, "encoder_learning_rate": 1e-12, "readout_learning_rate": 1e-12}
+        name = {"encoders": "encoder_learning_rate", "circuit": "learning_rate"}.get(
+            part, "readout_learning_rate"
+        )
+        module = head("two-module")
+        before = {key: value.clone() for key, value in module.named_parameters()}
+        train(module, data(), None, TrainingConfig(epochs=1, weight_decay=0.9, **(rates | {name: 0.01})))
+        moved = {
+            key.partition(".")[0] for key, value in module.named_parameters() if differs(value, before[key])
+        }
+        assert moved == {part}
+
+
+def differs(value: torch.Tensor, before: torch.Tensor) -> bool:
+    return not torch.allclose(value, before, atol=1e-7, rtol=0)
+
+
 @pytest.mark.parametrize("limit", [0.0, 0.5])
 def test_clipping(limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
     norms: list[float] = []
@@ -175,6 +195,13 @@ class TestBestEpoch:
         outcome = train(module, data(), None, QUICK)
         assert outcome.best_epoch == 5
         assert "validation_accuracy" not in outcome.history[0]
+
+    def test_the_last_one_when_asked(self) -> None:
+        module, outcome, states = self.watched(
+            dataclasses.replace(QUICK, epochs=12, learning_rate=0.3, select_on=SelectOn.LAST)
+        )
+        assert outcome.best_epoch == 12
+        assert torch.equal(weights_of(module), states[-1])
 
     def test_patience_stops_early(self) -> None:
         config = dataclasses.replace(QUICK, epochs=60, learning_rate=0.3, patience=4)
