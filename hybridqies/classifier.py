@@ -180,7 +180,7 @@ class HybridClassifier:
 
     def predict_proba(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """Class probabilities (B, K), columns in the order of `classes_`."""
-        return predict_probabilities(self._fitted(), self.embed(texts, on_text))
+        return predict_probabilities(self._fitted(), self.embed(texts, on_text), self.training.batch_size)
 
     def predict(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """The most probable label of each text, (B,)."""

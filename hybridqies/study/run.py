@@ -263,7 +263,7 @@ def _result(config: RunConfig, model: HybridClassifier, splits: Splits) -> dict[
 
 def _measured(model: HybridClassifier, part: Labelled, prefix: str) -> dict[str, Any]:
     assert model.head_ is not None
-    probabilities = predict_probabilities(model.head_, part.embeddings)
+    probabilities = predict_probabilities(model.head_, part.embeddings, model.training.batch_size)
     labels = part.labels.cpu().numpy()
     record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
     record[f"n_{prefix.rstrip('_') or 'test'}"] = record.pop(f"{prefix}n")

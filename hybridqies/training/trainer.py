@@ -140,9 +140,9 @@ def _solve(
     return Outcome(1, (record,), record["seconds"])
 
 
-def evaluate(head: nn.Module, part: Labelled) -> Metrics:
+def evaluate(head: nn.Module, part: Labelled, batch_size: int = 256) -> Metrics:
     """Metrics of the head on `part`."""
-    return measure(predict_probabilities(head, part.embeddings), part.labels.cpu().numpy())
+    return measure(predict_probabilities(head, part.embeddings, batch_size), part.labels.cpu().numpy())
 
 
 def learning_rate_factor(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
@@ -199,7 +199,7 @@ class _Run:
         loss = self._pass_over_training()
         progress.epoch += 1
         record: dict[str, Any] = {"epoch": progress.epoch, "learning_rate": self._rate(), "train_loss": loss}
-        measured = None if self.validation is None else evaluate(self.head, self.validation)
+        measured = None if self.validation is None else self._measured()
         if measured is not None:
             record |= measured.to_mapping("validation_")
         score = _score(measured, self.config.select_on, progress.epoch)
@@ -212,6 +212,11 @@ class _Run:
         record["seconds"] = round(progress.seconds, 3)
         progress.history.append(record)
         self._record(record)
+
+    def _measured(self) -> Metrics:
+        assert self.validation is not None
+        # No larger than a training batch: a circuit that trained must not be too large to validate.
+        return evaluate(self.head, self.validation, self.config.batch_size)
 
     def _pass_over_training(self) -> float:
         self.head.train()
