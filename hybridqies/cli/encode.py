@@ -8,21 +8,20 @@ from typing import Annotated
 
 import typer
 
+from hybridqies.cli import flags
 from hybridqies.cli.output import progress, say, say_json
 
 
 def command(
-    data: Annotated[str, typer.Option(help="A data file, a folder of splits, or a name.")] = "sms_spam",
-    text_column: Annotated[str, typer.Option(help="The column that holds the texts.")] = "text",
-    label_column: Annotated[str, typer.Option(help="The column that holds the labels.")] = "label",
-    encoder: Annotated[
-        str, typer.Option(help="A sentence-transformers model, by name or folder.")
-    ] = "all-MiniLM-L6-v2",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    data: flags.Data = flags.DEFAULT_DATA,
+    text_column: flags.TextColumn = "text",
+    label_column: flags.LabelColumn = "label",
+    encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
+    device: flags.Device = "cpu",
     out: Annotated[
         Path | None, typer.Option(help="Also write one tensor a split to this .safetensors file.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")] = False,
+    json: flags.AsJson = False,
 ) -> None:
     """Embed every text of a data set into the cache, so that later runs start at once.
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hybridqies.cli import flags
 from hybridqies.cli.output import progress, say_json, show
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or any saved model's.")],
-    data: Annotated[str | None, typer.Option(help="Data to measure on; the run's own when left out.")] = None,
+    run: flags.Run,
+    data: flags.OtherData = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    text_column: Annotated[str, typer.Option(help="The column that holds the texts.")] = "text",
-    label_column: Annotated[str, typer.Option(help="The column that holds the labels.")] = "label",
-    backend: Annotated[
-        str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")] = False,
+    text_column: flags.TextColumn = "text",
+    label_column: flags.LabelColumn = "label",
+    backend: flags.OtherBackend = None,
+    device: flags.Device = "cpu",
+    json: flags.AsJson = False,
 ) -> None:
     """Measure a saved model on one split of some data.
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hybridqies.cli import flags
 from hybridqies.cli.output import progress
 from hybridqies.errors import InputError
 
@@ -24,7 +25,7 @@ class Format(enum.Enum):
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or any saved model's.")],
+    run: flags.Run,
     texts: Annotated[
         list[str] | None, typer.Argument(help="Texts; stdin's lines when there is neither text nor file.")
     ] = None,
@@ -38,10 +39,8 @@ def command(
     format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    backend: flags.OtherBackend = None,
+    device: flags.Device = "cpu",
 ) -> None:
     """Print a label and the probability of every class for each text.
 

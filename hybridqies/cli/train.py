@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hybridqies.cli import flags
 from hybridqies.cli.output import InterruptionError, progress, read_settings, say, say_json, show
 from hybridqies.errors import InputError
 
@@ -23,86 +24,57 @@ _FREE_WITH_RESUME = {"out", "resume", "json"}
 
 def command(
     context: typer.Context,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="A CSV, TSV, JSONL or Parquet file, a folder of train/validation/test files, or a name."
-        ),
-    ] = "sms_spam",
-    text_column: Annotated[str, typer.Option(help="The column that holds the texts.")] = "text",
-    label_column: Annotated[str, typer.Option(help="The column that holds the labels.")] = "label",
-    per_class: Annotated[
-        int | None,
-        typer.Option(help="Few-shot: pool all splits, draw this many of each class, test on the rest."),
-    ] = None,
-    validation_fraction: Annotated[
-        float, typer.Option(help="Part of the drawn texts that chooses the epoch.")
-    ] = 0.15,
-    test_fraction: Annotated[
-        float, typer.Option(help="Part to test on where the data has no test split.")
-    ] = 0.2,
-    encoder: Annotated[
-        str, typer.Option(help="A sentence-transformers model, by name or folder.")
-    ] = "all-MiniLM-L6-v2",
-    head: Annotated[
-        str, typer.Option(help="two-module, dressed, logistic, mlp, matched-mlp or svc.")
-    ] = "two-module",
-    circuit: Annotated[str | None, typer.Option(help="A circuit recipe, by name or .toml file.")] = None,
-    qubits: Annotated[int | None, typer.Option(help="Qubits of the circuit.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="An option of the head, its circuit, its encoder (encoder.layers=4) "
-            "or training (training.weight_decay=0).",
-        ),
-    ] = None,
-    backend: Annotated[
-        str, typer.Option(help="Where the circuit runs; see `hybridqies backends`.")
-    ] = "statevector",
-    compare: Annotated[
-        str, typer.Option(help="Heads to train beside it under the same protocol, with commas; or none.")
-    ] = "logistic,svc,mlp,matched-mlp",
-    seed: Annotated[
-        int, typer.Option(help="Decides the draw of the data, the start and the order of batches.")
-    ] = 0,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training texts.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="AdamW's learning rate.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/run"),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")] = False,
+    data: flags.Data = flags.DEFAULT_DATA,
+    text_column: flags.TextColumn = "text",
+    label_column: flags.LabelColumn = "label",
+    per_class: flags.PerClass = None,
+    validation_fraction: flags.ValidationFraction = 0.15,
+    test_fraction: flags.TestFraction = 0.2,
+    encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
+    head: flags.HeadName = "two-module",
+    circuit: flags.CircuitName = None,
+    qubits: flags.Qubits = None,
+    set_: flags.Settings = None,
+    backend: flags.Backend = "statevector",
+    compare: flags.Compare = "logistic,svc,mlp,matched-mlp",
+    seed: flags.Seed = 0,
+    epochs: flags.Epochs = None,
+    batch_size: flags.BatchSize = None,
+    lr: flags.LearningRate = None,
+    device: flags.Device = "cpu",
+    out: flags.RunFolder = Path("runs/run"),
+    resume: flags.Resume = False,
+    overwrite: flags.Overwrite = False,
+    json: flags.AsJson = False,
 ) -> None:
     """Train a head on labelled texts, compare it with classical heads, and save everything in one folder.
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
     """
-    from hybridqies.study import execute, recorded_config, start_run
+    from hybridqies.study import recorded_config
 
     if resume:
         _only_with_resume(context)
-        config = recorded_config(out)
-    else:
-        config = _config(dict(context.params))
+    config = recorded_config(out) if resume else _config(dict(context.params))
+    _report(out, _train(config, out, resume=resume, overwrite=overwrite, quiet=json), json)
+
+
+def _train(config: RunConfig, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> dict[str, Any]:
+    from hybridqies.study import execute, start_run
+
     started = resume
-    with progress(json) as hooks:
+    with progress(quiet) as hooks:
         try:
             if not resume:
                 _check_early(config)
                 start_run(config, out, overwrite=overwrite)
                 started = True
-            comparison = execute(config, out, resume=resume, hooks=hooks)
+            return execute(config, out, resume=resume, hooks=hooks)
         except KeyboardInterrupt:
             if not started:
                 raise
             again = f"hybridqies train --resume --out {shlex.quote(str(out))}"
             raise InterruptionError(f"interrupted; go on with: {again}") from None
-    _report(out, comparison, json)
 
 
 def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:

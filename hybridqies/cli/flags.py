@@ -1,0 +1,58 @@
+"""The flags that commands share, each with its one meaning and help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridqies.heads import HEADS
+
+Run = Annotated[Path, typer.Argument(help="A run's folder, or any saved model's.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="A CSV, TSV, JSONL or Parquet file, a folder of train/validation/test files, or a name."
+    ),
+]
+OtherData = Annotated[str | None, typer.Option(help="Data to measure on; the run's own when left out.")]
+TextColumn = Annotated[str, typer.Option(help="The column that holds the texts.")]
+LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
+PerClass = Annotated[
+    int | None,
+    typer.Option(help="Few-shot: pool all splits, draw this many of each class, test on the rest."),
+]
+ValidationFraction = Annotated[float, typer.Option(help="Part of the drawn texts that chooses the epoch.")]
+TestFraction = Annotated[float, typer.Option(help="Part to test on where the data has no test split.")]
+EncoderName = Annotated[str, typer.Option(help="A sentence-transformers model, by name or folder.")]
+HeadName = Annotated[str, typer.Option(help=f"One of {', '.join(HEADS)}.")]
+CircuitName = Annotated[str | None, typer.Option(help="A circuit recipe, by name or .toml file.")]
+Qubits = Annotated[int | None, typer.Option(help="Qubits of the circuit.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="An option of the head, its circuit, its encoder (encoder.layers=4) "
+        "or training (training.weight_decay=0).",
+    ),
+]
+Backend = Annotated[str, typer.Option(help="Where the circuit runs; see `hybridqies backends`.")]
+OtherBackend = Annotated[
+    str | None, typer.Option(help="Run the circuit elsewhere than the model was trained.")
+]
+Compare = Annotated[
+    str, typer.Option(help="Heads to train beside it under the same protocol, with commas; or none.")
+]
+Seed = Annotated[int, typer.Option(help="Decides the draw of the data, the start and the order of batches.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training texts.")]
+BatchSize = Annotated[int | None, typer.Option(help="Texts a step.")]
+LearningRate = Annotated[float | None, typer.Option(help="AdamW's learning rate.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+RunFolder = Annotated[Path, typer.Option(help="The run's folder.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")]
+
+DEFAULT_DATA, DEFAULT_ENCODER = "sms_spam", "all-MiniLM-L6-v2"
