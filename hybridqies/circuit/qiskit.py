@@ -136,7 +136,7 @@ def checked_amplitudes(circuit: Circuit, amplitudes: ArrayLike | None) -> NDArra
 
 
 def observables_to_qiskit(circuit: Circuit) -> list[SparsePauliOp]:
-    """The observables as `SparsePauliOp`s, in order; their letters run from the last qubit to the first."""
+    """The observables as SparsePauliOp, in order; their letters run from the last qubit to the first."""
     from qiskit.quantum_info import SparsePauliOp
 
     return [SparsePauliOp(each.letters(circuit.n_qubits)[::-1]) for each in circuit.observables]

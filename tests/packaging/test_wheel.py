@@ -55,12 +55,13 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     recipes = {path.name for path in (ROOT / "circuits").glob("*.toml")}
-    data = {path.name for path in (ROOT / "hybridqies" / "text" / "data").iterdir() if path.is_file()}
+    folder = ROOT / "hybridqies" / "text" / "data"
+    data = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     tops = {name.split("/")[0] for name in names}
     assert "hybridqies/py.typed" in names
     assert recipes
     assert {f"hybridqies/_recipes/{name}" for name in recipes} <= set(names)
-    assert data
+    assert len(data) >= 4
     assert {f"hybridqies/text/data/{name}" for name in data} <= set(names)
     assert {top for top in tops if not top.endswith(".dist-info")} == {"hybridqies"}
     assert not [name for name in names if "__pycache__" in name or "/test_" in name]
