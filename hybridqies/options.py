@@ -39,6 +39,19 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
+def within(config: Any, what: str, **bounds: tuple[float, float]) -> None:
+    """Refuses a field of `config` that lies outside its bounds (both allowed); None and enums pass.
+
+    Raises
+    ------
+    InputError: naming the field, what it was given, and its bounds.
+    """
+    for name, (low, high) in bounds.items():
+        value = getattr(config, name)
+        if value is not None and not low <= value <= high:
+            raise InputError(f"{what} {name!r} was given {value}", expected=f"{low:g} to {high:g}")
+
+
 def parse(value: Any, kind: Any, what: str) -> Any:
     """`value` as the type `kind`: a bool, int, float, str, enum, tuple, mapping, dataclass or a union."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):

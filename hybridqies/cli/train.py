@@ -55,7 +55,7 @@ def command(
 
     if resume:
         _only_with_resume(context)
-    config = recorded_config(out) if resume else _config(dict(context.params))
+    config = recorded_config(out) if resume else _config(dict(context.params), _typed(context))
     _report(out, _train(config, out, resume=resume, overwrite=overwrite, quiet=json), json)
 
 
@@ -90,17 +90,21 @@ def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:
     say(f"Saved in {out}/: model, config, metrics, result, comparison, pictures.")
 
 
+def _typed(context: typer.Context) -> set[str]:
+    """The flags that were given, rather than left at their defaults."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
 def _only_with_resume(context: typer.Context) -> None:
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in _FREE_WITH_RESUME and source is not None and source.name == "COMMANDLINE":
-            raise InputError(
-                f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
-                expected="--resume and --out alone: the run has recorded its settings",
-            )
+    for name in sorted(_typed(context) - _FREE_WITH_RESUME):
+        raise InputError(
+            f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
+            expected="--resume and --out alone: the run has recorded its settings",
+        )
 
 
-def _config(given: dict[str, Any]) -> RunConfig:
+def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
     from hybridqies.options import from_mapping
     from hybridqies.study import DataOptions, RunConfig
     from hybridqies.training import TrainingConfig
@@ -109,9 +113,13 @@ def _config(given: dict[str, Any]) -> RunConfig:
     training = {
         key.removeprefix(_TRAINING): value for key, value in settings.items() if key.startswith(_TRAINING)
     }
-    training |= {"seed": given["seed"]}
-    for key, flag in (("epochs", "epochs"), ("batch_size", "batch_size"), ("learning_rate", "lr")):
-        if given[flag] is not None:
+    flagged = {"seed": "seed", "epochs": "epochs", "batch_size": "batch_size", "learning_rate": "lr"}
+    for key, flag in flagged.items():
+        if key in training and flag in typed:
+            raise InputError(
+                f"--{flag.replace('_', '-')} and --set training.{key} were both given", expected="one"
+            )
+        if key not in training and given[flag] is not None:
             training[key] = given[flag]
     columns = ("text_column", "label_column", "per_class", "validation_fraction", "test_fraction")
     return RunConfig(

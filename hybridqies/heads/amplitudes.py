@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridqies.errors import InputError
+from hybridqies.options import within
 
 _MOST_PROJECTED = 2**28
 
@@ -45,6 +46,9 @@ class AmplitudeOptions:
     constant: float = 1.0
     constant_at: ConstantAt = ConstantAt.SPREAD
     permute: bool = True
+
+    def __post_init__(self) -> None:
+        within(self, "head option", constant=(0.0, 1e6))
 
 
 class AmplitudeVector(nn.Module):

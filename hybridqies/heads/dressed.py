@@ -15,6 +15,7 @@ from hybridqies.circuit import Circuit, load_circuit
 from hybridqies.errors import InputError
 from hybridqies.heads.base import Description, Head, HeadContext
 from hybridqies.heads.readout import circuit_term, linear, linear_term
+from hybridqies.options import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class DressedConfig:
     circuit: str = "long-range-reupload"
     circuit_options: Mapping[str, Any] = field(default_factory=dict)
     spread: float = math.pi
+
+    def __post_init__(self) -> None:
+        within(self, "head option", spread=(0, 1e6))
 
 
 class DressedHead(Head):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hybridqies.heads.base import Description, Head, HeadContext
 from hybridqies.heads.readout import linear_term
+from hybridqies.options import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,9 @@ class LogisticConfig:
 
     C: float = 1.0
     max_iterations: int = 1000
+
+    def __post_init__(self) -> None:
+        within(self, "head option", C=(1e-9, 1e9), max_iterations=(1, 1e7))
 
 
 class LogisticHead(Head):

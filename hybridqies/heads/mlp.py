@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hybridqies.errors import InputError
 from hybridqies.heads.base import Description, Head, HeadContext
 from hybridqies.heads.readout import linear, linear_term
+from hybridqies.options import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,9 @@ class MLPConfig:
 
     widths: tuple[int, ...] = (48,)
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        within(self, "head option", dropout=(0, 0.999))
 
 
 class MLPHead(Head):
@@ -59,6 +63,9 @@ class MatchedMLPConfig:
 
     target: int = 0
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        within(self, "head option", dropout=(0, 0.999))
 
 
 class MatchedMLPHead(MLPHead):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hybridqies.errors import InputError
 from hybridqies.heads.base import Description, Head, HeadContext, Term
+from hybridqies.options import within
 
 
 class Kernel(enum.Enum):
@@ -27,6 +28,9 @@ class SVCConfig:
 
     C: float = 1.0
     kernel: Kernel = Kernel.RBF
+
+    def __post_init__(self) -> None:
+        within(self, "head option", C=(1e-9, 1e9))
 
 
 class SVCHead(Head):

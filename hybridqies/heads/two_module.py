@@ -17,6 +17,7 @@ from hybridqies.errors import InputError
 from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, Fit
 from hybridqies.heads.base import Description, Head, HeadContext, Term
 from hybridqies.heads.readout import circuit_term, linear, linear_term
+from hybridqies.options import within
 
 
 class Merge(enum.Enum):
@@ -55,6 +56,10 @@ class TwoModuleConfig:
     readout_gain: float = 2.0
     dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        within(self, "head option", encoders=(1, 1e6), encoder_spread=(0, 1e6), spread=(0, 1e6))
+        within(self, "head option", feature_scale=(-1e6, 1e6), readout_gain=(0, 1e6), dropout=(0, 0.999))
+
 
 class TwoModuleHead(Head):
     """Embedding → E amplitude-encoded circuits → merge → re-uploading circuit → linear → logits.
@@ -75,8 +80,6 @@ class TwoModuleHead(Head):
 
     def __init__(self, config: TwoModuleConfig, context: HeadContext) -> None:
         super().__init__(config, context)
-        if config.encoders < 1:
-            raise InputError(f"{config.encoders} encoders were asked for", expected="at least 1")
         draw = context.generator
         second = context.circuit("circuit", lambda: _second_circuit(config, context.n_classes))
         _check_second(second)

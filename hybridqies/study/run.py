@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies import __version__
-from hybridqies.classifier import CONFIG, HybridClassifier, Label, is_quantum, read_config, write_config
+from hybridqies.classifier import (
+    CONFIG,
+    WEIGHTS,
+    HybridClassifier,
+    Label,
+    is_quantum,
+    read_config,
+    write_config,
+)
 from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.files import remove_leftovers, write_json
 from hybridqies.heads import head_class, head_options
@@ -23,6 +31,11 @@ from hybridqies.training.trainer import METRICS
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
 _MATCHED = "matched-mlp"
+# What tables and pictures read of a result.
+_NEEDED = (
+    "head", "circuit", "n_qubits", "n_parameters", "validation_accuracy", "accuracy", "macro_f1", "seconds",
+    "best_epoch", "n_test", "classes", "confusion", "data_fingerprint", "encoder_fingerprint",
+)  # fmt: skip
 
 
 def _ignore(*_: object) -> None:
@@ -90,10 +103,13 @@ def check(config: RunConfig) -> None:
 def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> None:
     """Writes the run's configuration into a new folder.
 
+    A run that is overwritten is put aside, and deleted once the new one has a result.
+
     Raises
     ------
-    InputError: the folder exists and is not empty, or exists and is no run and was to be overwritten.
+    InputError: the folder exists and is not empty, and was not to be overwritten or is no run.
     """
+    folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{str(folder)!r} is a file", expected="a new folder", todo="choose another --out")
     if folder.exists() and any(folder.iterdir()):
@@ -103,12 +119,24 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
                 expected="a new folder",
                 todo="choose another --out, or --overwrite",
             )
-        if not (folder / CONFIG).is_file():
-            raise InputError(
-                f"{str(folder)!r} is no run and will not be overwritten", todo="choose another --out"
-            )
-        shutil.rmtree(folder)
+        _check_is_run(folder)
+        shutil.rmtree(_aside(folder), ignore_errors=True)
+        folder.rename(_aside(folder))
     write_config(folder, None, to_mapping(config))
+
+
+def _check_is_run(folder: Path) -> None:
+    try:
+        recorded_config(folder)
+    except ModelFolderError as error:
+        raise InputError(
+            f"{str(folder)!r} is no run and will not be overwritten ({error})", todo="choose another --out"
+        ) from None
+
+
+def _aside(folder: Path) -> Path:
+    """Where a run waits while another takes its place."""
+    return folder.with_name(f".{folder.name}-replaced")
 
 
 def recorded_config(folder: Path) -> RunConfig:
@@ -140,21 +168,26 @@ def execute(
     InputError: something in the configuration or data cannot be used. A run without
         one finished epoch is then taken back.
     """
+    folder = folder.resolve()
     try:
-        return _execute(config, folder, resume, hooks or Hooks())
-    except (InputError, MemoryError, RuntimeError):
+        comparison = _execute(config, folder, resume, hooks or Hooks())
+    except Exception:
         if not resume and not (folder / METRICS).is_file():
             _take_back(folder)
         raise
+    shutil.rmtree(_aside(folder), ignore_errors=True)
+    return comparison
 
 
 def _take_back(folder: Path) -> None:
-    """Undoes `start_run`; files that it did not write stay."""
+    """Undoes `start_run`; files that it did not write stay, and a run put aside comes back."""
     (folder / CONFIG).unlink(missing_ok=True)
     if folder.is_dir():
         remove_leftovers(folder)
         if not any(folder.iterdir()):
             folder.rmdir()
+    if _aside(folder).is_dir() and not folder.exists():
+        _aside(folder).rename(folder)
 
 
 def _execute(config: RunConfig, folder: Path, resume: bool, hooks: Hooks) -> dict[str, Any]:
@@ -213,8 +246,7 @@ def _arm(
     if resume and (folder / RESULT).is_file():
         # A kill between the two steps that end this function leaves the checkpoint behind.
         (folder / CHECKPOINT).unlink(missing_ok=True)
-        finished: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        return finished
+        return _finished(model, splits, folder)
     in_one_step = hasattr(head_class(model.head), "solve")
     hooks.on_stage(f"training {model.head}", 1 if in_one_step else config.training.epochs)
     model.fit_embedded(
@@ -229,6 +261,39 @@ def _arm(
     result = _result(config, model, splits)
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def _finished(model: HybridClassifier, splits: Splits, folder: Path) -> dict[str, Any]:
+    """The record of an arm that an earlier start finished: whole, and of the same data and encoder."""
+    result = read_result(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise ModelFolderError(f"{str(folder)!r} has a result and no {WEIGHTS}", todo="train anew")
+    now = {"data_fingerprint": splits.data.fingerprint, "encoder_fingerprint": model.encoder.fingerprint}
+    for name, value in now.items():
+        if result[name] != value:
+            raise ModelFolderError(
+                f"the {name.partition('_')[0]} is not what {str(folder)!r} was trained with",
+                todo="put it back as it was, or begin anew with --overwrite",
+            )
+    return result
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The checked `result.json` of a finished run.
+
+    Raises
+    ------
+    ModelFolderError: it is missing, truncated or lacks a number.
+    """
+    path = folder / RESULT
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in _NEEDED if name not in result]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ModelFolderError(f"{str(path)!r} is missing or damaged ({error})", todo="train anew") from None
+    if missing or not isinstance(result, dict):
+        raise ModelFolderError(f"{str(path)!r} is damaged: it has no {missing[0]!r}", todo="train anew")
     return result
 
 
@@ -289,9 +354,11 @@ def evaluate_run(
     model = HybridClassifier.load(folder, backend=backend, device=device)
     data = _evaluation_data(folder, options)
     named = data.splits()
+    if options is not None and list(named) == ["train"]:
+        # One file without splits is what its user calls it.
+        named = {split_name: data.train}
     if split_name not in named:
-        todo = "a single file is one split: --split train." if list(named) == ["train"] else ""
-        raise UnknownNameError("split", split_name, named, todo=todo)
+        raise UnknownNameError("split", split_name, named)
     part = named[split_name]
     hooks.on_stage("embedding", len(part))
     rows = model.embed(part.texts, hooks.on_text)
@@ -313,7 +380,21 @@ def _like(labels: Sequence[Label], classes: Sequence[Label]) -> tuple[Label, ...
 
 
 def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
+    run = read_config(folder)["run"]
+    own = None if run is None else from_mapping(RunConfig, run, what="run option")
+    if own is not None and (options is None or _same_source(options, own.data)):
+        data = load_splits(own.data, own.training.seed)
+        if (folder / RESULT).is_file() and read_result(folder)["data_fingerprint"] != data.fingerprint:
+            raise ModelFolderError(
+                f"the data in {own.data.source!r} is not what {str(folder)!r} was trained with",
+                todo="give other data as a copy with --data, or train anew",
+            )
+        return data
     if options is None:
-        config = recorded_config(folder)
-        return load_splits(config.data, config.training.seed)
+        raise ModelFolderError(f"{str(folder)!r} holds a model but no run", expected="--data to measure on")
     return load_dataset(options.source, options.text_column, options.label_column)
+
+
+def _same_source(given: DataOptions, own: DataOptions) -> bool:
+    same = Path(given.source).resolve() == Path(own.source).resolve() or given.source == own.source
+    return same and (given.text_column, given.label_column) == (own.text_column, own.label_column)

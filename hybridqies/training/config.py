@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from hybridqies.errors import InputError
+from hybridqies.options import within
 
 
 class Schedule(enum.Enum):
@@ -61,19 +61,8 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least = {"epochs": 1, "batch_size": 1, "patience": 0, "seed": 0}
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise InputError(
-                    f"training option {name!r} was given {getattr(self, name)}", expected=f"at least {least}"
-                )
-        for name in ("learning_rate", "encoder_learning_rate", "readout_learning_rate"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 < rate < 100:
-                raise InputError(f"{name} was given {rate}", expected="a number above 0 and below 100")
-        for name in ("weight_decay", "clip_norm"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} was given {getattr(self, name)}", expected="0 or more")
-        for name in ("warmup", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} was given {getattr(self, name)}", expected="0 or more and below 1")
+        within(self, "training option", epochs=(1, 1e9), batch_size=(1, 1e9), patience=(0, 1e9))
+        within(self, "training option", seed=(0, 2**32 - 1), weight_decay=(0, 1e6), clip_norm=(0, 1e12))
+        within(self, "training option", warmup=(0, 0.999), label_smoothing=(0, 0.999))
+        rates = ("learning_rate", "encoder_learning_rate", "readout_learning_rate")
+        within(self, "training option", **dict.fromkeys(rates, (1e-12, 100.0)))

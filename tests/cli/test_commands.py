@@ -184,9 +184,18 @@ class TestEvaluate:
             assert record[name] == result[name]
         assert (record["split"], record["data"], record["backend"]) == ("test", "reviews", "statevector")
 
-    def test_other_data(self, say: Say, trained: Path, reviews: Path) -> None:
-        out, _ = say("evaluate", trained, "--data", reviews, "--split", "train", "--json")
+    def test_other_data(self, say: Say, trained: Path, reviews: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.csv"
+        copy.write_bytes(reviews.read_bytes())
+        out, _ = say("evaluate", trained, "--data", copy, "--split", "test", "--json")
         assert json.loads(out)["n_test"] == 120
+
+    def test_the_data_it_was_trained_on_keeps_its_splits(
+        self, say: Say, trained: Path, reviews: Path
+    ) -> None:
+        own, _ = say("evaluate", trained, "--json")
+        again, _ = say("evaluate", trained, "--data", reviews, "--split", "test", "--json")
+        assert json.loads(again) == json.loads(own)
 
     def test_the_tables(self, say: Say, trained: Path) -> None:
         out, err = say("evaluate", trained / "compare" / "logistic", "--split", "validation")

@@ -172,7 +172,7 @@ class TestMerge:
         assert not torch.allclose(scaled(sample()), plain(sample()), atol=1e-3)
 
     def test_no_encoder_is_refused(self) -> None:
-        with pytest.raises(InputError, match="0 encoders were asked for; expected at least 1"):
+        with pytest.raises(InputError, match="'encoders' was given 0; expected 1 to"):
             build(encoders=0)
 
 
