@@ -41,9 +41,9 @@ WIDE: dict[str, Any] = {
     "training.epochs": 30,
 }
 
-# Option sets that `choose` picks from, for each task by mean validation accuracy after the last epoch, ties
-# by log-loss. (The kept epoch is itself chosen on validation, which flatters sets whose curves fluctuate.)
-# What is not named is at its default.
+# Option sets to choose from on validation. `choose` gives their accuracy at the kept epoch and after the last
+# one: the kept epoch is itself chosen on validation, which flatters sets whose curves fluctuate. What is not
+# named is at its default.
 CANDIDATES: dict[str, dict[str, Any]] = {
     "gentle": GENTLE,
     "gentle, embedding in order": GENTLE | {"permute": "false", "encoder_spread": 0.2},
@@ -60,7 +60,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "wide, Q = 10, dropout": WIDE | {"n_qubits": 10, "dropout": 0.1},
 }
 
-# What `choose` picked.
+# What was picked from the figures of `choose`; docs/results.md says why.
 CHOSEN: dict[str, str] = {
     "sst2": "gentle, embedding in order",
     "subj": "gentle, embedding in order",

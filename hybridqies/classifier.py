@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,9 @@ class HybridClassifier:
             raise DataError(
                 f"{len(texts)} texts and {len(labels)} labels were given", expected="as many, at least one"
             )
-        return float((self.predict(texts) == np.array(labels)).mean())
+        self._fitted()
+        truth = self.labelled(torch.empty(0), labels, self.classes_).labels.cpu().numpy()
+        return float((self.predict_proba(texts).argmax(axis=1) == truth).mean())
 
     def embed(self, texts: Sequence[str], on_text: OnProgress | None = None) -> Tensor:
         """Embeddings (B, D) on the classifier's device, from the cache where it has them."""
@@ -316,7 +319,7 @@ def read_config(folder: str | Path, *, finished: bool = True) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         recorded = content.pop("digest")
         version = content["format"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFolderError(
             f"{str(path)!r} is truncated or damaged ({error!r})", todo="restore it or train anew"
         ) from None
@@ -329,7 +332,7 @@ def read_config(folder: str | Path, *, finished: bool = True) -> dict[str, Any]:
     if finished and content["model"] is None:
         raise ModelFolderError(
             f"the run in {str(folder)!r} has not finished",
-            todo=f"go on with: hybridqies train --resume --out {folder}",
+            todo=f"go on with: hybridqies train --resume --out {shlex.quote(str(folder))}",
         )
     result: dict[str, Any] = content
     return result

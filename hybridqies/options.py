@@ -26,6 +26,7 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, what: str) ->
     UnknownNameError: a key that `kind` doesn't have; the nearest one is offered.
     InputError: a value that is not of the declared type.
     """
+    values = _parse_mapping(values, what)
     hints = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for key in values:
@@ -49,7 +50,13 @@ def within(config: Any, what: str, **bounds: tuple[float, float]) -> None:
     for name, (low, high) in bounds.items():
         value = getattr(config, name)
         if value is not None and not low <= value <= high:
-            raise InputError(f"{what} {name!r} was given {value}", expected=f"{low:g} to {high:g}")
+            raise InputError(
+                f"{what} {name!r} was given {value}", expected=f"{_short(low)} to {_short(high)}"
+            )
+
+
+def _short(bound: float) -> str:
+    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
 
 
 def parse(value: Any, kind: Any, what: str) -> Any:
@@ -97,7 +104,9 @@ def _parse_union(value: Any, kinds: tuple[Any, ...], what: str) -> Any:
 
 
 def _parse_tuple(value: Any, kind: Any, what: str) -> tuple[Any, ...]:
-    if isinstance(value, str):
+    if value is None or value == "none":
+        value = []
+    elif isinstance(value, str):
         value = [part for part in value.split(",") if part]
     elif isinstance(value, int | float):
         value = [value]

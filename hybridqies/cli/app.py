@@ -96,8 +96,11 @@ def _message(error: Exception) -> str | None:
     # The parser's own complaints have this method in every version of typer.
     if hasattr(error, "format_message"):
         return " ".join(error.format_message().split())
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{str(error.filename)!r}: {error.strerror}"
+    if isinstance(error, OSError):
+        what = "" if error.filename is None else f"{str(error.filename)!r}: "
+        return f"{what}{error.strerror or error}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"the output cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8, or use --out"
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
-        return "memory ran out; use fewer qubits or a smaller --batch-size"
+        return "memory ran out; use fewer qubits, a smaller --batch-size or a smaller head"
     return None

@@ -13,6 +13,8 @@ from hybridqies.heads.base import Description, Head, HeadContext
 from hybridqies.heads.readout import linear, linear_term
 from hybridqies.options import within
 
+_WIDEST = 2**24
+
 
 @dataclass(frozen=True, slots=True)
 class MLPConfig:
@@ -23,6 +25,10 @@ class MLPConfig:
 
     def __post_init__(self) -> None:
         within(self, "head option", dropout=(0, 0.999))
+        if any(not 1 <= width <= _WIDEST for width in self.widths):
+            raise InputError(
+                f"hidden widths {self.widths} were asked for", expected=f"widths of 1 to {_WIDEST}"
+            )
 
 
 class MLPHead(Head):
@@ -36,8 +42,6 @@ class MLPHead(Head):
         self.layers = self._layers(config.widths, config.dropout, context)
 
     def _layers(self, widths: tuple[int, ...], dropout: float, context: HeadContext) -> nn.Sequential:
-        if any(width < 1 for width in widths):
-            raise InputError(f"hidden widths {widths} were asked for", expected="widths of at least 1")
         sizes = (context.n_inputs, *widths, context.n_classes)
         modules: list[nn.Module] = []
         for n_inputs, n_outputs in itertools.pairwise(sizes):
@@ -65,7 +69,7 @@ class MatchedMLPConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        within(self, "head option", dropout=(0, 0.999))
+        within(self, "head option", dropout=(0, 0.999), target=(0, 1e10))
 
 
 class MatchedMLPHead(MLPHead):

@@ -31,6 +31,7 @@ from hybridqies.training.trainer import METRICS
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
 _MATCHED = "matched-mlp"
+_SPLITS = ("train", "validation", "test")
 # What tables and pictures read of a result.
 _NEEDED = (
     "head", "circuit", "n_qubits", "n_parameters", "validation_accuracy", "accuracy", "macro_f1", "seconds",
@@ -120,9 +121,12 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
                 todo="choose another --out, or --overwrite",
             )
         _check_is_run(folder)
-        shutil.rmtree(_aside(folder), ignore_errors=True)
-        folder.rename(_aside(folder))
-    write_config(folder, None, to_mapping(config))
+        _put_aside(folder)
+    try:
+        write_config(folder, None, to_mapping(config))
+    except OSError:
+        _take_back(folder)
+        raise
 
 
 def _check_is_run(folder: Path) -> None:
@@ -132,6 +136,20 @@ def _check_is_run(folder: Path) -> None:
         raise InputError(
             f"{str(folder)!r} is no run and will not be overwritten ({error})", todo="choose another --out"
         ) from None
+
+
+def _put_aside(folder: Path) -> None:
+    """Moves a run out of the way; one without a result does not push out another that waits there."""
+    if (_aside(folder) / CONFIG).is_file() and not (folder / RESULT).is_file():
+        shutil.rmtree(folder)
+        return
+    _forget_aside(folder)
+    folder.rename(_aside(folder))
+
+
+def _forget_aside(folder: Path) -> None:
+    if (_aside(folder) / CONFIG).is_file():
+        shutil.rmtree(_aside(folder))
 
 
 def _aside(folder: Path) -> Path:
@@ -175,7 +193,7 @@ def execute(
         if not resume and not (folder / METRICS).is_file():
             _take_back(folder)
         raise
-    shutil.rmtree(_aside(folder), ignore_errors=True)
+    _forget_aside(folder)
     return comparison
 
 
@@ -354,8 +372,8 @@ def evaluate_run(
     model = HybridClassifier.load(folder, backend=backend, device=device)
     data = _evaluation_data(folder, options)
     named = data.splits()
-    if options is not None and list(named) == ["train"]:
-        # One file without splits is what its user calls it.
+    if options is not None and list(named) == ["train"] and split_name in _SPLITS:
+        # Texts without splits are what their user calls them.
         named = {split_name: data.train}
     if split_name not in named:
         raise UnknownNameError("split", split_name, named)

@@ -123,7 +123,7 @@ def test_mlp_is_linear_layers_with_relu_between() -> None:
 
 @pytest.mark.parametrize("widths", [(0,), (4, -1)])
 def test_widths_below_one_are_refused(widths: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"hidden widths .* were asked for; expected widths of at least 1"):
+    with pytest.raises(InputError, match=r"hidden widths .* were asked for; expected widths of 1 to"):
         build_head("mlp", {"widths": widths}, HeadContext(D, 2))
 
 

@@ -14,11 +14,11 @@ from hybridqies.training import ClassWeights, Schedule, SelectOn, TrainingConfig
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"epochs": -1}, "'epochs' was given -1; expected 1 to 1e+09"),
-        ({"epochs": 0}, "'epochs' was given 0; expected 1 to 1e+09"),
+        ({"epochs": -1}, "'epochs' was given -1; expected 1 to 1,000,000,000"),
+        ({"epochs": 0}, "'epochs' was given 0; expected 1 to 1,000,000,000"),
         ({"batch_size": 0}, "'batch_size' was given 0"),
         ({"patience": -1}, "'patience' was given -1"),
-        ({"seed": -5}, "'seed' was given -5; expected 0 to 4.29497e+09"),
+        ({"seed": -5}, "'seed' was given -5; expected 0 to 4,294,967,295"),
         ({"learning_rate": 0.0}, "'learning_rate' was given 0.0"),
         ({"learning_rate": -0.1}, "'learning_rate' was given -0.1"),
         ({"learning_rate": "nan"}, "expected a finite number"),
