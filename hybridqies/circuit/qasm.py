@@ -22,7 +22,7 @@ from hybridqies.circuit.qiskit import (
     steps_of,
     to_qiskit,
 )
-from hybridqies.errors import CircuitError, MissingExtraError
+from hybridqies.errors import CircuitError, HybridqiesError, MissingExtraError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -85,8 +85,23 @@ def from_openqasm3(
     Raises
     ------
     MissingExtraError: qiskit-qasm3-import is not installed.
-    CircuitError: the program cannot be parsed, or holds what a circuit can't.
+    CircuitError: the program is of another version, cannot be parsed, or holds what a circuit can't.
     """
+    if not isinstance(text, str) or not text.strip():
+        what = "an empty text" if isinstance(text, str) else type(text).__name__
+        raise CircuitError(f"{what} was given as an OpenQASM 3 program", expected="its text")
+    try:
+        return _read(text, observables, features)
+    except HybridqiesError:
+        raise
+    # Parser, importer and Qiskit refuse programs with a dozen kinds of exception, some of them by accident.
+    except Exception as error:
+        raise CircuitError(
+            f"the OpenQASM 3 program cannot be read: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _read(text: str, observables: Iterable[PauliString] | None, features: tuple[str, ...]) -> Circuit:
     loaded = _load(text)
     header = _read_header(text)
     if header is None:
@@ -145,6 +160,12 @@ def _load(text: str) -> QuantumCircuit:
     try:
         with contextlib.redirect_stderr(said):
             program = openqasm3.parse(text)
+        if program.version and program.version.partition(".")[0] != "3":
+            raise CircuitError(
+                f"the program is in OpenQASM {program.version}",
+                expected="OpenQASM 3",
+                todo="convert it, for one with Qiskit",
+            )
         _sort_gate_angles(program)
         return qiskit_qasm3_import.convert(program)
     except (QASM3ParsingError, qiskit_qasm3_import.ConversionError) as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +13,12 @@ from typing import Any
 from hybridqies.circuit.circuit import Circuit, Start
 from hybridqies.circuit.expressions import Value, evaluate, whole
 from hybridqies.circuit.layers import LayerBuilder, observables_of
+from hybridqies.circuit.shapes import check_recipe
 from hybridqies.errors import CircuitError, InputError, UnknownNameError
 from hybridqies.options import parse
 
-_KEYS = {
-    "title",
-    "reference",
-    "start",
-    "min_qubits",
-    "weights",
-    "options",
-    "blocks",
-    "layers",
-    "measure",
-}
-_OPTION_KEYS = {"default", "min", "max", "choices", "help"}
+MAX_QUBITS = 1000
+"""The largest layout that a recipe is asked for; beyond it even the list of gates takes minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +36,23 @@ class Option:
         """The value to use, checked against type, bounds and choices."""
         default = self.default if self.choices else evaluate(self.default, names)
         if given is None:
+            self._check_bounds(default, names, f"the default of circuit option {self.name!r} is")
             return default
         value: Value = parse(given, type(default), f"circuit option {self.name!r}")
         if self.choices and value not in self.choices:
             raise UnknownNameError(f"value for circuit option {self.name!r}:", str(value), self.choices)
-        self._check_bounds(value, names)
+        self._check_bounds(value, names, f"circuit option {self.name!r} was given")
         return value
 
-    def _check_bounds(self, value: Value, names: Mapping[str, Value]) -> None:
+    def _check_bounds(self, value: Value, names: Mapping[str, Value], what: str) -> None:
         if self.minimum is not None and value < evaluate(self.minimum, names):  # type: ignore[operator]
             raise InputError(
-                f"circuit option {self.name!r} was given {value}",
+                f"{what} {value}",
                 expected=f"at least {evaluate(self.minimum, names)}",
             )
         if self.maximum is not None and value > evaluate(self.maximum, names):  # type: ignore[operator]
             raise InputError(
-                f"circuit option {self.name!r} was given {value}",
+                f"{what} {value}",
                 expected=f"at most {evaluate(self.maximum, names)} with {names['n']} qubits",
             )
 
@@ -89,17 +83,9 @@ class Recipe:
         """
         try:
             content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # nested too deeply, or a number of too many digits
             raise CircuitError(f"recipe {name!r} is no valid TOML: {error}") from None
-        for key in content:
-            if key not in _KEYS:
-                raise UnknownNameError(f"key in recipe {name!r}:", key, _KEYS)
-        for key in ("title", "reference", "weights", "layers", "measure"):
-            if key not in content:
-                raise CircuitError(
-                    f"recipe {name!r} has no {key!r}",
-                    expected="title, reference, weights, layers and measure",
-                )
+        check_recipe(content, name)
         return cls(
             name=name,
             title=content["title"],
@@ -107,7 +93,7 @@ class Recipe:
             start=parse(content.get("start", "zero"), Start, f"'start' of recipe {name!r}"),
             min_qubits=content.get("min_qubits", 1),
             weights=str(content["weights"]),
-            options=tuple(_option(name, key, row) for key, row in content.get("options", {}).items()),
+            options=tuple(_option(key, row) for key, row in content.get("options", {}).items()),
             blocks=content.get("blocks", {}),
             layers=content["layers"],
             measure=content["measure"],
@@ -122,7 +108,15 @@ class Recipe:
             raise CircuitError(f"recipe file {str(path)!r} cannot be read: {error}") from None
 
     def resolve(self, n_qubits: int, options: Mapping[str, Value]) -> dict[str, Value]:
-        """Every option's value for `n_qubits`, the given ones checked and the others at their defaults."""
+        """Every option's value for `n_qubits`, the given ones checked and the others at their defaults.
+
+        Raises
+        ------
+        UnknownNameError: an option that the recipe doesn't have.
+        InputError: an option of the wrong type or out of its bounds.
+        CircuitError: `n_qubits` is no whole number, too few for the recipe, or over MAX_QUBITS.
+        """
+        n_qubits = _checked_qubits(n_qubits)
         if n_qubits < self.min_qubits:
             raise CircuitError(
                 f"circuit {self.name!r} was asked for with {n_qubits} qubits",
@@ -133,8 +127,9 @@ class Recipe:
             if key not in known:
                 raise UnknownNameError(f"option of circuit {self.name!r}:", key, known)
         names: dict[str, Value] = {"n": n_qubits}
-        for option in self.options:
-            names[option.name] = option.value(options.get(option.name), names)
+        with _refusing(self.name):
+            for option in self.options:
+                names[option.name] = option.value(options.get(option.name), names)
         return names
 
     def n_weights(self, n_qubits: int, options: Mapping[str, Value]) -> int:
@@ -147,18 +142,11 @@ class Recipe:
         Raises
         ------
         UnknownNameError: an option, gate or key that does not exist.
-        CircuitError: too few qubits, or a weight count that differs from the recipe's formula.
+        CircuitError: too few or too many qubits, or weights that the recipe's formula does not count.
         """
         names = self.resolve(n_qubits, options)
-        builder = LayerBuilder(n_qubits, self.blocks)
-        builder.add_all(self.layers, names)
-        circuit = Circuit.of(
-            n_qubits,
-            builder.gates,
-            [observable for row in self.measure for observable in observables_of(row, n_qubits, names)],
-            start=self.start,
-            name=self.name,
-        )
+        with _refusing(self.name):
+            circuit = self._laid_out(operator.index(n_qubits), names)
         promised = whole(self.weights, names)
         if circuit.n_weights != promised:
             raise CircuitError(
@@ -168,12 +156,38 @@ class Recipe:
             )
         return circuit
 
+    def _laid_out(self, n_qubits: int, names: Mapping[str, Value]) -> Circuit:
+        builder = LayerBuilder(n_qubits, self.blocks)
+        builder.add_all(self.layers, names)
+        return Circuit.of(
+            n_qubits,
+            builder.gates,
+            [observable for row in self.measure for observable in observables_of(row, n_qubits, names)],
+            start=self.start,
+            name=self.name,
+        )
 
-def _option(recipe: str, name: str, row: dict[str, Any]) -> Option:
-    for key in row:
-        if key not in _OPTION_KEYS:
-            raise UnknownNameError(f"key in option {name!r} of recipe {recipe!r}:", key, _OPTION_KEYS)
-    if "default" not in row:
-        raise CircuitError(f"option {name!r} of recipe {recipe!r} has no default")
+
+@contextlib.contextmanager
+def _refusing(recipe: str) -> Iterator[None]:
+    """Turns what the arithmetic of a recipe can still run into into one line that names the recipe."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
+        raise CircuitError(f"recipe {recipe!r} cannot be laid out: {error}") from error
+
+
+def _checked_qubits(given: object) -> int:
+    if isinstance(given, bool) or not hasattr(given, "__index__"):
+        raise CircuitError(f"{given!r} qubits were asked for", expected="a whole number")
+    n_qubits = operator.index(given)
+    if n_qubits > MAX_QUBITS:
+        raise CircuitError(f"{n_qubits} qubits were asked for", expected=f"at most {MAX_QUBITS}")
+    return n_qubits
+
+
+def _option(name: str, row: Mapping[str, Any]) -> Option:
     choices = tuple(row.get("choices", ()))
     return Option(name, row["default"], row.get("help", ""), row.get("min"), row.get("max"), choices)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridqies.cli.output import read_settings, say, say_json, show
+from hybridqies.errors import CircuitError, InputError
 
 if TYPE_CHECKING:
     from hybridqies.circuit import Circuit, Recipe
@@ -26,7 +27,9 @@ def command(
     circuit: Annotated[
         str | None, typer.Argument(help="A recipe, by name or .toml file; all are listed without one.")
     ] = None,
-    qubits: Annotated[int, typer.Option(help="Qubits to lay it out on.")] = 4,
+    qubits: Annotated[
+        int | None, typer.Option(help="Qubits to lay it out on; 4 when left out.", show_default=False)
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe.")
     ] = None,
@@ -42,10 +45,11 @@ def command(
 
     Example: `hybridqies circuits long-range-reupload --qubits 6 --set connectivity=2 --picture circuit.png`
     """
-    from hybridqies.circuit import draw_picture, list_circuits, load_recipe, to_openqasm3
+    from hybridqies.circuit import Start, draw_picture, list_circuits, load_recipe, to_openqasm3
 
     wanted = Format.JSON if json else format_
     if circuit is None:
+        _check_list_flags(qubits, set_, picture, wanted)
         recipes = [load_recipe(name) for name in list_circuits()]
         if wanted is Format.JSON:
             say_json([_facts(recipe, None) for recipe in recipes])
@@ -53,7 +57,12 @@ def command(
             show(_list(recipes))
         return
     recipe = load_recipe(circuit)
-    laid_out = recipe.build(qubits, read_settings(set_ or []))
+    laid_out = recipe.build(4 if qubits is None else qubits, read_settings(set_ or []))
+    if wanted is Format.QASM and laid_out.start is Start.AMPLITUDES:
+        raise CircuitError(
+            f"circuit {circuit!r} starts from amplitudes, which an OpenQASM program cannot take in",
+            todo="use --format json, or to_openqasm3 in Python with the amplitudes of one sample",
+        )
     if picture is not None:
         draw_picture(laid_out, picture)
     if wanted is Format.QASM:
@@ -62,6 +71,24 @@ def command(
         say_json(_facts(recipe, laid_out) | {"circuit": laid_out.to_mapping()})
     else:
         _describe(recipe, laid_out)
+
+
+def _check_list_flags(
+    qubits: int | None, set_: list[str] | None, picture: Path | None, wanted: Format
+) -> None:
+    given = {
+        "--qubits": qubits is not None,
+        "--set": bool(set_),
+        "--picture": picture is not None,
+        "--format qasm": wanted is Format.QASM,
+    }
+    for flag, is_given in given.items():
+        if is_given:
+            raise InputError(
+                f"{flag} was given without a circuit",
+                expected="the name of one",
+                todo="name it, as in: hybridqies circuits iqp",
+            )
 
 
 def _facts(recipe: Recipe, circuit: Circuit | None) -> dict[str, Any]:
