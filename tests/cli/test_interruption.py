@@ -18,10 +18,13 @@ pytestmark = [
     pytest.mark.usefixtures("own_cache"),
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
 ]
+MAIN = "from hybridqies.cli import main; main()"
 # Stops itself between an epoch's record and its checkpoint, where a kill does most harm; a watcher from
 # outside comes too late on a busy machine. benchmarks/kill_resume.py kills at random points.
-MAIN = """
-import os, sys
+STOPPING = """
+import os, signal, sys
+# A shell that starts a test run in the background has children ignore the interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from hybridqies.cli import main
 from hybridqies.training import trainer
 epochs, how, *sys.argv[1:] = sys.argv[1:]
@@ -43,7 +46,7 @@ def flags(reviews: Path, tiny_encoder: Path, out: Path) -> list[str]:
 
 def stopped(arguments: list[str], epochs: int, how: signal.Signals) -> subprocess.CompletedProcess[str]:
     """Runs the program in a process of its own that sends itself `how` once `epochs` epochs are recorded."""
-    command = [sys.executable, "-c", MAIN, str(epochs), str(int(how)), *arguments]
+    command = [sys.executable, "-c", STOPPING, str(epochs), str(int(how)), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
