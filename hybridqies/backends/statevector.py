@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hybridqies.backends.base import Backend, Capabilities
 from hybridqies.circuit import Circuit
-from hybridqies.engine import Program, bytes_needed, compile_program, expectations
+from hybridqies.engine import Plan, bytes_needed, compile_plan, expectations
 from hybridqies.errors import CapabilityError
 
 
@@ -32,19 +32,19 @@ class StateVector(Backend):
 
     def __init__(self) -> None:
         # By identity: hashing a circuit of a thousand gates would cost more than looking it up saves.
-        self._programs: dict[tuple[int, bool], tuple[Circuit, Program]] = {}
+        self._plans: dict[tuple[int, bool], tuple[Circuit, Plan]] = {}
 
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
-        program = self._program(circuit, weights.dim() == 2)
-        _check_memory(features, program.n_qubits, bytes_needed(program, features, amplitudes))
-        return expectations(program, features, weights, amplitudes)
+        plan = self._plan(circuit, weights.dim() == 2)
+        _check_memory(features, plan.n_qubits, bytes_needed(plan, features, amplitudes))
+        return expectations(plan, features, weights, amplitudes)
 
-    def _program(self, circuit: Circuit, batched_weights: bool) -> Program:
+    def _plan(self, circuit: Circuit, batched_weights: bool) -> Plan:
         key = (id(circuit), batched_weights)
-        held = self._programs.get(key)
+        held = self._plans.get(key)
         if held is None or held[0] is not circuit:
-            held = (circuit, compile_program(circuit, batched_weights=batched_weights))
-            self._programs[key] = held
+            held = (circuit, compile_plan(circuit, batched_weights=batched_weights))
+            self._plans[key] = held
         return held[1]
 
 

@@ -1,99 +1,175 @@
-"""The same program by torch operations, for tensors on an accelerator; runs on the CPU too, for tests."""
+"""The same plan by torch operations, for tensors on an accelerator; runs on the CPU too, for tests."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from hybridqies.engine.program import MIX_TWO, Pools, Program, Row
+from hybridqies.circuit import Feature
+from hybridqies.engine.lowering import PAULIS, Fixed, Step, Turn
+from hybridqies.engine.plan import Plan
+
+# Entries of a step's matrix, rows first: each a number a sample, (B, 1), or one for all, (1, 1).
+Matrix = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def forward(program: Program, pools: Pools, amplitudes: Tensor | None, batch: int) -> tuple[Tensor, Tensor]:
-    """Expectations (B, M) and the final state (B, 2**n) of a batch."""
-    first = pools.shared_two
+def forward(
+    plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, *, keep: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Expectations (B, M) and, if they are to be kept for `backward`, the final states (B, 2**n)."""
+    kind = features.dtype if plan.is_real else features.dtype.to_complex()
     if amplitudes is None:
-        state = torch.zeros(batch, 2**program.n_qubits, dtype=first.dtype, device=first.device)
+        state = torch.zeros(len(features), 2**plan.n_qubits, dtype=kind, device=features.device)
         state[:, 0] = 1
     else:
-        state = amplitudes.detach().clone()
-    for row in program.rows.tolist():
-        op = Row(*row)
-        _mix(op, _matrix(op, pools), state)
-    values = [(state.conj() * _pauli(masks, state)).sum(dim=1).real for masks in program.observables.tolist()]
-    return torch.stack(values, dim=1), state
+        state = amplitudes.detach().to(kind).clone()
+    for step in plan.steps:
+        _mix(step, _matrix(step, features, weights, kind), state)
+    values = [(state.conj() * _pauli(row, state)).sum(dim=1).real for row in plan.layout.observables.tolist()]
+    return torch.stack(values, dim=1), state if keep else None
 
 
-def backward(program: Program, pools: Pools, final: Tensor, gradients: Tensor) -> tuple[Tensor, Pools]:
-    """Gradients of a loss for the amplitudes (B, 2**n) and all matrices, from those for ⟨P⟩ (B, M)."""
-    state, adjoint = final.clone(), torch.zeros_like(final)
-    for m, masks in enumerate(program.observables.tolist()):
-        adjoint += gradients[:, m, None] * _pauli(masks, state)
-    grads = Pools(*(torch.zeros_like(pool) for pool in pools))
-    for row in reversed(program.rows.tolist()):
-        op = Row(*row)
-        matrix = _matrix(op, pools)
-        inverse = matrix.mH
-        _mix(op, inverse, state)
-        if op.wants_gradient:
-            _collect(op, _outer(op, adjoint, state), grads)
-        _mix(op, inverse, adjoint)
-    return 2 * adjoint, grads
+def backward(
+    plan: Plan,
+    features: Tensor,
+    weights: Tensor,
+    amplitudes: Tensor | None,
+    states: Tensor,
+    gradients: Tensor,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); the final `states` are used up."""
+    bra = torch.zeros_like(states)
+    for m, row in enumerate(plan.layout.observables.tolist()):
+        bra += gradients[:, m, None] * _pauli(row, states)
+    of_features, of_weights = torch.zeros_like(features), torch.zeros_like(weights)
+    for step in reversed(plan.steps):
+        if any(isinstance(factor, Turn) for factor in step.factors):
+            _chain(step, _slopes(step, bra, states), features, weights, of_features, of_weights)
+        a, b, c, d = (each.conj() for each in _matrix(step, features, weights, states.dtype))
+        _mix(step, (a, c, b, d), states)
+        _mix(step, (a, c, b, d), bra)
+    if amplitudes is None:
+        return of_features, of_weights, None
+    return of_features, of_weights, 2 * (bra if amplitudes.is_complex() else bra.real)
 
 
-def states_held(n_qubits: int, batch: int) -> int:  # noqa: ARG001
+def states_held(n_qubits: int, batch: int, itemsize: int) -> int:  # noqa: ARG001
     """How many states are in memory at the worst moment of a forward and backward pass."""
-    # The final state, a working copy, its adjoint, the rows of both, and one product of them.
-    return 6 * batch
+    # The final state, its bra, the rows that a step mixes, and one product of them.
+    return 5 * batch
 
 
-def _matrix(op: Row, pools: Pools) -> Tensor:
-    """The gate's matrix, (d, d) or (B, d, d)."""
-    shared, batched = (pools[0], pools[1]) if op.kind == MIX_TWO else (pools[2], pools[3])
-    return batched[op.slot] if op.batched else shared[op.slot]
-
-
-def _collect(op: Row, products: Tensor, grads: Pools) -> None:
-    shared, batched = (grads[0], grads[1]) if op.kind == MIX_TWO else (grads[2], grads[3])
-    if op.batched:
-        batched[op.slot] = products
+def _angle(turn: Turn, features: Tensor, weights: Tensor) -> Tensor:
+    """A turn's angle, (B,) or (1,), in double: a scaled product of features can be many turns."""
+    if isinstance(turn.angle, Feature):
+        angle = features[:, turn.angle.indices[0]].double()
+        for index in turn.angle.indices[1:]:
+            angle = angle * features[:, index]
     else:
-        shared[op.slot] += products.sum(dim=0)
+        angle = weights[..., turn.angle.index].double().reshape(-1)  # type: ignore[union-attr]
+    return angle * (turn.sign * turn.angle.scale)  # type: ignore[union-attr]
 
 
-def _row_indices(op: Row, state: Tensor) -> Tensor:
-    """The amplitudes a gate mixes, as indices (d, groups); see `program.Row`."""
-    k = torch.arange(state.shape[1] >> (1 if op.high < 0 else 2), device=state.device)
-    base = ((k >> op.low) << (op.low + 1)) | (k & ((1 << op.low) - 1))
-    if op.high >= 0:
-        base = ((base >> op.high) << (op.high + 1)) | (base & ((1 << op.high) - 1))
-    first = base | ((_parity(base & op.low_mask) ^ op.low_constant) << op.low)
-    if op.high >= 0:
-        first = first | ((_parity(base & op.high_mask) ^ op.high_constant) << op.high)
-    flips = (op.flip1,) if op.kind == MIX_TWO else (op.flip1, op.flip2, op.flip3)
-    return torch.stack([first, *(first ^ flip for flip in flips)])
+def _matrix(step: Step, features: Tensor, weights: Tensor, kind: torch.dtype) -> Matrix:
+    product = torch.eye(2, dtype=torch.complex128, device=features.device)[None]
+    paulis = torch.stack([torch.from_numpy(pauli) for pauli in PAULIS]).to(features.device)
+    for factor in step.factors:
+        if isinstance(factor, Fixed):
+            matrix = torch.from_numpy(factor.matrix.copy()).to(features.device)
+            product = _times(matrix[None], product)
+        else:
+            half = _angle(factor, features, weights)[:, None, None] / 2
+            turn = half.cos() * torch.eye(2, device=half.device) - 1j * half.sin() * paulis[factor.axis]
+            product = _times(turn, product)
+    entries = (product if kind.is_complex else product.real).to(kind).flatten(1)
+    return entries[:, 0:1], entries[:, 1:2], entries[:, 2:3], entries[:, 3:4]
 
 
-def _outer(op: Row, adjoint: Tensor, state: Tensor) -> Tensor:
-    """2 adjoint_i conj(state_j) over the rows a gate mixes, (B, d, d)."""
-    rows = _row_indices(op, state)
-    products = [[2 * (adjoint[:, i] * state[:, j].conj()).sum(dim=1) for j in rows] for i in rows]
-    return torch.stack([torch.stack(row, dim=-1) for row in products], dim=-2)
-
-
-def _mix(op: Row, matrix: Tensor, state: Tensor) -> None:
+def _times(a: Tensor, b: Tensor) -> Tensor:
     # Entry by entry: a matrix product would follow the user's autocast and TF32 settings.
-    rows = _row_indices(op, state)
-    old = [state[:, row] for row in rows]
-    for i, row in enumerate(rows):
-        new = matrix[..., i, 0, None] * old[0]
-        for j in range(1, len(old)):
-            new += matrix[..., i, j, None] * old[j]
-        state[:, row] = new
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(dim=-2)
 
 
-def _pauli(masks: list[int], state: Tensor) -> Tensor:
-    """P|state⟩ for one row of the program's observables."""
-    flip, mask, n_y, sign = masks
+def _chain(
+    step: Step, slopes: Tensor, features: Tensor, weights: Tensor, of_features: Tensor, of_weights: Tensor
+) -> None:
+    """Adds a step's slopes (B, 3) to those of its angles; see `coefficients`."""
+    x, y, z = slopes.unbind(dim=1)
+    for factor in reversed(step.factors):
+        vector = [x, y, z]
+        if isinstance(factor, Fixed):
+            x, y, z = _turned_back(factor, vector)
+            continue
+        angle = _angle(factor, features, weights)
+        cos, sin = angle.cos(), angle.sin()
+        axis = factor.axis
+        _add(factor, vector[axis], features, of_features, of_weights)
+        after, before = (axis + 1) % 3, (axis + 2) % 3
+        turned = list(vector)
+        turned[after] = cos * vector[after] + sin * vector[before]
+        turned[before] = cos * vector[before] - sin * vector[after]
+        x, y, z = turned
+
+
+def _turned_back(factor: Fixed, vector: list[Tensor]) -> list[Tensor]:
+    from hybridqies.engine.tables import bloch
+
+    matrix: Any = bloch(factor.matrix)
+    return [sum((float(matrix[i, j]) * vector[i] for i in range(3)), torch.zeros(())) for j in range(3)]
+
+
+def _add(factor: Turn, slope: Tensor, features: Tensor, of_features: Tensor, of_weights: Tensor) -> None:
+    slope = slope * (factor.sign * factor.angle.scale)  # type: ignore[union-attr]
+    if not isinstance(factor.angle, Feature):
+        target = of_weights[..., factor.angle.index]  # type: ignore[union-attr]
+        target += slope if of_weights.dim() == 2 else slope.sum()
+        return
+    for at, index in enumerate(factor.angle.indices):
+        product = slope
+        for other, source in enumerate(factor.angle.indices):
+            if other != at:
+                product = product * features[:, source]
+        of_features[:, index] += product.to(of_features.dtype)
+
+
+def _rows(step: Step, state: Tensor) -> tuple[Tensor, Tensor]:
+    """The pairs of amplitudes that a step mixes, as two index vectors."""
+    pivot = step.flip.bit_length() - 1
+    k = torch.arange(state.shape[1] // 2, device=state.device)
+    row = ((k >> pivot) << (pivot + 1)) | (k & ((1 << pivot) - 1))
+    first = torch.where(_parity(row & step.mask).bool(), row ^ step.flip, row)
+    if step.control is not None:
+        mask, value = step.control
+        first = first[_parity(first & mask) == value]
+    return first, first ^ step.flip
+
+
+def _slopes(step: Step, bra: Tensor, ket: Tensor) -> Tensor:
+    """Im ⟨bra| P |ket⟩ over the step's pairs for P = X, Y, Z: (B, 3), in double."""
+    first, second = _rows(step, ket)
+    l0, l1 = bra[:, first].conj(), bra[:, second].conj()
+    s0, s1 = ket[:, first], ket[:, second]
+    cross, back = (l0 * s1).sum(dim=1), (l1 * s0).sum(dim=1)
+    y = (back - cross).real
+    if not ket.is_complex():
+        return torch.stack([torch.zeros_like(y), y, torch.zeros_like(y)], dim=1).double()
+    z = (l0 * s0).sum(dim=1) - (l1 * s1).sum(dim=1)
+    return torch.stack([(cross + back).imag, y, z.imag], dim=1).double()
+
+
+def _mix(step: Step, matrix: Matrix, state: Tensor) -> None:
+    first, second = _rows(step, state)
+    a, b, c, d = matrix
+    low, high = state[:, first], state[:, second]
+    state[:, first] = a * low + b * high
+    state[:, second] = c * low + d * high
+
+
+def _pauli(observable: list[int], state: Tensor) -> Tensor:
+    """P|state⟩ for one row of the layout's observables."""
+    flip, mask, n_y, sign = observable
     index = torch.arange(state.shape[1], device=state.device)
     from_row = index ^ flip
     signs = sign * (1 - 2 * _parity(from_row & mask))

@@ -8,7 +8,7 @@ from strategies import case_of, every_gate
 
 from hybridqies.backends import load_backend
 from hybridqies.circuit import Circuit, Weight, gate, list_circuits, load_circuit
-from hybridqies.engine import bytes_needed, compile_program
+from hybridqies.engine import bytes_needed, compile_plan
 
 pytestmark = [
     pytest.mark.gpu,
@@ -61,5 +61,5 @@ def test_memory_does_not_grow_with_depth():
         before = torch.cuda.memory_allocated()
         load_backend("statevector").expectations(circuit, features, weights).sum().backward()
         peaks.append(torch.cuda.max_memory_allocated() - before)
-        assert peaks[-1] < 1.2 * bytes_needed(compile_program(circuit), features, None)
+        assert peaks[-1] < 1.2 * bytes_needed(compile_plan(circuit), features, None)
     assert peaks[1] - peaks[0] < 8 * batch * 2**n_qubits

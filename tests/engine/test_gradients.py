@@ -22,7 +22,7 @@ from hybridqies.circuit import (
     list_circuits,
     load_circuit,
 )
-from hybridqies.engine import compile_program, expectations
+from hybridqies.engine import compile_plan, expectations
 
 DOUBLE, SINGLE = torch.float64, torch.float32
 READ = [PauliString.parse(word) for word in ("XYI", "IZX", "YIZ")]
@@ -127,25 +127,25 @@ def complex_circuit() -> Circuit:
 @pytest.mark.parametrize("circuit", [real_circuit(), complex_circuit()], ids=["real", "complex"])
 def test_gradcheck_of_the_engine(circuit, complex_amplitudes):
     inputs = inputs_of(case_of(circuit, 1, complex_amplitudes=complex_amplitudes), wants_gradient=True)
-    program = compile_program(circuit)
-    assert program.is_real == circuit.is_real
-    assert torch.autograd.gradcheck(lambda *given: expectations(program, *given), inputs)
+    plan = compile_plan(circuit)
+    assert plan.is_real == circuit.is_real
+    assert torch.autograd.gradcheck(lambda *given: expectations(plan, *given), inputs)
 
 
 @pytest.mark.parametrize("circuit", [real_circuit(), complex_circuit()], ids=["real", "complex"])
 def test_gradcheck_with_weights_of_each_sample(circuit):
     features, weights, amplitudes = inputs_of(case_of(circuit, 1), wants_gradient=True)
     rows = torch.stack([weights, 2 * weights]).detach().requires_grad_()
-    program = compile_program(circuit, batched_weights=True)
+    plan = compile_plan(circuit, batched_weights=True)
     assert torch.autograd.gradcheck(
-        lambda *given: expectations(program, *given), (features, rows, amplitudes)
+        lambda *given: expectations(plan, *given), (features, rows, amplitudes)
     )
 
 
 def test_gradcheck_of_every_gate_from_zero():
     features, weights, _ = inputs_of(case_of(every_gate(), 1), wants_gradient=True)
-    program = compile_program(every_gate())
-    assert torch.autograd.gradcheck(lambda *given: expectations(program, *given), (features, weights))
+    plan = compile_plan(every_gate())
+    assert torch.autograd.gradcheck(lambda *given: expectations(plan, *given), (features, weights))
 
 
 @settings(max_examples=10, deadline=None)
@@ -186,8 +186,8 @@ def test_a_shared_weight_has_the_sum_of_its_gates():
     features = torch.zeros(1, 0, dtype=DOUBLE)
     shared = torch.tensor([0.6], dtype=DOUBLE, requires_grad=True)
     own = torch.full((3,), 0.6, dtype=DOUBLE, requires_grad=True)
-    expectations(compile_program(circuit([0, 0, 0])), features, shared).sum().backward()
-    expectations(compile_program(circuit([0, 1, 2])), features, own).sum().backward()
+    expectations(compile_plan(circuit([0, 0, 0])), features, shared).sum().backward()
+    expectations(compile_plan(circuit([0, 1, 2])), features, own).sum().backward()
     assert own.grad.abs().min() > 1e-2
     np.testing.assert_allclose(shared.grad, own.grad.sum(dim=0, keepdim=True), rtol=0, atol=1e-14)
 
@@ -195,14 +195,14 @@ def test_a_shared_weight_has_the_sum_of_its_gates():
 def test_central_differences_at_one_point():
     circuit = load_circuit("strongly-entangling", 3)
     features, weights, _ = inputs_of(case_of(circuit, 4))
-    program = compile_program(circuit)
+    plan = compile_plan(circuit)
     weights.requires_grad_()
-    expectations(program, features, weights).sum().backward()
+    expectations(plan, features, weights).sum().backward()
     step = torch.eye(len(weights), dtype=DOUBLE) * 1e-5
     with torch.no_grad():
         slopes = [
             (
-                expectations(program, features, weights + e) - expectations(program, features, weights - e)
+                expectations(plan, features, weights + e) - expectations(plan, features, weights - e)
             ).sum()
             for e in step
         ]
@@ -223,6 +223,6 @@ def test_a_product_has_the_right_gradient_where_a_factor_is_zero(zero):
     features = torch.tensor([[0.8, 0.8]], dtype=DOUBLE)
     features[0, zero] = 0
     features.requires_grad_()
-    expectations(compile_program(circuit), features, torch.zeros(0, dtype=DOUBLE)).sum().backward()
+    expectations(compile_plan(circuit), features, torch.zeros(0, dtype=DOUBLE)).sum().backward()
     expected = [[0.8, 0.0]] if zero == 0 else [[0.0, 0.8]]
     np.testing.assert_allclose(features.grad, expected, rtol=0, atol=1e-14)

@@ -23,7 +23,7 @@ from hybridqies.circuit import (
     list_circuits,
     load_circuit,
 )
-from hybridqies.engine import compile_program, expectations
+from hybridqies.engine import compile_plan, expectations
 
 DOUBLE, SINGLE = torch.float64, torch.float32
 TOLERANCES = {DOUBLE: 1e-10, SINGLE: 1e-5}
@@ -114,11 +114,11 @@ def test_each_shipped_recipe(name, dtype):
 def test_qubit_0_is_the_most_significant_bit(qubit, expected):
     flipped = Circuit.of(3, [gate("X", qubit)])
     nothing = torch.zeros(1, 0, dtype=DOUBLE)
-    assert expectations(compile_program(flipped), nothing, nothing[0]).tolist() == [expected]
+    assert expectations(compile_plan(flipped), nothing, nothing[0]).tolist() == [expected]
     started = Circuit.of(3, [], start=Start.AMPLITUDES)
     amplitudes = torch.zeros(1, 8, dtype=DOUBLE)
     amplitudes[0, 4 >> qubit] = 1
-    assert expectations(compile_program(started), nothing, nothing[0], amplitudes).tolist() == [expected]
+    assert expectations(compile_plan(started), nothing, nothing[0], amplitudes).tolist() == [expected]
 
 
 def test_the_identity_reads_one():
@@ -132,7 +132,7 @@ def test_single_precision_keeps_the_phase_of_an_angle_of_many_turns():
         1, [gate("H", 0), gate("RZ", 0, feature(0, 1, 2, scale=math.pi))], [PauliString.parse("X")]
     )
     features = torch.linspace(2.9, 3.1, 300).reshape(100, 3)
-    values = expectations(compile_program(circuit), features, torch.zeros(0))
+    values = expectations(compile_plan(circuit), features, torch.zeros(0))
     exact = torch.cos(math.pi * features.double().prod(dim=1))
     assert (values[:, 0].double() - exact).abs().max() < 1e-6
 
@@ -140,8 +140,8 @@ def test_single_precision_keeps_the_phase_of_an_angle_of_many_turns():
 def test_single_precision_sums_many_amplitudes():
     n_qubits = 16
     gates = [gate("RY", qubit, feature(0)) for qubit in range(n_qubits)]
-    program = compile_program(Circuit.of(n_qubits, gates, [PauliString.on("Z", 3), PauliString.on("X", 9)]))
-    values = expectations(program, torch.full((1, 1), 1.1), torch.zeros(0))
+    plan = compile_plan(Circuit.of(n_qubits, gates, [PauliString.on("Z", 3), PauliString.on("X", 9)]))
+    values = expectations(plan, torch.full((1, 1), 1.1), torch.zeros(0))
     angle = torch.tensor(1.1).double()
     assert (values.double() - torch.stack([angle.cos(), angle.sin()])).abs().max() < 1e-5
 

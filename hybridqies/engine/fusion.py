@@ -1,0 +1,174 @@
+"""Fewer steps for the same expectations: light-cone pruning, fusion of 2x2 matrices, scheduling into blocks.
+
+Everything here is arithmetic over GF(2) on flips and masks. Two steps commute
+for certain when neither's masks see the other's flip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hybridqies.engine.lowering import Factor, Fixed, Step
+
+# How far ahead the scheduler looks for steps that may come earlier, in steps a qubit.
+_LOOK_AHEAD = 4
+
+
+def odd(bits: int) -> int:
+    """The parity of the number of set bits."""
+    return bits.bit_count() & 1
+
+
+def commute(a: Step, b: Step) -> bool:
+    """Whether two steps commute, whatever their angles; False where that is not certain."""
+    return not (_sees(a, b.flip) or _sees(b, a.flip))
+
+
+def _sees(step: Step, flip: int) -> bool:
+    return bool(odd(step.mask & flip)) or (step.control is not None and bool(odd(step.control[0] & flip)))
+
+
+class Span:
+    """A subspace of bit vectors over GF(2), as a basis in which each vector's top bit is its own."""
+
+    def __init__(self, vectors: Iterable[int] = ()) -> None:
+        self.basis: list[int] = []
+        for vector in vectors:
+            self.add(vector)
+
+    def __len__(self) -> int:
+        return len(self.basis)
+
+    def reduced(self, vector: int) -> int:
+        """What is left of `vector` outside the span; 0 inside."""
+        for each in self.basis:
+            vector = min(vector, vector ^ each)
+        return vector
+
+    def add(self, vector: int) -> None:
+        """Widens the span by `vector`."""
+        left = self.reduced(vector)
+        if left:
+            top = 1 << (left.bit_length() - 1)
+            self.basis = sorted([b ^ left if b & top else b for b in self.basis] + [left], reverse=True)
+
+    def coordinates(self, vector: int) -> int:
+        """Bit j is set where basis vector j, counted from the lowest, is part of `vector`, one of the span."""
+        lowest_first = reversed(self.basis)
+        return sum(1 << j for j, each in enumerate(lowest_first) if vector >> (each.bit_length() - 1) & 1)
+
+
+def prune(steps: Sequence[Step], read: Iterable[tuple[int, int]]) -> list[Step]:
+    """The steps that some expectation feels; `read` has the flip and mask of each observable.
+
+    Walking back from the observables, what they have become is kept as a span of flips and one of
+    masks; a step that commutes with all of them leaves every expectation as it is.
+    """
+    flips, masks = Span(), Span()
+    for flip, mask in read:
+        flips.add(flip)
+        masks.add(mask)
+    kept = []
+    for step in reversed(steps):
+        watched = [step.mask] if step.control is None else [step.mask, step.control[0]]
+        moves = [] if step.is_diagonal else [step.flip]
+        if any(odd(w & f) for w in watched for f in flips.basis) or any(
+            odd(m & z) for m in moves for z in masks.basis
+        ):
+            kept.append(step)
+            for each in watched:
+                masks.add(each)
+            for each in moves:
+                flips.add(each)
+    return kept[::-1]
+
+
+def fuse(steps: Sequence[Step]) -> list[Step]:
+    """Neighbours on the same pairs of amplitudes become one step, across steps that commute with them."""
+    fused: list[Step] = []
+    last: dict[tuple[int, int, tuple[int, int] | None], int] = {}
+    for step in steps:
+        key = (step.flip, step.mask, step.control)
+        at = last.get(key)
+        if at is not None and all(commute(step, other) for other in reversed(fused[at + 1 :])):
+            fused[at] = replace(fused[at], factors=fused[at].factors + step.factors)
+        else:
+            last[key] = len(fused)
+            fused.append(step)
+    return [replace(step, factors=joined(step.factors)) for step in fused]
+
+
+def joined(factors: Sequence[Factor]) -> tuple[Factor, ...]:
+    """The same product of factors with fixed neighbours multiplied out."""
+    result: list[Factor] = []
+    for factor in factors:
+        last = result[-1] if result else None
+        if isinstance(factor, Fixed) and isinstance(last, Fixed):
+            result[-1] = Fixed(factor.matrix @ last.matrix)
+        else:
+            result.append(factor)
+    return tuple(result)
+
+
+def is_identity(step: Step) -> bool:
+    """Whether a step does nothing at all."""
+    return all(isinstance(f, Fixed) and np.array_equal(f.matrix, np.eye(2)) for f in step.factors)
+
+
+def split_product(steps: Sequence[Step], n_qubits: int) -> tuple[dict[int, Step], list[Step]]:
+    """The steps that make a product state out of |0…0⟩, by the bit that they turn, and the others."""
+    product: dict[int, Step] = {}
+    others: list[Step] = []
+    for at, step in enumerate(steps):
+        if len(product) == n_qubits or len(others) > _LOOK_AHEAD * n_qubits:
+            return product, others + list(steps[at:])
+        bit = step.flip.bit_length() - 1
+        alone = step.control is None and step.flip == step.mask == 1 << bit
+        if alone and bit not in product and all(commute(step, other) for other in others):
+            product[bit] = step
+        else:
+            others.append(step)
+    return product, others
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Steps whose flips lie in one span: they act within cosets of 2**len(span) amplitudes."""
+
+    span: Span
+    steps: tuple[Step, ...]
+
+
+def blocks(steps: Sequence[Step], n_qubits: int, width: int) -> list[Block]:
+    """The steps in blocks that flip at most `width` independent vectors each, taken greedily in order.
+
+    A step may come before others that it commutes with. Spans are filled up to the
+    full width with the lowest bits, so that cosets lie together in memory.
+    """
+    waiting, result = list(steps), []
+    while waiting:
+        span, taken, left = Span(), list[Step](), list[Step]()
+        for at, step in enumerate(waiting):
+            if len(left) > _LOOK_AHEAD * n_qubits:
+                left += waiting[at:]
+                break
+            fits = len(span) < width or not span.reduced(step.flip)
+            if fits and all(commute(step, other) for other in left):
+                span.add(step.flip)
+                taken.append(step)
+            else:
+                left.append(step)
+        _widen(span, n_qubits, width)
+        result.append(Block(span, tuple(taken)))
+        waiting = left
+    return result
+
+
+def _widen(span: Span, n_qubits: int, width: int) -> None:
+    for bit in range(n_qubits):
+        if len(span) >= min(width, n_qubits):
+            return
+        span.add(1 << bit)

@@ -1,0 +1,343 @@
+"""What is done to amplitudes, a vector of samples at a time.
+
+A tile holds one state a lane: amplitude p of the flat array lies at p * planes * lanes, its
+real plane first. Real circuits have one plane, and half the memory and a quarter of the
+arithmetic. `lanes` and `planes` are tuples of None whose lengths are meant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridqies.engine.jit import chosen_by_type, kernel
+from hybridqies.engine.plan import Op
+from hybridqies.engine.vectors import fma, fnma, load, mul, neg, parity, splat, store
+
+_FIRST, _SECOND, _CONDITIONS = (Op._fields.index(name) for name in ("first", "second", "conditions"))
+_PIVOT0, _PIVOT1 = Op._fields.index("pivot0"), Op._fields.index("pivot1")
+_MASK0, _OUTER0, _TARGET0, _SHIFT0 = range(Op._fields.index("mask0"), Op._fields.index("shift0") + 1)
+_MASK1, _OUTER1, _TARGET1, _SHIFT1 = range(Op._fields.index("mask1"), Op._fields.index("shift1") + 1)
+_GUARD, _GUARD_VALUE = Op._fields.index("guard"), Op._fields.index("guard_value")
+WANTS = Op._fields.index("wants_gradient")
+
+
+def get(tile: Any, row: Any, lanes: Any, planes: Any) -> Any:
+    """Amplitude `row` of a tile, as a tuple of its planes."""
+    raise NotImplementedError
+
+
+@chosen_by_type(get)
+def _get(tile: Any, row: Any, lanes: Any, planes: Any) -> Any:
+    if len(planes) == 1:
+        return lambda tile, row, lanes, planes: (load(tile, row * len(lanes), lanes),)
+    return lambda tile, row, lanes, planes: (
+        load(tile, row * 2 * len(lanes), lanes),
+        load(tile, (row * 2 + 1) * len(lanes), lanes),
+    )
+
+
+def put(tile: Any, row: Any, value: Any, lanes: Any) -> Any:
+    """Writes amplitude `row` of a tile."""
+    raise NotImplementedError
+
+
+@chosen_by_type(put)
+def _put(tile: Any, row: Any, value: Any, lanes: Any) -> Any:
+    if len(value) == 1:
+        return lambda tile, row, value, lanes: store(tile, row * len(lanes), value[0])
+
+    def both(tile: Any, row: Any, value: Any, lanes: Any) -> None:
+        store(tile, row * 2 * len(lanes), value[0])
+        store(tile, (row * 2 + 1) * len(lanes), value[1])
+
+    return both
+
+
+def entry(numbers: Any, at: Any, lanes: Any, planes: Any) -> Any:
+    """Number `at` of a flat array of planes, in every lane."""
+    raise NotImplementedError
+
+
+@chosen_by_type(entry)
+def _entry(numbers: Any, at: Any, lanes: Any, planes: Any) -> Any:
+    if len(planes) == 1:
+        return lambda numbers, at, lanes, planes: (splat(numbers, numbers[at], lanes),)
+    return lambda numbers, at, lanes, planes: (
+        splat(numbers, numbers[2 * at], lanes),
+        splat(numbers, numbers[2 * at + 1], lanes),
+    )
+
+
+def times(a: Any, b: Any) -> Any:
+    """A * b."""
+    raise NotImplementedError
+
+
+@chosen_by_type(times)
+def _times(a: Any, b: Any) -> Any:
+    if len(a) == 1:
+        return lambda a, b: (mul(a[0], b[0]),)
+    return lambda a, b: (fnma(a[1], b[1], mul(a[0], b[0])), fma(a[1], b[0], mul(a[0], b[1])))
+
+
+def plus_times(a: Any, b: Any, c: Any) -> Any:
+    """A * b + c."""
+    raise NotImplementedError
+
+
+@chosen_by_type(plus_times)
+def _plus_times(a: Any, b: Any, c: Any) -> Any:
+    if len(a) == 1:
+        return lambda a, b, c: (fma(a[0], b[0], c[0]),)
+    return lambda a, b, c: (
+        fnma(a[1], b[1], fma(a[0], b[0], c[0])),
+        fma(a[1], b[0], fma(a[0], b[1], c[1])),
+    )
+
+
+def conjugate(a: Any) -> Any:
+    """The complex conjugate."""
+    raise NotImplementedError
+
+
+@chosen_by_type(conjugate)
+def _conjugate(a: Any) -> Any:
+    if len(a) == 1:
+        return lambda a: a
+    return lambda a: (a[0], neg(a[1]))
+
+
+def scaled(a: Any, factor: Any) -> Any:
+    """An amplitude times a real vector."""
+    raise NotImplementedError
+
+
+@chosen_by_type(scaled)
+def _scaled(a: Any, factor: Any) -> Any:
+    if len(a) == 1:
+        return lambda a, factor: (mul(a[0], factor),)
+    return lambda a, factor: (mul(a[0], factor), mul(a[1], factor))
+
+
+def slopes(l0: Any, l1: Any, s0: Any, s1: Any, sums: Any) -> Any:
+    """Adds Im <l| P |s> of one pair of amplitudes for P = X, Y, Z; real states have Y alone."""
+    raise NotImplementedError
+
+
+@chosen_by_type(slopes)
+def _slopes(l0: Any, l1: Any, s0: Any, s1: Any, sums: Any) -> Any:
+    if len(l0) == 1:
+        return lambda l0, l1, s0, s1, sums: (sums[0], fma(l1[0], s0[0], fnma(l0[0], s1[0], sums[1])), sums[2])
+
+    def three(l0: Any, l1: Any, s0: Any, s1: Any, sums: Any) -> Any:
+        x = fma(l0[0], s1[1], fnma(l0[1], s1[0], fma(l1[0], s0[1], fnma(l1[1], s0[0], sums[0]))))
+        y = fnma(l0[0], s1[0], fnma(l0[1], s1[1], fma(l1[0], s0[0], fma(l1[1], s0[1], sums[1]))))
+        z = fma(l0[0], s0[1], fnma(l0[1], s0[0], fnma(l1[0], s1[1], fma(l1[1], s1[0], sums[2]))))
+        return x, y, z
+
+    return three
+
+
+@kernel
+def matrix(slot: int, shared: Any, batched: Any, lanes: Any, planes: Any) -> Any:
+    """The four entries of a step's matrix."""
+    if slot < 0:
+        at = ~slot * 4
+        return (
+            entry(shared, at, lanes, planes),
+            entry(shared, at + 1, lanes, planes),
+            entry(shared, at + 2, lanes, planes),
+            entry(shared, at + 3, lanes, planes),
+        )
+    at = slot * 4
+    return (
+        get(batched, at, lanes, planes),
+        get(batched, at + 1, lanes, planes),
+        get(batched, at + 2, lanes, planes),
+        get(batched, at + 3, lanes, planes),
+    )
+
+
+@kernel
+def adjoint(m: Any) -> Any:
+    """The inverse of a unitary matrix."""
+    return conjugate(m[0]), conjugate(m[2]), conjugate(m[1]), conjugate(m[3])
+
+
+@kernel
+def mix(m: Any, a: Any, b: Any) -> Any:
+    """A matrix times a pair of amplitudes."""
+    return plus_times(m[1], b, times(m[0], a)), plus_times(m[3], b, times(m[2], a))
+
+
+@kernel
+def _inserted(k: int, pivot: int) -> Any:
+    return ((k >> pivot) << (pivot + 1)) | (k & ((1 << pivot) - 1))
+
+
+@kernel
+def _first_of_one(k: int, op: Any, turn0: int) -> Any:
+    row = _inserted(k, op[_PIVOT0])
+    return row ^ (op[_SHIFT0] & -(parity(op[_MASK0] & row) ^ turn0))
+
+
+@kernel
+def _first_of_two(k: int, op: Any, turn0: int, turn1: int) -> Any:
+    row = _inserted(_inserted(k, op[_PIVOT0]), op[_PIVOT1])
+    shift0 = op[_SHIFT0] & -(parity(op[_MASK0] & row) ^ turn0)
+    shift1 = op[_SHIFT1] & -(parity(op[_MASK1] & row) ^ turn1)
+    return row ^ shift0 ^ shift1
+
+
+@kernel
+def is_idle(op: Any, base: int) -> Any:
+    """Whether a control that a whole coset shares keeps the step from acting on it."""
+    return op[_GUARD] != 0 and parity(op[_GUARD] & base) != op[_GUARD_VALUE]
+
+
+@kernel
+def apply(
+    op: Any, slots: Any, n_bits: int, base: int, shared: Any, batched: Any, tile: Any, lanes: Any, planes: Any
+) -> None:
+    """One op of the forward pass, in place, on 2**n_bits amplitudes of the coset at `base`."""
+    turn0 = parity(op[_OUTER0] & base) ^ op[_TARGET0]
+    shift0 = op[_SHIFT0]
+    m = matrix(slots[op[_FIRST]], shared, batched, lanes, planes)
+    if op[_CONDITIONS] == 1:
+        for k in range(1 << (n_bits - 1)):
+            r0 = _first_of_one(k, op, turn0)
+            a, b = mix(m, get(tile, r0, lanes, planes), get(tile, r0 ^ shift0, lanes, planes))
+            put(tile, r0, a, lanes)
+            put(tile, r0 ^ shift0, b, lanes)
+        return
+    turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
+    if op[_SECOND] < 0:
+        for k in range(1 << (n_bits - 2)):
+            r0 = _first_of_two(k, op, turn0, turn1)
+            a, b = mix(m, get(tile, r0, lanes, planes), get(tile, r0 ^ shift0, lanes, planes))
+            put(tile, r0, a, lanes)
+            put(tile, r0 ^ shift0, b, lanes)
+        return
+    n = matrix(slots[op[_SECOND]], shared, batched, lanes, planes)
+    for k in range(1 << (n_bits - 2)):
+        r0 = _first_of_two(k, op, turn0, turn1)
+        r1, r2 = r0 ^ shift0, r0 ^ op[_SHIFT1]
+        r3 = r1 ^ op[_SHIFT1]
+        a, b = mix(m, get(tile, r0, lanes, planes), get(tile, r1, lanes, planes))
+        c, d = mix(m, get(tile, r2, lanes, planes), get(tile, r3, lanes, planes))
+        a, c = mix(n, a, c)
+        b, d = mix(n, b, d)
+        put(tile, r0, a, lanes)
+        put(tile, r1, b, lanes)
+        put(tile, r2, c, lanes)
+        put(tile, r3, d, lanes)
+
+
+@kernel
+def undo(
+    op: Any,
+    slots: Any,
+    n_bits: int,
+    base: int,
+    shared: Any,
+    batched: Any,
+    ket: Any,
+    bra: Any,
+    sums: Any,
+    lanes: Any,
+    planes: Any,
+) -> None:
+    """One op of the backward pass: both states go back through it; `sums` (2, 3, lanes) takes its slopes.
+
+    Adjoint differentiation (Jones and Gacon, arXiv:2009.02823): nothing is stored a step.
+    """
+    turn0 = parity(op[_OUTER0] & base) ^ op[_TARGET0]
+    shift0 = op[_SHIFT0]
+    m = adjoint(matrix(slots[op[_FIRST]], shared, batched, lanes, planes))
+    zero = splat(ket, 0.0, lanes)
+    of_first = (zero, zero, zero)
+    if op[_CONDITIONS] == 1:
+        for k in range(1 << (n_bits - 1)):
+            r0 = _first_of_one(k, op, turn0)
+            of_first = _undo_pair(r0, r0 ^ shift0, m, ket, bra, of_first, lanes, planes)
+    elif op[_SECOND] < 0:
+        turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
+        for k in range(1 << (n_bits - 2)):
+            r0 = _first_of_two(k, op, turn0, turn1)
+            of_first = _undo_pair(r0, r0 ^ shift0, m, ket, bra, of_first, lanes, planes)
+    else:
+        turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
+        n = adjoint(matrix(slots[op[_SECOND]], shared, batched, lanes, planes))
+        of_second = _undo_two(op, n_bits, turn0, turn1, m, n, ket, bra, sums, lanes, planes)
+        _write(sums, 1, of_second, lanes)
+        return
+    _write(sums, 0, of_first, lanes)
+
+
+@kernel
+def _undo_pair(r0: int, r1: int, m: Any, ket: Any, bra: Any, sums: Any, lanes: Any, planes: Any) -> Any:
+    a, b = get(ket, r0, lanes, planes), get(ket, r1, lanes, planes)
+    c, d = get(bra, r0, lanes, planes), get(bra, r1, lanes, planes)
+    sums = slopes(c, d, a, b, sums)
+    a, b = mix(m, a, b)
+    c, d = mix(m, c, d)
+    put(ket, r0, a, lanes)
+    put(ket, r1, b, lanes)
+    put(bra, r0, c, lanes)
+    put(bra, r1, d, lanes)
+    return sums
+
+
+@kernel
+def _undo_two(
+    op: Any,
+    n_bits: int,
+    turn0: int,
+    turn1: int,
+    m: Any,
+    n: Any,
+    ket: Any,
+    bra: Any,
+    sums: Any,
+    lanes: Any,
+    planes: Any,
+) -> Any:
+    shift0, shift1 = op[_SHIFT0], op[_SHIFT1]
+    zero = splat(ket, 0.0, lanes)
+    first, second = (zero, zero, zero), (zero, zero, zero)
+    for k in range(1 << (n_bits - 2)):
+        r0 = _first_of_two(k, op, turn0, turn1)
+        r1, r2 = r0 ^ shift0, r0 ^ shift1
+        r3 = r1 ^ shift1
+        a, b = get(ket, r0, lanes, planes), get(ket, r1, lanes, planes)
+        c, d = get(ket, r2, lanes, planes), get(ket, r3, lanes, planes)
+        e, f = get(bra, r0, lanes, planes), get(bra, r1, lanes, planes)
+        g, h = get(bra, r2, lanes, planes), get(bra, r3, lanes, planes)
+        first = slopes(g, h, c, d, slopes(e, f, a, b, first))
+        second = slopes(f, h, b, d, slopes(e, g, a, c, second))
+        a, b = mix(m, a, b)
+        c, d = mix(m, c, d)
+        a, c = mix(n, a, c)
+        b, d = mix(n, b, d)
+        put(ket, r0, a, lanes)
+        put(ket, r1, b, lanes)
+        put(ket, r2, c, lanes)
+        put(ket, r3, d, lanes)
+        e, f = mix(m, e, f)
+        g, h = mix(m, g, h)
+        e, g = mix(n, e, g)
+        f, h = mix(n, f, h)
+        put(bra, r0, e, lanes)
+        put(bra, r1, f, lanes)
+        put(bra, r2, g, lanes)
+        put(bra, r3, h, lanes)
+    _write(sums, 0, first, lanes)
+    return second
+
+
+@kernel
+def _write(sums: Any, step: int, values: Any, lanes: Any) -> None:
+    at = step * 3 * len(lanes)
+    store(sums, at, values[0])
+    store(sums, at + len(lanes), values[1])
+    store(sums, at + 2 * len(lanes), values[2])

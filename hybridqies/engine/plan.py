@@ -1,0 +1,238 @@
+"""A circuit compiled for the kernels: pruned, fused, scheduled into blocks, and laid flat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from hybridqies.circuit import Circuit, PauliString, Start
+from hybridqies.engine.frame import Frame
+from hybridqies.engine.fusion import (
+    Block,
+    Span,
+    blocks,
+    commute,
+    fuse,
+    is_identity,
+    odd,
+    prune,
+    split_product,
+)
+from hybridqies.engine.lowering import Step, Turn, lower
+from hybridqies.engine.tables import Array, Tables, tables
+
+# States up to this many qubits stay in a core's cache with their adjoint: one block holds them whole.
+WHOLE_QUBITS = 14
+# A larger state goes through the cache in cosets of 2**BLOCK_QUBITS amplitudes.
+BLOCK_QUBITS = 10
+
+
+class Op(NamedTuple):
+    """One pass over a block: one step, or two that commute; fields are the columns of `Layout.ops`.
+
+    Amplitudes are met in groups that `conditions` parities tell apart. A group's first amplitude
+    has 0 inserted at the pivots and is then moved by `shift` where parity(mask & it) differs
+    from the target, to which parity(outer & base) of the coset is added. A step's pairs lie
+    `shift` apart; a control's condition only chooses the pairs. Where the control is
+    the same for a whole coset, `guard` asks parity(guard & base) to be `guard_value`.
+    """
+
+    first: int
+    second: int
+    conditions: int
+    pivot0: int
+    pivot1: int
+    mask0: int
+    outer0: int
+    target0: int
+    shift0: int
+    mask1: int
+    outer1: int
+    target1: int
+    shift1: int
+    guard: int
+    guard_value: int
+    wants_gradient: int
+
+
+class Layout(NamedTuple):
+    """Where the steps act: `ops` of block b from block_first[b] on.
+
+    The cosets of a block start at the numbers with 0 at its pivots and hold the sums of its
+    basis vectors, lowest first (both (blocks, width)). `product` names the step that turns bit t out
+    of |0…0⟩, or -1, and is empty when the start is an amplitude vector. `observables` (M, 4): flip, mask, number
+    of Y, sign.
+    """
+
+    ops: Array
+    block_first: Array
+    basis: Array
+    pivots: Array
+    product: Array
+    observables: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which shortcuts a plan takes; all by default. Without them it is the circuit gate by gate.
+
+    `block_qubits` is the width of a block; None chooses by the number of qubits.
+    """
+
+    prune: bool = True
+    fuse: bool = True
+    product: bool = True
+    pair: bool = True
+    block_qubits: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What the kernels run: 2x2 steps in order, and the arrays that say what they are and where they act."""
+
+    n_qubits: int
+    n_features: int
+    n_weights: int
+    is_real: bool
+    steps: tuple[Step, ...]
+    tables: Tables
+    layout: Layout
+
+
+def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rules | None = None) -> Plan:
+    """The plan of `circuit`; `batched_weights` says that each sample brings its own weights."""
+    rules = rules or Rules()
+    steps, frame = lower(circuit)
+    observables = [_masks(observable, frame) for observable in circuit.observables]
+    if rules.prune:
+        steps = prune(steps, [(flip, mask) for flip, mask, _, _ in observables])
+    if rules.fuse:
+        steps = [step for step in fuse(steps) if not is_identity(step)]
+    starts_at_zero = circuit.start is Start.ZERO
+    product: dict[int, Step] = {}
+    if starts_at_zero and rules.product:
+        product, steps = split_product(steps, circuit.n_qubits)
+    whole = circuit.n_qubits <= WHOLE_QUBITS
+    width = rules.block_qubits or (circuit.n_qubits if whole else BLOCK_QUBITS)
+    scheduled = (
+        _whole(steps, circuit.n_qubits)
+        if width >= circuit.n_qubits
+        else blocks(steps, circuit.n_qubits, width)
+    )
+    ordered = (*product.values(), *(step for block in scheduled for step in block.steps))
+    odd_y = any(n_y % 2 for _, _, n_y, _ in observables)
+    return Plan(
+        n_qubits=circuit.n_qubits,
+        n_features=circuit.n_features,
+        n_weights=circuit.n_weights,
+        is_real=not odd_y and all(step.is_real for step in ordered),
+        steps=ordered,
+        tables=tables(ordered, circuit.n_features, circuit.n_weights, batched_weights=batched_weights),
+        layout=Layout(
+            *_ops(scheduled, len(product), pair=rules.pair),
+            basis=_columns([block.span.basis[::-1] for block in scheduled], width),
+            pivots=_columns(
+                [[b.bit_length() - 1 for b in block.span.basis[::-1]] for block in scheduled], width
+            ),
+            product=_product(product, circuit.n_qubits) if starts_at_zero else np.empty(0, np.int64),
+            observables=np.array(observables, dtype=np.int64),
+        ),
+    )
+
+
+def _whole(steps: Sequence[Step], n_qubits: int) -> list[Block]:
+    return [Block(Span(1 << bit for bit in range(n_qubits)), tuple(steps))]
+
+
+def _columns(rows: list[list[int]], width: int) -> Array:
+    return np.array(rows, dtype=np.int64).reshape(len(rows), -1 if rows else width)
+
+
+def _product(product: dict[int, Step], n_qubits: int) -> Array:
+    numbers = {bit: at for at, bit in enumerate(product)}
+    return np.array([numbers.get(bit, -1) for bit in range(n_qubits)], dtype=np.int64)
+
+
+def _masks(observable: PauliString, frame: Frame) -> tuple[int, int, int, int]:
+    flip, mask, constant, n_y = 0, 0, 0, 0
+    for qubit, letter in observable.factors:
+        if letter in "XY":
+            flip ^= frame.flips[qubit]
+        if letter in "YZ":
+            mask ^= frame.masks[qubit]
+            constant ^= frame.constants[qubit]
+        n_y += letter == "Y"
+    return flip, mask, n_y, 1 - 2 * constant
+
+
+def _ops(scheduled: Sequence[Block], n_product: int, *, pair: bool) -> tuple[Array, Array]:
+    rows: list[Op] = []
+    first, at = [0], n_product
+    for block in scheduled:
+        waiting = list(block.steps)
+        while waiting:
+            together = _together(waiting) if pair else waiting[:1]
+            rows.append(_op(together, at, block.span))
+            at += len(together)
+            del waiting[: len(together)]
+        first.append(len(rows))
+    ops = np.array(rows, dtype=np.int64).reshape(-1, len(Op._fields))
+    return ops, np.array(first, dtype=np.int64)
+
+
+def _together(waiting: Sequence[Step]) -> Sequence[Step]:
+    """The next two steps, if one pass can do both."""
+    two = waiting[:2]
+    free = len(two) == 2 and all(step.control is None for step in two)
+    return two if free and commute(*two) else waiting[:1]
+
+
+def _op(together: Sequence[Step], at: int, span: Span) -> Op:
+    conditions = [(_seen(step.mask, span), step.mask, 0, span.coordinates(step.flip)) for step in together]
+    guard, guard_value = 0, 0
+    control = together[0].control
+    if control is not None:
+        seen, (mask, shift) = _seen(control[0], span), (conditions[0][0], conditions[0][3])
+        if seen:
+            conditions.append((seen, control[0], control[1], _shift_of_control(seen, mask, shift)))
+        else:
+            guard, guard_value = control
+    pivots = _pivots([condition[3] for condition in conditions])
+    missing = (0, 0, 0, 0)
+    return Op(
+        at,
+        at + 1 if len(together) == 2 else -1,
+        len(conditions),
+        *pivots,
+        *conditions[0],
+        *(conditions[1] if len(conditions) == 2 else missing),
+        guard=guard,
+        guard_value=guard_value,
+        wants_gradient=any(isinstance(f, Turn) for step in together for f in step.factors),
+    )
+
+
+def _seen(mask: int, span: Span) -> int:
+    """A mask in the coordinates of a span: which of its basis vectors it has an odd overlap with."""
+    return sum(odd(mask & each) << j for j, each in enumerate(reversed(span.basis)))
+
+
+def _shift_of_control(control: int, mask: int, shift: int) -> int:
+    """A move that changes the control's parity and not that of the step's mask."""
+    other = control & ~mask
+    if other:
+        return other & -other
+    # The control watches only bits that the mask watches, too: two of those bits, or one and the flip.
+    bit = control & -control
+    return bit ^ shift
+
+
+def _pivots(shifts: Sequence[int]) -> tuple[int, int]:
+    first = shifts[0].bit_length() - 1
+    if len(shifts) == 1:
+        return first, -1
+    rest = shifts[1] ^ (shifts[0] if shifts[1] >> first & 1 else 0)
+    return tuple(sorted([first, rest.bit_length() - 1]))  # type: ignore[return-value]
