@@ -50,11 +50,16 @@ class QuantumLayer(nn.Module):
                 expected=f"(..., {self.circuit.n_inputs}): {self.circuit.n_amplitudes} amplitudes, "
                 f"then {self.circuit.n_features} angles",
             )
-        rows = inputs.reshape(math.prod(inputs.shape[:-1]), self.circuit.n_inputs)
-        amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
-        given = amplitudes if self.circuit.start is Start.AMPLITUDES else None
-        values = self.backend.expectations(self.circuit, features, self.weights, given)
+        if inputs.dim() == 2:
+            return self._of_rows(inputs)
+        values = self._of_rows(inputs.reshape(math.prod(inputs.shape[:-1]), self.circuit.n_inputs))
         return values.reshape(*inputs.shape[:-1], values.shape[-1])
+
+    def _of_rows(self, rows: Tensor) -> Tensor:
+        if self.circuit.start is Start.ZERO:
+            return self.backend.expectations(self.circuit, rows, self.weights)
+        amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
+        return self.backend.expectations(self.circuit, features, self.weights, amplitudes)
 
     def extra_repr(self) -> str:
         """What `print(layer)` shows."""

@@ -11,6 +11,9 @@ from torch import Tensor
 from hybridqies.engine.plan import Plan
 from hybridqies.engine.tables import Array
 
+Lanes = tuple[None, ...]
+# What all samples share is computed in one lane.
+ALONE: Lanes = (None,)
 # Samples a tile, by element size: a vector of AVX-512 has 64 bytes.
 _LANES = {4: (1, 8, 16), 8: (1, 8)}
 # Larger states take narrower tiles, so that memory does not grow with the width of a vector.
@@ -26,45 +29,53 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
 class Call:
     """Features (B, F), weights (1 or B, W) and amplitudes (B, 2**n, planes) as arrays, cut into tiles.
 
-    `lanes` and `planes` are tuples of None whose lengths are meant (see `vectors`).
+    `shape` is (lanes, planes), two tuples of None whose lengths are meant (see `vectors`).
     """
 
     def __init__(self, plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> None:
         self.plan = plan
-        self.features = array_of(features)
-        self.weights = np.atleast_2d(array_of(weights))
+        rows = array_of(weights)
+        self.inputs = (array_of(features), rows if rows.ndim == 2 else rows[None])
+        self.features, self.weights = self.inputs
         self.batch = len(self.features)
         self.amplitudes = _planes_of(amplitudes, self.features.dtype)
+        self.is_single_row = weights.dim() == 1
+        self.kind_of_start = None if amplitudes is None else amplitudes.dtype
         width = lanes_of(plan.n_qubits, self.batch, self.features.itemsize)
         self.n_tiles = -(-self.batch // width)
-        self.lanes: tuple[None, ...] = (None,) * width
-        self.planes: tuple[None, ...] = (None,) * (1 if plan.is_real else 2)
+        self.shape: tuple[Lanes, Lanes] = ((None,) * width, (None,) * (1 if plan.is_real else 2))
 
-    def tile_sizes(self) -> tuple[int, int]:
-        """Lanes and planes, as numbers."""
-        return len(self.lanes), len(self.planes)
+    @property
+    def lanes(self) -> int:
+        """Samples a tile."""
+        return len(self.shape[0])
 
     def empty_states(self, n_tiles: int) -> Array:
         """Room for the states of some tiles, each flat."""
-        size = (len(self.lanes) * len(self.planes)) << self.plan.n_qubits
+        size = (len(self.shape[0]) * len(self.shape[1])) << self.plan.n_qubits
         return np.empty((n_tiles, size), self.features.dtype)
 
 
 class Slopes:
-    """Room for a loss's slopes: shared angles (tiles, angles), features, weights and amplitudes."""
+    """Room for a loss's slopes: shared angles (tiles, angles), features and weights, amplitudes."""
 
     def __init__(self, call: Call) -> None:
-        self.of_angles = np.zeros((call.n_tiles, call.plan.tables.n_shared_angles), np.float64)
-        self.of_features = np.zeros(call.features.shape, np.float64)
-        self.of_weights = np.zeros(call.weights.shape, np.float64)
+        self.call = call
+        self.of_angles = np.zeros((call.n_tiles, call.plan.flat.tables.n_shared_angles), np.float64)
+        self.of_inputs = (np.zeros_like(call.features), np.zeros_like(call.weights))
         self.of_amplitudes = np.empty_like(call.amplitudes)
 
-    def tensors(self, weights: Tensor, amplitudes: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """As gradients of features, weights and amplitudes."""
-        of_features, of_weights = (
-            torch.from_numpy(each).to(weights.dtype) for each in (self.of_features, self.of_weights)
-        )
-        return of_features, of_weights.reshape(weights.shape), _amplitudes_of(self.of_amplitudes, amplitudes)
+        of_features, of_weights = map(torch.from_numpy, self.of_inputs)
+        return of_features, of_weights[0] if self.call.is_single_row else of_weights, self._of_amplitudes()
+
+    def _of_amplitudes(self) -> Tensor | None:
+        kind = self.call.kind_of_start
+        if kind is None:
+            return None
+        planes = torch.from_numpy(self.of_amplitudes)
+        return torch.view_as_complex(planes) if kind.is_complex else planes[..., 0]
 
 
 def array_of(tensor: Tensor) -> Array:
@@ -79,10 +90,3 @@ def _planes_of(amplitudes: Tensor | None, kind: Any) -> Array:
     array = array_of(amplitudes)
     parts = array.view(kind) if array.dtype.kind == "c" else array
     return parts.reshape(*array.shape, -1)
-
-
-def _amplitudes_of(planes: Array, like: Tensor | None) -> Tensor | None:
-    if like is None:
-        return None
-    tensor = torch.from_numpy(planes)
-    return torch.view_as_complex(tensor) if like.is_complex() else tensor[..., 0]

@@ -4,6 +4,7 @@ A step's slopes are g_P = Im <bra| P |ket> for P = X, Y, Z, taken after the step
 exp(-i t/2 P) that stands last in it has dL/dt = g_P; the slopes before that
 rotation are the vector g turned back by it. So one walk over a step's factors
 gives the gradient of every angle in it, with no matrix derivative anywhere.
+All of it is done in double, a vector of samples at a time.
 """
 
 from __future__ import annotations
@@ -13,193 +14,238 @@ from typing import Any
 
 import numpy as np
 
-from hybridqies.engine.jit import kernel
+from hybridqies.engine.jit import chosen_by_type, kernel
 from hybridqies.engine.tables import FIXED, Array, Tables
+from hybridqies.engine.vectors import add, cast, fma, fnma, load, mul, splat, store
 
 
 @kernel
 def fill_angles(
-    tables: Tables,
-    first: int,
-    last: int,
-    features: Array,
-    weights: Array,
-    sample: int,
-    into: Array,
-    lane: int,
-) -> None:
-    """Writes cos and sin of half of each angle first..last of one sample into `into` (angles, 2, lanes)."""
-    row = sample if tables.batched_weights else 0
+    tables: Tables, first: int, last: int, features: Array, weights: Array, start: int, lanes: Any
+) -> Any:
+    """Cos and sin of half of the angles first..last, flat (angles, 2, lanes), of samples from `start` on.
+
+    Lanes beyond the batch repeat its last sample.
+    """
+    into = np.empty((last - first) * 2 * len(lanes), np.float64)
     for a in range(first, last):
-        angle = tables.angle_scale[a]
-        for s in range(tables.angle_first[a], tables.angle_first[a + 1]):
-            source = tables.angle_source[s]
-            if source < tables.n_features:
-                angle *= features[sample, source]
-            else:
-                angle *= weights[row, source - tables.n_features]
-        into[a - first, 0, lane] = math.cos(angle / 2)
-        into[a - first, 1, lane] = math.sin(angle / 2)
+        for lane in range(len(lanes)):
+            sample = min(start + lane, max(len(features), len(weights)) - 1)
+            row = sample if tables.batched_weights else 0
+            angle = tables.angle_scale[a]
+            for s in range(tables.angle_first[a], tables.angle_first[a + 1]):
+                source = tables.angle_source[s]
+                if source < tables.n_features:
+                    angle *= features[sample, source]
+                else:
+                    angle *= weights[row, source - tables.n_features]
+            at = (a - first) * 2 * len(lanes) + lane
+            into[at] = math.cos(angle / 2)
+            into[at + len(lanes)] = math.sin(angle / 2)
+    return into
 
 
 @kernel
-def _half_angle(tables: Tables, factor: int, shared: Array, batched: Array, lane: int) -> Any:
+def _half_angle(tables: Tables, factor: int, shared: Array, batched: Array, lanes: Any) -> Any:
     index, sign = tables.factor_index[factor], tables.factor_sign[factor]
     if index < tables.n_shared_angles:
-        return shared[index, 0, 0], sign * shared[index, 1, 0]
-    index -= tables.n_shared_angles
-    return batched[index, 0, lane], sign * batched[index, 1, lane]
+        return splat(shared, shared[2 * index], lanes), splat(shared, sign * shared[2 * index + 1], lanes)
+    at = (index - tables.n_shared_angles) * 2 * len(lanes)
+    return load(batched, at, lanes), mul(splat(shared, sign, lanes), load(batched, at + len(lanes), lanes))
+
+
+@kernel
+def _times_entry(m: Any, a: Any, like: Array, lanes: Any) -> Any:
+    real, imag = splat(like, m.real, lanes), splat(like, m.imag, lanes)
+    return fnma(imag, a[1], mul(real, a[0])), fma(imag, a[0], mul(real, a[1]))
+
+
+@kernel
+def _sum(a: Any, b: Any) -> Any:
+    return add(a[0], b[0]), add(a[1], b[1])
+
+
+@kernel
+def _fixed(m: Array, a: Any, c: Any, like: Array, lanes: Any) -> Any:
+    """A fixed matrix times one column."""
+    return (
+        _sum(_times_entry(m[0, 0], a, like, lanes), _times_entry(m[0, 1], c, like, lanes)),
+        _sum(_times_entry(m[1, 0], a, like, lanes), _times_entry(m[1, 1], c, like, lanes)),
+    )
+
+
+@kernel
+def _turned(axis: int, cos: Any, sin: Any, a: Any, c: Any) -> Any:
+    """A rotation times one column."""
+    if axis == 0:
+        return (
+            (fma(sin, c[1], mul(cos, a[0])), fnma(sin, c[0], mul(cos, a[1]))),
+            (fma(sin, a[1], mul(cos, c[0])), fnma(sin, a[0], mul(cos, c[1]))),
+        )
+    if axis == 1:
+        return (
+            (fnma(sin, c[0], mul(cos, a[0])), fnma(sin, c[1], mul(cos, a[1]))),
+            (fma(sin, a[0], mul(cos, c[0])), fma(sin, a[1], mul(cos, c[1]))),
+        )
+    return (
+        (fma(sin, a[1], mul(cos, a[0])), fnma(sin, a[0], mul(cos, a[1]))),
+        (fnma(sin, c[1], mul(cos, c[0])), fma(sin, c[0], mul(cos, c[1]))),
+    )
+
+
+def _store_entry(into: Any, at: Any, value: Any, lanes: Any, planes: Any) -> Any:
+    """Writes one entry of a matrix as its planes."""
+    raise NotImplementedError
+
+
+@chosen_by_type(_store_entry)
+def _store_planes(into: Any, at: Any, value: Any, lanes: Any, planes: Any) -> Any:
+    if len(planes) == 1:
+        return lambda into, at, value, lanes, planes: store(into, at * len(lanes), cast(into, value[0]))
+
+    def both(into: Any, at: Any, value: Any, lanes: Any, planes: Any) -> None:
+        store(into, 2 * at * len(lanes), cast(into, value[0]))
+        store(into, (2 * at + 1) * len(lanes), cast(into, value[1]))
+
+    return both
 
 
 @kernel
 def fill_matrix(
-    tables: Tables,
-    step: int,
-    shared: Array,
-    batched: Array,
-    lane: int,
-    into: Array,
-    at: int,
-    stride: int,
-    planes: int,
+    tables: Tables, step: int, shared: Array, batched: Array, into: Array, at: int, lanes: Any, planes: Any
 ) -> None:
-    """Writes the matrix of one step for one lane: its 4 entries, rows first, each as its planes."""
-    a, b, c, d = 1 + 0j, 0j, 0j, 1 + 0j
+    """Writes the matrix of one step as number `at` of `into` (steps, 4, planes, lanes): rows first."""
+    zero, unit = splat(shared, 0.0, lanes), splat(shared, 1.0, lanes)
+    a, b, c, d = (unit, zero), (zero, zero), (zero, zero), (unit, zero)
     for f in range(tables.step_first[step], tables.step_first[step + 1]):
         kind = tables.factor_kind[f]
         if kind == FIXED:
             m = tables.fixed[tables.factor_index[f]]
-            a, b, c, d = (
-                m[0, 0] * a + m[0, 1] * c,
-                m[0, 0] * b + m[0, 1] * d,
-                m[1, 0] * a + m[1, 1] * c,
-                m[1, 0] * b + m[1, 1] * d,
-            )
-            continue
-        cos, sin = _half_angle(tables, f, shared, batched, lane)
-        if kind == 0:
-            turned = complex(0, -sin)
-            a, b, c, d = (
-                cos * a + turned * c,
-                cos * b + turned * d,
-                turned * a + cos * c,
-                turned * b + cos * d,
-            )
-        elif kind == 1:
-            a, b, c, d = cos * a - sin * c, cos * b - sin * d, sin * a + cos * c, sin * b + cos * d
+            a, c = _fixed(m, a, c, shared, lanes)
+            b, d = _fixed(m, b, d, shared, lanes)
         else:
-            phase = complex(cos, -sin)
-            a, b, c, d = phase * a, phase * b, phase.conjugate() * c, phase.conjugate() * d
-    if planes == 1:
-        into[at], into[at + stride] = a.real, b.real
-        into[at + 2 * stride], into[at + 3 * stride] = c.real, d.real
-        return
-    into[at], into[at + stride] = a.real, a.imag
-    into[at + 2 * stride], into[at + 3 * stride] = b.real, b.imag
-    into[at + 4 * stride], into[at + 5 * stride] = c.real, c.imag
-    into[at + 6 * stride], into[at + 7 * stride] = d.real, d.imag
+            cos, sin = _half_angle(tables, f, shared, batched, lanes)
+            a, c = _turned(kind, cos, sin, a, c)
+            b, d = _turned(kind, cos, sin, b, d)
+    _store_entry(into, 4 * at, a, lanes, planes)
+    _store_entry(into, 4 * at + 1, b, lanes, planes)
+    _store_entry(into, 4 * at + 2, c, lanes, planes)
+    _store_entry(into, 4 * at + 3, d, lanes, planes)
+
+
+@kernel
+def _column(r: Array, j: int, x: Any, y: Any, z: Any, like: Array, lanes: Any) -> Any:
+    total = mul(splat(like, r[0, j], lanes), x)
+    return fma(splat(like, r[2, j], lanes), z, fma(splat(like, r[1, j], lanes), y, total))
 
 
 @kernel
 def chain(
     tables: Tables,
     step: int,
-    x: float,
-    y: float,
-    z: float,
+    slopes: Array,
+    at: int,
     shared: Array,
     batched: Array,
-    lane: int,
-    shared_slopes: Array,
-    batched_slopes: Array,
+    of_shared: Array,
+    of_batched: Array,
+    lanes: Any,
 ) -> None:
-    """Adds the slopes (x, y, z) of one step to those of its angles: (angles,) and (angles, lanes)."""
+    """Adds slopes number `at` of (…, 3, lanes), those of a step, to (angles,) and flat (angles, lanes)."""
+    width = len(lanes)
+    x = load(slopes, 3 * at * width, lanes)
+    y, z = load(slopes, (3 * at + 1) * width, lanes), load(slopes, (3 * at + 2) * width, lanes)
     for f in range(tables.step_first[step + 1] - 1, tables.step_first[step] - 1, -1):
         kind, index = tables.factor_kind[f], tables.factor_index[f]
         if kind == FIXED:
             r = tables.fixed_turns[index]
             x, y, z = (
-                r[0, 0] * x + r[1, 0] * y + r[2, 0] * z,
-                r[0, 1] * x + r[1, 1] * y + r[2, 1] * z,
-                r[0, 2] * x + r[1, 2] * y + r[2, 2] * z,
+                _column(r, 0, x, y, z, shared, lanes),
+                _column(r, 1, x, y, z, shared, lanes),
+                _column(r, 2, x, y, z, shared, lanes),
             )
             continue
-        half_cos, half_sin = _half_angle(tables, f, shared, batched, lane)
-        cos, sin = half_cos * half_cos - half_sin * half_sin, 2 * half_cos * half_sin
+        half_cos, half_sin = _half_angle(tables, f, shared, batched, lanes)
+        cos = fnma(half_sin, half_sin, mul(half_cos, half_cos))
+        sin = mul(add(half_cos, half_cos), half_sin)
+        own = x
         if kind == 0:
-            slope = x
-            y, z = cos * y + sin * z, cos * z - sin * y
+            y, z = fma(sin, z, mul(cos, y)), fnma(sin, y, mul(cos, z))
         elif kind == 1:
-            slope = y
-            z, x = cos * z + sin * x, cos * x - sin * z
+            own = y
+            z, x = fma(sin, x, mul(cos, z)), fnma(sin, z, mul(cos, x))
         else:
-            slope = z
-            x, y = cos * x + sin * y, cos * y - sin * x
-        slope *= tables.factor_sign[f]
+            own = z
+            x, y = fma(sin, y, mul(cos, x)), fnma(sin, x, mul(cos, y))
+        own = mul(splat(shared, tables.factor_sign[f], lanes), own)
         if index < tables.n_shared_angles:
-            shared_slopes[index] += slope
+            of_shared[index] += lane_sum(own, shared, lanes)
         else:
-            batched_slopes[index - tables.n_shared_angles, lane] += slope
+            to = (index - tables.n_shared_angles) * width
+            store(of_batched, to, add(load(of_batched, to, lanes), own))
+
+
+@kernel
+def lane_sum(vector: Any, like: Array, lanes: Any) -> Any:
+    """The sum over lanes, in their order."""
+    room = np.empty(len(lanes), like.dtype)
+    store(room, 0, vector)
+    total = like.dtype.type(0)
+    for lane in range(len(lanes)):
+        total += room[lane]
+    return total
 
 
 @kernel
 def add_input_slopes(
-    tables: Tables,
-    angle: int,
-    slope: float,
-    features: Array,
-    weights: Array,
-    sample: int,
-    of_features: Array,
-    of_weights: Array,
+    tables: Tables, first: int, slopes: Array, inputs: Any, start: int, n_samples: int, into: Any
 ) -> None:
-    """Adds the slope of one angle of one sample to those of its features (B, F) and weights (rows, W)."""
-    row = sample if tables.batched_weights else 0
-    start, end = tables.angle_first[angle], tables.angle_first[angle + 1]
-    for s in range(start, end):
-        product = slope * tables.angle_scale[angle]
-        for other in range(start, end):
-            if other != s:
-                product *= features[sample, tables.angle_source[other]]
-        source = tables.angle_source[s]
-        if source < tables.n_features:
-            of_features[sample, source] += product
-        else:
-            of_weights[row, source - tables.n_features] += product
+    """Adds the slopes (angles, lanes) of the angles from `first` on to those of their inputs.
+
+    `inputs` are features (B, F) and weights (1 or B, W), `into` their slopes; lane 0 is sample `start`.
+    """
+    features, _ = inputs
+    of_features, of_weights = into
+    scales, firsts, sources = tables.angle_scale, tables.angle_first, tables.angle_source
+    n_features, batched = tables.n_features, tables.batched_weights
+    for at in range(slopes.shape[0]):
+        begin, end = firsts[first + at], firsts[first + at + 1]
+        for s in range(begin, end):
+            source = sources[s]
+            for lane in range(n_samples):
+                sample = start + lane
+                product = slopes[at, lane] * scales[first + at]
+                for other in range(begin, end):
+                    if other != s:
+                        product *= features[sample, sources[other]]
+                if source < n_features:
+                    of_features[sample, source] += product
+                else:
+                    of_weights[sample if batched else 0, source - n_features] += product
 
 
 @kernel
-def shared_matrices(tables: Tables, weights: Array, planes: int, like: Array) -> Any:
-    """Half angles (angles, 2, 1) and flat matrices of the steps that all samples share."""
-    angles = np.empty((tables.n_shared_angles, 2, 1), np.float64)
-    fill_angles(tables, 0, tables.n_shared_angles, np.empty((1, 0), like.dtype), weights, 0, angles, 0)
-    matrices = np.empty(tables.n_shared_steps * 4 * planes, like.dtype)
+def shared_matrices(tables: Tables, weights: Array, like: Array, alone: Any, planes: Any) -> Any:
+    """Half angles (angles, 2) and matrices (steps, 4, planes), flat, of what all samples share."""
+    angles = fill_angles(tables, 0, tables.n_shared_angles, np.empty((1, 0), like.dtype), weights, 0, alone)
+    matrices = np.empty(tables.n_shared_steps * 4 * len(planes), like.dtype)
     for step in range(len(tables.step_slot)):
-        slot = tables.step_slot[step]
-        if slot < 0:
-            fill_matrix(tables, step, angles, angles, 0, matrices, ~slot * 4 * planes, 1, planes)
+        if tables.step_slot[step] < 0:
+            fill_matrix(tables, step, angles, angles, matrices, ~tables.step_slot[step], alone, planes)
     return angles, matrices
 
 
 @kernel
 def batched_matrices(
-    tables: Tables, features: Array, weights: Array, start: int, shared: Array, lanes: int, planes: int
+    tables: Tables, features: Array, weights: Array, start: int, shared: Array, lanes: Any, planes: Any
 ) -> Any:
-    """Half angles (angles, 2, lanes) and flat matrices (steps, 4, planes, lanes) of one tile's samples.
-
-    Lanes beyond the batch repeat its last sample.
-    """
-    n_angles = len(tables.angle_scale)
-    angles = np.empty((n_angles - tables.n_shared_angles, 2, lanes), np.float64)
+    """Half angles (angles, 2, lanes) and matrices (steps, 4, planes, lanes), flat, of one tile's samples."""
+    angles = fill_angles(
+        tables, tables.n_shared_angles, len(tables.angle_scale), features, weights, start, lanes
+    )
     n_batched = len(tables.step_slot) - tables.n_shared_steps
-    matrices = np.empty(n_batched * 4 * planes * lanes, features.dtype)
-    for lane in range(lanes):
-        sample = min(start + lane, len(features) - 1)
-        fill_angles(tables, tables.n_shared_angles, n_angles, features, weights, sample, angles, lane)
+    matrices = np.empty(n_batched * 4 * len(planes) * len(lanes), features.dtype)
     for step in range(len(tables.step_slot)):
-        slot = tables.step_slot[step]
-        if slot >= 0:
-            for lane in range(lanes):
-                at = slot * 4 * planes * lanes + lane
-                fill_matrix(tables, step, shared, angles, lane, matrices, at, lanes, planes)
+        if tables.step_slot[step] >= 0:
+            fill_matrix(tables, step, shared, angles, matrices, tables.step_slot[step], lanes, planes)
     return angles, matrices

@@ -12,91 +12,65 @@ import torch
 from torch import Tensor
 
 from hybridqies.engine import pieces, tiles
-from hybridqies.engine.call import Call, Slopes, array_of, lanes_of
+from hybridqies.engine.call import ALONE, Call, Slopes, array_of, lanes_of
 from hybridqies.engine.plan import WHOLE_QUBITS, Plan
 from hybridqies.engine.tables import Array
 from hybridqies.engine.workers import each_part
 
-# Amplitudes times steps in a tile below which another thread costs more than it saves.
-_WORTH_A_THREAD = 50_000
+# Products of numbers in a tile's steps below which waking another thread costs more than it saves.
+_WORTH_A_THREAD = 1_500_000
+
+
+Kept = tuple[Call, Array]
 
 
 def forward(
     plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, *, keep: bool
-) -> tuple[Tensor, Array | None]:
-    """Expectations (B, M) and, if they are to be kept for `backward`, the final states (tiles, …)."""
+) -> tuple[Tensor, Kept | None]:
+    """Expectations (B, M) and, if `backward` is to follow, the call and its final states (tiles, …)."""
     call = Call(plan, features, weights, amplitudes)
-    values = np.empty((call.batch, len(plan.layout.observables)), call.features.dtype)
-    threads = _threads(call)
-    states = call.empty_states(call.n_tiles if keep else threads)
+    values = np.empty((call.batch, len(plan.flat.layout.observables)), call.features.dtype)
+    states = call.empty_states(call.n_tiles if keep else 1)
     if plan.n_qubits > WHOLE_QUBITS:
         pieces.forward(call, states, values)
     else:
 
         def run(first: int, last: int) -> None:
-            mine = states if keep else call.empty_states(1)
+            mine = states if keep or not first else call.empty_states(1)
             tiles.forward_tiles(
-                plan.tables,
-                plan.layout,
-                plan.n_qubits,
-                call.features,
-                call.weights,
-                call.amplitudes,
-                first,
-                last,
-                mine,
-                values,
-                call.lanes,
-                call.planes,
+                plan.flat, call.inputs, call.amplitudes, first, last, mine, values, ALONE, call.shape
             )
 
-        each_part(run, call.n_tiles, threads)
-    return torch.from_numpy(values), states if keep else None
+        each_part(run, call.n_tiles, _threads(call))
+    return torch.from_numpy(values), (call, states) if keep else None
 
 
-def backward(
-    plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, states: Array, gradients: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); the final `states` are used up."""
-    call = Call(plan, features, weights, amplitudes)
-    slopes, given = Slopes(call), array_of(gradients)
-    if plan.n_qubits > WHOLE_QUBITS:
+def backward(kept: Kept, gradients: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); what was kept is used up."""
+    call, states = kept
+    slopes, given, flat = Slopes(call), array_of(gradients), call.plan.flat
+    if flat.n_qubits > WHOLE_QUBITS:
         pieces.backward(call, states, given, slopes)
     else:
 
         def run(first: int, last: int) -> None:
-            tiles.backward_tiles(
-                plan.tables,
-                plan.layout,
-                plan.n_qubits,
-                call.features,
-                call.weights,
-                given,
-                first,
-                last,
-                states,
-                slopes.of_angles,
-                slopes.of_features,
-                slopes.of_weights,
-                slopes.of_amplitudes,
-                call.lanes,
-                call.planes,
-            )
+            mine = (slopes.of_angles, slopes.of_inputs, slopes.of_amplitudes)
+            tiles.backward_tiles(flat, call.inputs, given, first, last, states, mine, ALONE, call.shape)
 
         each_part(run, call.n_tiles, _threads(call))
-    tiles.shared_weight_slopes(plan.tables, slopes.of_angles, call.weights, slopes.of_weights)
-    return slopes.tensors(weights, amplitudes)
+    tiles.shared_weight_slopes(flat.tables, slopes.of_angles, call.inputs, slopes.of_inputs)
+    return slopes.tensors()
 
 
 def _threads(call: Call) -> int:
-    work = (len(call.plan.steps) * len(call.lanes)) << call.plan.n_qubits
+    work = (len(call.plan.steps) * call.lanes * len(call.shape[1]) ** 2) << call.plan.n_qubits
     if call.plan.n_qubits > WHOLE_QUBITS or work < _WORTH_A_THREAD:
         return 1
     return min(torch.get_num_threads(), call.n_tiles)
 
 
 def states_held(n_qubits: int, batch: int, itemsize: int) -> int:
-    """How many states are in memory at the worst moment of a forward and backward pass, without its inputs."""
+    """How many states are in memory at the worst moment of a forward and backward pass, without inputs."""
     lanes = lanes_of(n_qubits, batch, itemsize)
     n_tiles = -(-batch // lanes)
     at_once = 1 if n_qubits > WHOLE_QUBITS else min(torch.get_num_threads(), n_tiles)

@@ -15,10 +15,13 @@ from hybridqies.engine.plan import Plan
 Matrix = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
+Kept = tuple[Plan, Tensor, Tensor, Tensor | None, Tensor]
+
+
 def forward(
     plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, *, keep: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Expectations (B, M) and, if they are to be kept for `backward`, the final states (B, 2**n)."""
+) -> tuple[Tensor, Kept | None]:
+    """Expectations (B, M) and, if `backward` is to follow, the inputs and the final states (B, 2**n)."""
     kind = features.dtype if plan.is_real else features.dtype.to_complex()
     if amplitudes is None:
         state = torch.zeros(len(features), 2**plan.n_qubits, dtype=kind, device=features.device)
@@ -27,21 +30,16 @@ def forward(
         state = amplitudes.detach().to(kind).clone()
     for step in plan.steps:
         _mix(step, _matrix(step, features, weights, kind), state)
-    values = [(state.conj() * _pauli(row, state)).sum(dim=1).real for row in plan.layout.observables.tolist()]
-    return torch.stack(values, dim=1), state if keep else None
+    rows = plan.flat.layout.observables.tolist()
+    values = [(state.conj() * _pauli(row, state)).sum(dim=1).real for row in rows]
+    return torch.stack(values, dim=1), (plan, features, weights, amplitudes, state) if keep else None
 
 
-def backward(
-    plan: Plan,
-    features: Tensor,
-    weights: Tensor,
-    amplitudes: Tensor | None,
-    states: Tensor,
-    gradients: Tensor,
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); the final `states` are used up."""
+def backward(kept: Kept, gradients: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); the kept states are used up."""
+    plan, features, weights, amplitudes, states = kept
     bra = torch.zeros_like(states)
-    for m, row in enumerate(plan.layout.observables.tolist()):
+    for m, row in enumerate(plan.flat.layout.observables.tolist()):
         bra += gradients[:, m, None] * _pauli(row, states)
     of_features, of_weights = torch.zeros_like(features), torch.zeros_like(weights)
     for step in reversed(plan.steps):

@@ -56,7 +56,7 @@ class Span:
             self.basis = sorted([b ^ left if b & top else b for b in self.basis] + [left], reverse=True)
 
     def coordinates(self, vector: int) -> int:
-        """Bit j is set where basis vector j, counted from the lowest, is part of `vector`, one of the span."""
+        """Bit j is set where `vector`, one of the span, has basis vector j, counted from the lowest."""
         lowest_first = reversed(self.basis)
         return sum(1 << j for j, each in enumerate(lowest_first) if vector >> (each.bit_length() - 1) & 1)
 

@@ -2,7 +2,8 @@
 
 A tile holds one state a lane: amplitude p of the flat array lies at p * planes * lanes, its
 real plane first. Real circuits have one plane, and half the memory and a quarter of the
-arithmetic. `lanes` and `planes` are tuples of None whose lengths are meant.
+arithmetic. `shape` is (lanes, planes), two tuples of None whose lengths are meant;
+`matrices` are those of the steps, shared and batched (see `coefficients`).
 """
 
 from __future__ import annotations
@@ -18,58 +19,57 @@ _PIVOT0, _PIVOT1 = Op._fields.index("pivot0"), Op._fields.index("pivot1")
 _MASK0, _OUTER0, _TARGET0, _SHIFT0 = range(Op._fields.index("mask0"), Op._fields.index("shift0") + 1)
 _MASK1, _OUTER1, _TARGET1, _SHIFT1 = range(Op._fields.index("mask1"), Op._fields.index("shift1") + 1)
 _GUARD, _GUARD_VALUE = Op._fields.index("guard"), Op._fields.index("guard_value")
-WANTS = Op._fields.index("wants_gradient")
 
 
-def get(tile: Any, row: Any, lanes: Any, planes: Any) -> Any:
+def get(tile: Any, row: Any, shape: Any) -> Any:
     """Amplitude `row` of a tile, as a tuple of its planes."""
     raise NotImplementedError
 
 
 @chosen_by_type(get)
-def _get(tile: Any, row: Any, lanes: Any, planes: Any) -> Any:
-    if len(planes) == 1:
-        return lambda tile, row, lanes, planes: (load(tile, row * len(lanes), lanes),)
-    return lambda tile, row, lanes, planes: (
-        load(tile, row * 2 * len(lanes), lanes),
-        load(tile, (row * 2 + 1) * len(lanes), lanes),
+def _get(tile: Any, row: Any, shape: Any) -> Any:
+    if len(shape[1]) == 1:
+        return lambda tile, row, shape: (load(tile, row * len(shape[0]), shape[0]),)
+    return lambda tile, row, shape: (
+        load(tile, row * 2 * len(shape[0]), shape[0]),
+        load(tile, (row * 2 + 1) * len(shape[0]), shape[0]),
     )
 
 
-def put(tile: Any, row: Any, value: Any, lanes: Any) -> Any:
+def put(tile: Any, row: Any, value: Any, shape: Any) -> Any:
     """Writes amplitude `row` of a tile."""
     raise NotImplementedError
 
 
 @chosen_by_type(put)
-def _put(tile: Any, row: Any, value: Any, lanes: Any) -> Any:
+def _put(tile: Any, row: Any, value: Any, shape: Any) -> Any:
     if len(value) == 1:
-        return lambda tile, row, value, lanes: store(tile, row * len(lanes), value[0])
+        return lambda tile, row, value, shape: store(tile, row * len(shape[0]), value[0])
 
-    def both(tile: Any, row: Any, value: Any, lanes: Any) -> None:
-        store(tile, row * 2 * len(lanes), value[0])
-        store(tile, (row * 2 + 1) * len(lanes), value[1])
+    def both(tile: Any, row: Any, value: Any, shape: Any) -> None:
+        store(tile, row * 2 * len(shape[0]), value[0])
+        store(tile, (row * 2 + 1) * len(shape[0]), value[1])
 
     return both
 
 
-def entry(numbers: Any, at: Any, lanes: Any, planes: Any) -> Any:
+def spread(numbers: Any, at: Any, shape: Any) -> Any:
     """Number `at` of a flat array of planes, in every lane."""
     raise NotImplementedError
 
 
-@chosen_by_type(entry)
-def _entry(numbers: Any, at: Any, lanes: Any, planes: Any) -> Any:
-    if len(planes) == 1:
-        return lambda numbers, at, lanes, planes: (splat(numbers, numbers[at], lanes),)
-    return lambda numbers, at, lanes, planes: (
-        splat(numbers, numbers[2 * at], lanes),
-        splat(numbers, numbers[2 * at + 1], lanes),
+@chosen_by_type(spread)
+def _spread(numbers: Any, at: Any, shape: Any) -> Any:
+    if len(shape[1]) == 1:
+        return lambda numbers, at, shape: (splat(numbers, numbers[at], shape[0]),)
+    return lambda numbers, at, shape: (
+        splat(numbers, numbers[2 * at], shape[0]),
+        splat(numbers, numbers[2 * at + 1], shape[0]),
     )
 
 
 def times(a: Any, b: Any) -> Any:
-    """A * b."""
+    """The product of two amplitudes."""
     raise NotImplementedError
 
 
@@ -81,7 +81,7 @@ def _times(a: Any, b: Any) -> Any:
 
 
 def plus_times(a: Any, b: Any, c: Any) -> Any:
-    """A * b + c."""
+    """The product of two amplitudes, plus a third."""
     raise NotImplementedError
 
 
@@ -107,18 +107,6 @@ def _conjugate(a: Any) -> Any:
     return lambda a: (a[0], neg(a[1]))
 
 
-def scaled(a: Any, factor: Any) -> Any:
-    """An amplitude times a real vector."""
-    raise NotImplementedError
-
-
-@chosen_by_type(scaled)
-def _scaled(a: Any, factor: Any) -> Any:
-    if len(a) == 1:
-        return lambda a, factor: (mul(a[0], factor),)
-    return lambda a, factor: (mul(a[0], factor), mul(a[1], factor))
-
-
 def slopes(l0: Any, l1: Any, s0: Any, s1: Any, sums: Any) -> Any:
     """Adds Im <l| P |s> of one pair of amplitudes for P = X, Y, Z; real states have Y alone."""
     raise NotImplementedError
@@ -139,23 +127,18 @@ def _slopes(l0: Any, l1: Any, s0: Any, s1: Any, sums: Any) -> Any:
 
 
 @kernel
-def matrix(slot: int, shared: Any, batched: Any, lanes: Any, planes: Any) -> Any:
+def matrix(slot: int, matrices: Any, shape: Any) -> Any:
     """The four entries of a step's matrix."""
     if slot < 0:
-        at = ~slot * 4
+        at, shared = ~slot * 4, matrices[0]
         return (
-            entry(shared, at, lanes, planes),
-            entry(shared, at + 1, lanes, planes),
-            entry(shared, at + 2, lanes, planes),
-            entry(shared, at + 3, lanes, planes),
+            spread(shared, at, shape),
+            spread(shared, at + 1, shape),
+            spread(shared, at + 2, shape),
+            spread(shared, at + 3, shape),
         )
-    at = slot * 4
-    return (
-        get(batched, at, lanes, planes),
-        get(batched, at + 1, lanes, planes),
-        get(batched, at + 2, lanes, planes),
-        get(batched, at + 3, lanes, planes),
-    )
+    at, own = slot * 4, matrices[1]
+    return get(own, at, shape), get(own, at + 1, shape), get(own, at + 2, shape), get(own, at + 3, shape)
 
 
 @kernel
@@ -196,148 +179,108 @@ def is_idle(op: Any, base: int) -> Any:
 
 
 @kernel
-def apply(
-    op: Any, slots: Any, n_bits: int, base: int, shared: Any, batched: Any, tile: Any, lanes: Any, planes: Any
-) -> None:
+def apply(op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any, shape: Any) -> None:
     """One op of the forward pass, in place, on 2**n_bits amplitudes of the coset at `base`."""
     turn0 = parity(op[_OUTER0] & base) ^ op[_TARGET0]
-    shift0 = op[_SHIFT0]
-    m = matrix(slots[op[_FIRST]], shared, batched, lanes, planes)
-    if op[_CONDITIONS] == 1:
-        for k in range(1 << (n_bits - 1)):
-            r0 = _first_of_one(k, op, turn0)
-            a, b = mix(m, get(tile, r0, lanes, planes), get(tile, r0 ^ shift0, lanes, planes))
-            put(tile, r0, a, lanes)
-            put(tile, r0 ^ shift0, b, lanes)
-        return
     turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
+    shift0, shift1 = op[_SHIFT0], op[_SHIFT1]
+    m = matrix(slots[op[_FIRST]], matrices, shape)
     if op[_SECOND] < 0:
-        for k in range(1 << (n_bits - 2)):
-            r0 = _first_of_two(k, op, turn0, turn1)
-            a, b = mix(m, get(tile, r0, lanes, planes), get(tile, r0 ^ shift0, lanes, planes))
-            put(tile, r0, a, lanes)
-            put(tile, r0 ^ shift0, b, lanes)
+        alone = op[_CONDITIONS] == 1
+        for k in range(1 << (n_bits - op[_CONDITIONS])):
+            r0 = _first_of_one(k, op, turn0) if alone else _first_of_two(k, op, turn0, turn1)
+            a, b = mix(m, get(tile, r0, shape), get(tile, r0 ^ shift0, shape))
+            put(tile, r0, a, shape)
+            put(tile, r0 ^ shift0, b, shape)
         return
-    n = matrix(slots[op[_SECOND]], shared, batched, lanes, planes)
+    n = matrix(slots[op[_SECOND]], matrices, shape)
     for k in range(1 << (n_bits - 2)):
         r0 = _first_of_two(k, op, turn0, turn1)
-        r1, r2 = r0 ^ shift0, r0 ^ op[_SHIFT1]
-        r3 = r1 ^ op[_SHIFT1]
-        a, b = mix(m, get(tile, r0, lanes, planes), get(tile, r1, lanes, planes))
-        c, d = mix(m, get(tile, r2, lanes, planes), get(tile, r3, lanes, planes))
+        r1, r2 = r0 ^ shift0, r0 ^ shift1
+        r3 = r1 ^ shift1
+        a, b = mix(m, get(tile, r0, shape), get(tile, r1, shape))
+        c, d = mix(m, get(tile, r2, shape), get(tile, r3, shape))
         a, c = mix(n, a, c)
         b, d = mix(n, b, d)
-        put(tile, r0, a, lanes)
-        put(tile, r1, b, lanes)
-        put(tile, r2, c, lanes)
-        put(tile, r3, d, lanes)
+        put(tile, r0, a, shape)
+        put(tile, r1, b, shape)
+        put(tile, r2, c, shape)
+        put(tile, r3, d, shape)
 
 
 @kernel
 def undo(
-    op: Any,
-    slots: Any,
-    n_bits: int,
-    base: int,
-    shared: Any,
-    batched: Any,
-    ket: Any,
-    bra: Any,
-    sums: Any,
-    lanes: Any,
-    planes: Any,
+    op: Any, slots: Any, n_bits: int, base: int, matrices: Any, ket: Any, bra: Any, sums: Any, shape: Any
 ) -> None:
     """One op of the backward pass: both states go back through it; `sums` (2, 3, lanes) takes its slopes.
 
     Adjoint differentiation (Jones and Gacon, arXiv:2009.02823): nothing is stored a step.
     """
     turn0 = parity(op[_OUTER0] & base) ^ op[_TARGET0]
-    shift0 = op[_SHIFT0]
-    m = adjoint(matrix(slots[op[_FIRST]], shared, batched, lanes, planes))
-    zero = splat(ket, 0.0, lanes)
-    of_first = (zero, zero, zero)
-    if op[_CONDITIONS] == 1:
-        for k in range(1 << (n_bits - 1)):
-            r0 = _first_of_one(k, op, turn0)
-            of_first = _undo_pair(r0, r0 ^ shift0, m, ket, bra, of_first, lanes, planes)
-    elif op[_SECOND] < 0:
-        turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
+    turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
+    m = adjoint(matrix(slots[op[_FIRST]], matrices, shape))
+    zero = splat(ket, 0.0, shape[0])
+    first, second = (zero, zero, zero), (zero, zero, zero)
+    if op[_SECOND] < 0:
+        alone = op[_CONDITIONS] == 1
+        for k in range(1 << (n_bits - op[_CONDITIONS])):
+            r0 = _first_of_one(k, op, turn0) if alone else _first_of_two(k, op, turn0, turn1)
+            first = _undo_pair(r0, r0 ^ op[_SHIFT0], m, ket, bra, first, shape)
+    else:
+        n = adjoint(matrix(slots[op[_SECOND]], matrices, shape))
         for k in range(1 << (n_bits - 2)):
             r0 = _first_of_two(k, op, turn0, turn1)
-            of_first = _undo_pair(r0, r0 ^ shift0, m, ket, bra, of_first, lanes, planes)
-    else:
-        turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
-        n = adjoint(matrix(slots[op[_SECOND]], shared, batched, lanes, planes))
-        of_second = _undo_two(op, n_bits, turn0, turn1, m, n, ket, bra, sums, lanes, planes)
-        _write(sums, 1, of_second, lanes)
-        return
-    _write(sums, 0, of_first, lanes)
+            first, second = _undo_four(r0, op[_SHIFT0], op[_SHIFT1], m, n, ket, bra, first, second, shape)
+        _write(sums, 1, second, shape)
+    _write(sums, 0, first, shape)
 
 
 @kernel
-def _undo_pair(r0: int, r1: int, m: Any, ket: Any, bra: Any, sums: Any, lanes: Any, planes: Any) -> Any:
-    a, b = get(ket, r0, lanes, planes), get(ket, r1, lanes, planes)
-    c, d = get(bra, r0, lanes, planes), get(bra, r1, lanes, planes)
+def _undo_pair(r0: int, r1: int, m: Any, ket: Any, bra: Any, sums: Any, shape: Any) -> Any:
+    a, b = get(ket, r0, shape), get(ket, r1, shape)
+    c, d = get(bra, r0, shape), get(bra, r1, shape)
     sums = slopes(c, d, a, b, sums)
     a, b = mix(m, a, b)
     c, d = mix(m, c, d)
-    put(ket, r0, a, lanes)
-    put(ket, r1, b, lanes)
-    put(bra, r0, c, lanes)
-    put(bra, r1, d, lanes)
+    put(ket, r0, a, shape)
+    put(ket, r1, b, shape)
+    put(bra, r0, c, shape)
+    put(bra, r1, d, shape)
     return sums
 
 
 @kernel
-def _undo_two(
-    op: Any,
-    n_bits: int,
-    turn0: int,
-    turn1: int,
-    m: Any,
-    n: Any,
-    ket: Any,
-    bra: Any,
-    sums: Any,
-    lanes: Any,
-    planes: Any,
+def _undo_four(
+    r0: int, shift0: int, shift1: int, m: Any, n: Any, ket: Any, bra: Any, first: Any, second: Any, shape: Any
 ) -> Any:
-    shift0, shift1 = op[_SHIFT0], op[_SHIFT1]
-    zero = splat(ket, 0.0, lanes)
-    first, second = (zero, zero, zero), (zero, zero, zero)
-    for k in range(1 << (n_bits - 2)):
-        r0 = _first_of_two(k, op, turn0, turn1)
-        r1, r2 = r0 ^ shift0, r0 ^ shift1
-        r3 = r1 ^ shift1
-        a, b = get(ket, r0, lanes, planes), get(ket, r1, lanes, planes)
-        c, d = get(ket, r2, lanes, planes), get(ket, r3, lanes, planes)
-        e, f = get(bra, r0, lanes, planes), get(bra, r1, lanes, planes)
-        g, h = get(bra, r2, lanes, planes), get(bra, r3, lanes, planes)
-        first = slopes(g, h, c, d, slopes(e, f, a, b, first))
-        second = slopes(f, h, b, d, slopes(e, g, a, c, second))
-        a, b = mix(m, a, b)
-        c, d = mix(m, c, d)
-        a, c = mix(n, a, c)
-        b, d = mix(n, b, d)
-        put(ket, r0, a, lanes)
-        put(ket, r1, b, lanes)
-        put(ket, r2, c, lanes)
-        put(ket, r3, d, lanes)
-        e, f = mix(m, e, f)
-        g, h = mix(m, g, h)
-        e, g = mix(n, e, g)
-        f, h = mix(n, f, h)
-        put(bra, r0, e, lanes)
-        put(bra, r1, f, lanes)
-        put(bra, r2, g, lanes)
-        put(bra, r3, h, lanes)
-    _write(sums, 0, first, lanes)
-    return second
+    r1, r2 = r0 ^ shift0, r0 ^ shift1
+    r3 = r1 ^ shift1
+    a, b, c, d = get(ket, r0, shape), get(ket, r1, shape), get(ket, r2, shape), get(ket, r3, shape)
+    e, f, g, h = get(bra, r0, shape), get(bra, r1, shape), get(bra, r2, shape), get(bra, r3, shape)
+    first = slopes(g, h, c, d, slopes(e, f, a, b, first))
+    second = slopes(f, h, b, d, slopes(e, g, a, c, second))
+    a, b = mix(m, a, b)
+    c, d = mix(m, c, d)
+    a, c = mix(n, a, c)
+    b, d = mix(n, b, d)
+    put(ket, r0, a, shape)
+    put(ket, r1, b, shape)
+    put(ket, r2, c, shape)
+    put(ket, r3, d, shape)
+    e, f = mix(m, e, f)
+    g, h = mix(m, g, h)
+    e, g = mix(n, e, g)
+    f, h = mix(n, f, h)
+    put(bra, r0, e, shape)
+    put(bra, r1, f, shape)
+    put(bra, r2, g, shape)
+    put(bra, r3, h, shape)
+    return first, second
 
 
 @kernel
-def _write(sums: Any, step: int, values: Any, lanes: Any) -> None:
-    at = step * 3 * len(lanes)
-    store(sums, at, values[0])
-    store(sums, at + len(lanes), values[1])
-    store(sums, at + 2 * len(lanes), values[2])
+def _write(sums: Any, step: int, values: Any, shape: Any) -> None:
+    width = len(shape[0])
+    store(sums, step * 3 * width, values[0])
+    store(sums, (step * 3 + 1) * width, values[1])
+    store(sums, (step * 3 + 2) * width, values[2])

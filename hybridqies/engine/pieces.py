@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from hybridqies.engine import states, tiles
-from hybridqies.engine.call import Call, Slopes
+from hybridqies.engine.call import ALONE, Call, Slopes
 from hybridqies.engine.coefficients import batched_matrices, shared_matrices
 from hybridqies.engine.tables import Array
 from hybridqies.engine.workers import each_part
 
+Pair = tuple[Array, Array]
 PIECES = 16
 # Rows below which a pass is one piece.
 _SMALL = 2**12
@@ -24,35 +25,34 @@ _SMALL = 2**12
 
 def forward(call: Call, kept: Array, values: Array) -> None:
     """Final states of all tiles into `kept` (tiles, or 1 for all in turn), ⟨P⟩ into `values` (B, M)."""
-    angles, shared = shared_matrices(call.plan.tables, call.weights, len(call.planes), call.features)
+    shared_angles, shared = shared_matrices(
+        call.plan.flat.tables, call.weights, call.features, ALONE, call.shape[1]
+    )
     for at in range(call.n_tiles):
-        tile = _Tile(call, at, angles, shared)
-        tile.forward(kept[at if len(kept) > 1 else 0])
+        tile = _Tile(call, at, shared_angles, shared, kept[at if len(kept) > 1 else 0])
+        tile.forward()
         tiles.write_values(tile.measure(), tile.start, values)
 
 
 def backward(call: Call, kept: Array, gradients: Array, slopes: Slopes) -> None:
     """Takes every tile from its final state in `kept` back to the slopes of its inputs."""
-    angles, shared = shared_matrices(call.plan.tables, call.weights, len(call.planes), call.features)
+    tables = call.plan.flat.tables
+    shared_angles, shared = shared_matrices(tables, call.weights, call.features, ALONE, call.shape[1])
     bra = np.empty_like(kept[0])
     for at in range(call.n_tiles):
-        tile = _Tile(call, at, angles, shared)
-        tile.ket = kept[at]
-        of_shared, of_batched = tile.backward(
-            bra, tiles.tile_weights(gradients, tile.start, len(call.lanes)), slopes
-        )
+        tile = _Tile(call, at, shared_angles, shared, kept[at])
+        of_steps = tile.backward(bra, tiles.tile_weights(gradients, tile.start, call.lanes), slopes)
+        angles = (shared_angles, tile.angles)
         tiles.finish_tile(
-            call.plan.tables,
-            call.features,
-            call.weights,
+            tables,
+            call.inputs,
             tile.start,
             angles,
-            tile.angles,
-            of_shared,
-            of_batched,
+            of_steps,
             slopes.of_angles[at],
-            slopes.of_features,
-            slopes.of_weights,
+            slopes.of_inputs,
+            ALONE,
+            call.shape[0],
         )
 
 
@@ -72,137 +72,106 @@ def _each(run: Callable[[int, int, int], None], count: int, small: int = _SMALL)
 class _Tile:
     """One tile in work: the matrices of its samples, its ket, and its passes."""
 
-    def __init__(self, call: Call, at: int, shared_angles: Array, shared: Array) -> None:
-        self.call, self.plan, self.start = call, call.plan, at * len(call.lanes)
-        self.angles, batched = batched_matrices(
-            call.plan.tables, call.features, call.weights, self.start, shared_angles, *call.tile_sizes()
+    def __init__(self, call: Call, at: int, shared_angles: Array, shared: Array, ket: Array) -> None:
+        self.call, self.flat, self.shape, self.ket = call, call.plan.flat, call.shape, ket
+        self.start = at * call.lanes
+        self.angles, own = batched_matrices(
+            self.flat.tables, call.features, call.weights, self.start, shared_angles, *call.shape
         )
-        self.matrices = (shared, batched)
-        self.shapes = (call.lanes, call.planes)
-        self.ket = np.empty(0)
+        self.matrices = (shared, own)
 
-    def forward(self, ket: Array) -> None:
-        """Writes the final state into `ket`."""
-        self.ket = ket
-        if len(self.plan.layout.product):
-            tiles.start_zero(ket, *self.shapes, 0)
-            for bit in range(self.plan.n_qubits):
+    def forward(self) -> None:
+        """Writes the final state into the ket."""
+        if len(self.flat.layout.product):
+            tiles.start_zero(self.ket, 0, self.shape)
+            for bit in range(self.flat.n_qubits):
                 self._grow(bit, 0, 0)
         else:
             self._load()
-        for block in range(len(self.plan.layout.block_first) - 1):
+        for block in range(len(self.flat.layout.block_first) - 1):
             self._through(block)
 
     def measure(self) -> Array:
         """⟨P⟩ (M, lanes) of the ket."""
-        observables = self.plan.layout.observables
-        parts = np.zeros((PIECES, len(observables), len(self.call.lanes)), np.float64)
+        observables = self.flat.layout.observables
+        parts = np.zeros((PIECES, len(observables), self.call.lanes), np.float64)
 
         def run(piece: int, first: int, last: int) -> None:
-            states.measure(observables, first, last, self.ket, parts[piece], *self.shapes)
+            states.measure(observables, first, last, self.ket, parts[piece], self.shape)
 
-        _each(run, 1 << self.plan.n_qubits)
+        _each(run, 1 << self.flat.n_qubits)
         return np.asarray(parts.sum(axis=0))
 
-    def backward(self, bra: Array, weights: Array, slopes: Slopes) -> tuple[Array, Array]:
-        """The slopes of shared (steps, 3) and batched steps (steps, 3, lanes); uses up ket and `bra`."""
-        tables, layout = self.plan.tables, self.plan.layout
-        n_batched = len(tables.step_slot) - tables.n_shared_steps
-        of_shared = np.zeros((PIECES, tables.n_shared_steps, 3), np.float64)
-        of_batched = np.zeros((PIECES, n_batched, 3, len(self.call.lanes)), np.float64)
+    def backward(self, bra: Array, weights: Array, slopes: Slopes) -> Pair:
+        """The slopes of shared and of batched steps, flat; uses up ket and `bra`."""
+        layout = self.flat.layout
+        parts = [tiles.empty_slopes(self.flat.tables, self.call.lanes) for _ in range(PIECES)]
 
         def start(piece: int, first: int, last: int) -> None:  # noqa: ARG001
-            states.start_bra(layout.observables, first, last, weights, self.ket, bra, *self.shapes)
+            states.start_bra(layout.observables, first, last, weights, self.ket, bra, self.shape)
 
-        _each(start, 1 << self.plan.n_qubits)
+        _each(start, 1 << self.flat.n_qubits)
         for block in range(len(layout.block_first) - 2, -1, -1):
-            self._back_through(block, bra, of_shared, of_batched)
+            self._back_through(block, bra, parts)
         if len(layout.product):
-            self._unwind(bra, of_shared, of_batched)
+            self._unwind(bra, parts)
         else:
             self._store(bra, slopes.of_amplitudes)
-        return np.asarray(of_shared.sum(axis=0)), np.asarray(of_batched.sum(axis=0))
+        return np.sum([part[0] for part in parts], axis=0), np.sum([part[1] for part in parts], axis=0)
 
     def _load(self) -> None:
         def run(piece: int, first: int, last: int) -> None:  # noqa: ARG001
-            states.load_amplitudes(
-                self.call.amplitudes, self.start, first, last, self.ket, *self.call.tile_sizes()
-            )
+            states.load_amplitudes(self.call.amplitudes, self.start, first, last, self.ket, self.shape)
 
-        _each(run, 1 << self.plan.n_qubits)
+        _each(run, 1 << self.flat.n_qubits)
 
     def _store(self, bra: Array, into: Array) -> None:
         def run(piece: int, first: int, last: int) -> None:  # noqa: ARG001
-            states.store_amplitudes(into, self.start, first, last, bra, *self.call.tile_sizes())
+            states.store_amplitudes(into, self.start, first, last, bra, self.shape)
 
-        _each(run, 1 << self.plan.n_qubits)
+        _each(run, 1 << self.flat.n_qubits)
 
     def _cosets(self) -> int:
-        return 1 << (self.plan.n_qubits - self.plan.layout.basis.shape[1])
+        return 1 << (self.flat.n_qubits - int(self.flat.layout.basis.shape[1]))
 
     def _through(self, block: int) -> None:
-        plan = self.plan
-
         def run(piece: int, first: int, last: int) -> None:  # noqa: ARG001
-            tiles.block_forward(
-                plan.tables,
-                plan.layout,
-                plan.n_qubits,
-                block,
-                first,
-                last,
-                *self.matrices,
-                self.ket,
-                *self.shapes,
-            )
+            tiles.block_forward(self.flat, block, first, last, self.matrices, self.ket, self.shape)
 
         _each(run, self._cosets(), PIECES)
 
-    def _back_through(self, block: int, bra: Array, of_shared: Array, of_batched: Array) -> None:
-        plan = self.plan
-
+    def _back_through(self, block: int, bra: Array, parts: list[Pair]) -> None:
         def run(piece: int, first: int, last: int) -> None:
             tiles.block_backward(
-                plan.tables,
-                plan.layout,
-                plan.n_qubits,
-                block,
-                first,
-                last,
-                *self.matrices,
-                self.ket,
-                bra,
-                of_shared[piece],
-                of_batched[piece],
-                *self.shapes,
+                self.flat, block, first, last, self.matrices, self.ket, bra, parts[piece], self.shape
             )
 
         _each(run, self._cosets(), PIECES)
 
     def _grow(self, bit: int, source: int, target: int) -> None:
-        step, slots = self.plan.layout.product[bit], self.plan.tables.step_slot
+        step, slots = self.flat.layout.product[bit], self.flat.tables.step_slot
 
         def run(piece: int, first: int, last: int) -> None:  # noqa: ARG001
             states.grow_product(
-                step, bit, first, last, source, target, slots, *self.matrices, self.ket, *self.shapes
+                step, bit, first, last, source, target, slots, self.matrices, self.ket, self.shape
             )
 
         _each(run, 1 << bit)
 
-    def _unwind(self, bra: Array, of_shared: Array, of_batched: Array) -> None:
-        slots, width = self.plan.tables.step_slot, len(self.call.lanes)
-        tiles.start_zero(self.ket, *self.shapes, 1)
-        for bit in range(self.plan.n_qubits - 1):
+    def _unwind(self, bra: Array, parts: list[Pair]) -> None:
+        slots = self.flat.tables.step_slot
+        tiles.start_zero(self.ket, 1, self.shape)
+        for bit in range(self.flat.n_qubits - 1):
             self._grow(bit, 1 << bit, 2 << bit)
-        sums = np.empty((PIECES, 3 * width), self.ket.dtype)
-        for bit in range(self.plan.n_qubits - 1, -1, -1):
-            step = self.plan.layout.product[bit]
+        sums = np.empty((PIECES, 3 * self.call.lanes), self.ket.dtype)
+        for bit in range(self.flat.n_qubits - 1, -1, -1):
+            step = self.flat.layout.product[bit]
 
             def run(piece: int, first: int, last: int, step: int = step, bit: int = bit) -> None:
                 states.shrink_product(
-                    step, bit, first, last, slots, *self.matrices, self.ket, bra, sums[piece], *self.shapes
+                    step, bit, first, last, slots, self.matrices, self.ket, bra, sums[piece], self.shape
                 )
 
             n_pieces = _each(run, 1 << bit)
             for piece in range(n_pieces if step >= 0 else 0):
-                tiles.add_slopes(step, slots, sums[piece], 0, of_shared[piece], of_batched[piece], width)
+                tiles.add_slopes(step, slots, sums[piece], 0, parts[piece], self.shape[0])

@@ -63,8 +63,8 @@ class Layout(NamedTuple):
 
     The cosets of a block start at the numbers with 0 at its pivots and hold the sums of its
     basis vectors, lowest first (both (blocks, width)). `product` names the step that turns bit t out
-    of |0…0⟩, or -1, and is empty when the start is an amplitude vector. `observables` (M, 4): flip, mask, number
-    of Y, sign.
+    of |0…0⟩, or -1, and is empty when the start is an amplitude vector. `observables` (M, 4):
+    flip, mask, number of Y, sign.
     """
 
     ops: Array
@@ -73,6 +73,14 @@ class Layout(NamedTuple):
     pivots: Array
     product: Array
     observables: Array
+
+
+class Flat(NamedTuple):
+    """Everything about a plan that kernels read."""
+
+    tables: Tables
+    layout: Layout
+    n_qubits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +106,7 @@ class Plan:
     n_weights: int
     is_real: bool
     steps: tuple[Step, ...]
-    tables: Tables
-    layout: Layout
+    flat: Flat
 
 
 def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rules | None = None) -> Plan:
@@ -115,32 +122,33 @@ def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rule
     product: dict[int, Step] = {}
     if starts_at_zero and rules.product:
         product, steps = split_product(steps, circuit.n_qubits)
-    whole = circuit.n_qubits <= WHOLE_QUBITS
-    width = rules.block_qubits or (circuit.n_qubits if whole else BLOCK_QUBITS)
-    scheduled = (
-        _whole(steps, circuit.n_qubits)
-        if width >= circuit.n_qubits
-        else blocks(steps, circuit.n_qubits, width)
-    )
+    usual = circuit.n_qubits if circuit.n_qubits <= WHOLE_QUBITS else BLOCK_QUBITS
+    width = min(rules.block_qubits or usual, circuit.n_qubits)
+    scheduled = _whole(steps, width) if width == circuit.n_qubits else blocks(steps, circuit.n_qubits, width)
     ordered = (*product.values(), *(step for block in scheduled for step in block.steps))
     odd_y = any(n_y % 2 for _, _, n_y, _ in observables)
+    ops, block_first = _ops(scheduled, len(product), pair=rules.pair)
+    layout = Layout(
+        ops=ops,
+        block_first=block_first,
+        basis=_columns([_rising(block.span) for block in scheduled], width),
+        pivots=_columns([[b.bit_length() - 1 for b in _rising(block.span)] for block in scheduled], width),
+        product=_product(product, circuit.n_qubits) if starts_at_zero else np.empty(0, np.int64),
+        observables=np.array(observables, dtype=np.int64),
+    )
+    numbers = tables(ordered, circuit.n_features, circuit.n_weights, batched_weights=batched_weights)
     return Plan(
         n_qubits=circuit.n_qubits,
         n_features=circuit.n_features,
         n_weights=circuit.n_weights,
         is_real=not odd_y and all(step.is_real for step in ordered),
         steps=ordered,
-        tables=tables(ordered, circuit.n_features, circuit.n_weights, batched_weights=batched_weights),
-        layout=Layout(
-            *_ops(scheduled, len(product), pair=rules.pair),
-            basis=_columns([block.span.basis[::-1] for block in scheduled], width),
-            pivots=_columns(
-                [[b.bit_length() - 1 for b in block.span.basis[::-1]] for block in scheduled], width
-            ),
-            product=_product(product, circuit.n_qubits) if starts_at_zero else np.empty(0, np.int64),
-            observables=np.array(observables, dtype=np.int64),
-        ),
+        flat=Flat(numbers, layout, circuit.n_qubits),
     )
+
+
+def _rising(span: Span) -> list[int]:
+    return span.basis[::-1]
 
 
 def _whole(steps: Sequence[Step], n_qubits: int) -> list[Block]:

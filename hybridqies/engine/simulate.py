@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -27,7 +29,8 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
     if torch.is_grad_enabled() and any(each.requires_grad for each in given):
         result: Tensor = _Adjoint.apply(plan, features, weights, amplitudes)  # type: ignore[no-untyped-call]
         return result
-    values, _ = _kernels(features).forward(plan, features, weights, amplitudes, keep=False)
+    values: Tensor
+    values, _ = _kernels(features.device.type).forward(plan, features, weights, amplitudes, keep=False)
     return values
 
 
@@ -35,16 +38,14 @@ def bytes_needed(plan: Plan, features: Tensor, amplitudes: Tensor | None) -> int
     """Memory that states take in a forward and backward pass of this batch, without its inputs."""
     is_real = plan.is_real and not (amplitudes is not None and amplitudes.is_complex())
     size = features.element_size()
-    states: int = _kernels(features).states_held(plan.n_qubits, features.shape[0], size)
+    states: int = _kernels(features.device.type).states_held(plan.n_qubits, features.shape[0], size)
     return states * size * (1 if is_real else 2) << plan.n_qubits
 
 
-def _kernels(tensor: Tensor) -> Any:
-    if tensor.device.type != "cpu":
-        return device
-    from hybridqies.engine import cpu
-
-    return cpu
+@cache
+def _kernels(device_type: str) -> Any:
+    """The module that runs plans on a kind of device; the CPU's is compiled, and so imported late."""
+    return device if device_type != "cpu" else importlib.import_module("hybridqies.engine.cpu")
 
 
 class _Adjoint(torch.autograd.Function):
@@ -53,7 +54,8 @@ class _Adjoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
         values: Tensor
-        values, ctx.states = _kernels(features).forward(plan, features, weights, amplitudes, keep=True)
+        kernels = _kernels(features.device.type)
+        values, ctx.kept = kernels.forward(plan, features, weights, amplitudes, keep=True)
         ctx.plan = plan
         ctx.save_for_backward(features, weights, amplitudes)
         return values
@@ -66,10 +68,11 @@ class _Adjoint(torch.autograd.Function):
                 expected="first derivatives only from the adjoint method",
                 todo="call backward without create_graph, or difference the gradient",
             )
+        # Torch looks here whether an input was changed in place since the forward pass.
         inputs = ctx.saved_tensors
-        kernels = _kernels(inputs[0])
-        states, ctx.states = ctx.states, None
-        if states is None:
+        kernels = _kernels(inputs[0].device.type)
+        kept, ctx.kept = ctx.kept, None
+        if kept is None:
             # A first backward pass has used them up; a second one over the same graph runs forward again.
-            _, states = kernels.forward(ctx.plan, *inputs, keep=True)
-        return (None, *kernels.backward(ctx.plan, *inputs, states, gradients))
+            _, kept = kernels.forward(ctx.plan, *inputs, keep=True)
+        return (None, *kernels.backward(kept, gradients))

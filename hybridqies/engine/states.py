@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 
 from hybridqies.engine.jit import chosen_by_type, kernel
-from hybridqies.engine.kernels import conjugate, get, matrix, plus_times, put, scaled, times
+from hybridqies.engine.kernels import conjugate, get, matrix, plus_times, put, times
 from hybridqies.engine.vectors import fma, fnma, load, mul, neg, parity, splat, store
 
 # Rows whose terms are added in the state's own precision before the sum goes on in double.
 _RUN = 64
 
 
-def one(tile: Any, lanes: Any, planes: Any) -> Any:
+def one(tile: Any, shape: Any) -> Any:
     """The amplitude 1."""
     raise NotImplementedError
 
 
 @chosen_by_type(one)
-def _one(tile: Any, lanes: Any, planes: Any) -> Any:
-    if len(planes) == 1:
-        return lambda tile, lanes, planes: (splat(tile, 1.0, lanes),)
-    return lambda tile, lanes, planes: (splat(tile, 1.0, lanes), splat(tile, 0.0, lanes))
+def _one(tile: Any, shape: Any) -> Any:
+    if len(shape[1]) == 1:
+        return lambda tile, shape: (splat(tile, 1.0, shape[0]),)
+    return lambda tile, shape: (splat(tile, 1.0, shape[0]), splat(tile, 0.0, shape[0]))
 
 
 def square(a: Any) -> Any:
@@ -68,6 +68,18 @@ def _turned(a: Any, imaginary: Any) -> Any:
     return lambda a, imaginary: (neg(a[1]), a[0]) if imaginary else a
 
 
+def scaled(a: Any, factor: Any) -> Any:
+    """An amplitude times a real vector."""
+    raise NotImplementedError
+
+
+@chosen_by_type(scaled)
+def _scaled(a: Any, factor: Any) -> Any:
+    if len(a) == 1:
+        return lambda a, factor: (mul(a[0], factor),)
+    return lambda a, factor: (mul(a[0], factor), mul(a[1], factor))
+
+
 def plus_scaled(a: Any, factor: Any, b: Any) -> Any:
     """A times a real vector, plus b."""
     raise NotImplementedError
@@ -81,12 +93,12 @@ def _plus_scaled(a: Any, factor: Any, b: Any) -> Any:
 
 
 @kernel
-def _column(step: int, slots: Any, shared: Any, batched: Any, tile: Any, lanes: Any, planes: Any) -> Any:
+def _column(step: int, slots: Any, matrices: Any, tile: Any, shape: Any) -> Any:
     """What a step makes of |0⟩: its amplitudes on 0 and on 1; the step -1 does nothing."""
     if step < 0:
-        unit = one(tile, lanes, planes)
-        return unit, scaled(unit, splat(tile, 0.0, lanes))
-    m = matrix(slots[step], shared, batched, lanes, planes)
+        unit = one(tile, shape)
+        return unit, scaled(unit, splat(tile, 0.0, shape[0]))
+    m = matrix(slots[step], matrices, shape)
     return m[0], m[2]
 
 
@@ -99,18 +111,16 @@ def grow_product(
     source: int,
     target: int,
     slots: Any,
-    shared: Any,
-    batched: Any,
+    matrices: Any,
     tile: Any,
-    lanes: Any,
-    planes: Any,
+    shape: Any,
 ) -> None:
-    """A product state of `bit` bits at row `source` becomes one of a bit more at `target`, for rows first..last."""
-    u0, u1 = _column(step, slots, shared, batched, tile, lanes, planes)
+    """Makes a product state of `bit` bits at row `source` one of a bit more at `target`, for rows first..last."""
+    u0, u1 = _column(step, slots, matrices, tile, shape)
     for p in range(first, last):
-        below = get(tile, source + p, lanes, planes)
-        put(tile, target + p, times(u0, below), lanes)
-        put(tile, target + (1 << bit) + p, times(u1, below), lanes)
+        below = get(tile, source + p, shape)
+        put(tile, target + p, times(u0, below), shape)
+        put(tile, target + (1 << bit) + p, times(u1, below), shape)
 
 
 @kernel
@@ -120,62 +130,57 @@ def shrink_product(
     first: int,
     last: int,
     slots: Any,
-    shared: Any,
-    batched: Any,
+    matrices: Any,
     ket: Any,
     bra: Any,
     sums: Any,
-    lanes: Any,
-    planes: Any,
+    shape: Any,
 ) -> None:
     """Takes the top bit off `bra`, for rows first..last, and writes the slopes of its step into `sums`.
 
     The product state of the bits below has to stand at row 2**bit of `ket`.
     """
-    u0, u1 = _column(step, slots, shared, batched, ket, lanes, planes)
+    u0, u1 = _column(step, slots, matrices, ket, shape)
     v0, v1 = conjugate(u0), conjugate(u1)
-    zero = scaled(u0, splat(ket, 0.0, lanes))
+    zero = scaled(u0, splat(ket, 0.0, shape[0]))
     c0, c1 = zero, zero
     for p in range(first, last):
-        below = get(ket, (1 << bit) + p, lanes, planes)
-        low, high = get(bra, p, lanes, planes), get(bra, (1 << bit) + p, lanes, planes)
+        below = get(ket, (1 << bit) + p, shape)
+        low, high = get(bra, p, shape), get(bra, (1 << bit) + p, shape)
         c0 = plus_times(conjugate(low), below, c0)
         c1 = plus_times(conjugate(high), below, c1)
-        put(bra, p, plus_times(v1, high, times(v0, low)), lanes)
-    _write_column_slopes(u0, u1, c0, c1, sums, lanes)
+        put(bra, p, plus_times(v1, high, times(v0, low)), shape)
+    x, y, z = column_slopes(u0, u1, c0, c1)
+    store(sums, 0, x)
+    store(sums, len(shape[0]), y)
+    store(sums, 2 * len(shape[0]), z)
 
 
-def _write_column_slopes(u0: Any, u1: Any, c0: Any, c1: Any, sums: Any, lanes: Any) -> None:
-    """Writes Im sum_b (P u)_b c_b for P = X, Y, Z."""
+def column_slopes(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
+    """Im sum_b (P u)_b c_b for P = X, Y, Z."""
     raise NotImplementedError
 
 
-@chosen_by_type(_write_column_slopes)
-def _column_slopes(u0: Any, u1: Any, c0: Any, c1: Any, sums: Any, lanes: Any) -> Any:
-    def write(u0: Any, u1: Any, c0: Any, c1: Any, sums: Any, lanes: Any) -> None:
-        zero, width = splat(sums, 0.0, lanes), len(lanes)
-        store(sums, 0, zero)
-        store(sums, width, fnma(u1[0], c0[0], mul(u0[0], c1[0])))
-        store(sums, 2 * width, zero)
+@chosen_by_type(column_slopes)
+def _column_slopes(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
+    def only_y(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
+        y = fnma(u1[0], c0[0], mul(u0[0], c1[0]))
+        zero = fnma(y, y, mul(y, y))
+        return zero, y, zero
 
-    def write_all(u0: Any, u1: Any, c0: Any, c1: Any, sums: Any, lanes: Any) -> None:
-        width = len(lanes)
+    def all_three(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
         x = fma(u1[0], c0[1], fma(u1[1], c0[0], fma(u0[0], c1[1], mul(u0[1], c1[0]))))
         y = fnma(u1[0], c0[0], fma(u1[1], c0[1], fnma(u0[1], c1[1], mul(u0[0], c1[0]))))
         z = fma(u0[0], c0[1], fma(u0[1], c0[0], fnma(u1[0], c1[1], neg(mul(u1[1], c1[0])))))
-        store(sums, 0, x)
-        store(sums, width, y)
-        store(sums, 2 * width, z)
+        return x, y, z
 
-    return write if len(u0) == 1 else write_all
+    return only_y if len(u0) == 1 else all_three
 
 
 @kernel
-def load_amplitudes(
-    amplitudes: Any, start: int, first: int, last: int, tile: Any, lanes: int, planes: int
-) -> None:
+def load_amplitudes(amplitudes: Any, start: int, first: int, last: int, tile: Any, shape: Any) -> None:
     """Writes rows first..last of a tile from amplitudes (B, 2**n, planes); lanes beyond the batch are 0."""
-    given = amplitudes.shape[2]
+    lanes, planes, given = len(shape[0]), len(shape[1]), amplitudes.shape[2]
     for p in range(first, last):
         for q in range(planes):
             for lane in range(lanes):
@@ -184,10 +189,9 @@ def load_amplitudes(
 
 
 @kernel
-def store_amplitudes(
-    amplitudes: Any, start: int, first: int, last: int, tile: Any, lanes: int, planes: int
-) -> None:
+def store_amplitudes(amplitudes: Any, start: int, first: int, last: int, tile: Any, shape: Any) -> None:
     """Writes twice the rows first..last of a tile into amplitudes (B, 2**n, planes or 1)."""
+    lanes, planes = len(shape[0]), len(shape[1])
     for p in range(first, last):
         for q in range(amplitudes.shape[2]):
             for lane in range(min(lanes, len(amplitudes) - start)):
@@ -195,14 +199,14 @@ def store_amplitudes(
 
 
 @kernel
-def measure(observables: Any, first: int, last: int, tile: Any, values: Any, lanes: Any, planes: Any) -> None:
+def measure(observables: Any, first: int, last: int, tile: Any, values: Any, shape: Any) -> None:
     """Adds what rows first..last contribute to each ⟨P⟩ to `values` (M, lanes), in double."""
-    width = len(lanes)
+    lanes, width = shape[0], len(shape[0])
     squares, sums = np.empty(_RUN * width, tile.dtype), np.empty(width, tile.dtype)
     for start in range(first, last, _RUN):
         end = min(start + _RUN, last)
         for p in range(start, end):
-            store(squares, (p - start) * width, square(get(tile, p, lanes, planes)))
+            store(squares, (p - start) * width, square(get(tile, p, shape)))
         for m in range(len(observables)):
             flip, mask, n_y = observables[m, 0], observables[m, 1], observables[m, 2]
             total = splat(tile, 0.0, lanes)
@@ -211,7 +215,7 @@ def measure(observables: Any, first: int, last: int, tile: Any, values: Any, lan
                 if flip == 0:
                     total = fma(load(squares, (p - start) * width, lanes), sign, total)
                 else:
-                    left, right = get(tile, p ^ flip, lanes, planes), get(tile, p, lanes, planes)
+                    left, right = get(tile, p ^ flip, shape), get(tile, p, shape)
                     total = fma(overlap(left, right, n_y & 1), sign, total)
             store(sums, 0, total)
             factor = observables[m, 3] * (1 - (n_y & 2))
@@ -220,21 +224,18 @@ def measure(observables: Any, first: int, last: int, tile: Any, values: Any, lan
 
 
 @kernel
-def start_bra(
-    observables: Any, first: int, last: int, weights: Any, ket: Any, bra: Any, lanes: Any, planes: Any
-) -> None:
+def start_bra(observables: Any, first: int, last: int, weights: Any, ket: Any, bra: Any, shape: Any) -> None:
     """Writes rows first..last of sum_m weights_m P_m |ket⟩; `weights` (M, lanes) is flat."""
-    width = len(lanes)
+    lanes, width = shape[0], len(shape[0])
     for p in range(first, last):
         own = splat(ket, 0.0, lanes)
-        total = scaled(get(ket, p, lanes, planes), own)
+        total = scaled(get(ket, p, shape), own)
         for m in range(len(observables)):
             flip, mask, n_y = observables[m, 0], observables[m, 1], observables[m, 2]
-            source = p ^ flip
-            factor = observables[m, 3] * (1 - (n_y & 2)) * (1.0 - 2.0 * parity(source & mask))
-            weight = mul(load(weights, m * width, lanes), splat(ket, factor, lanes))
+            factor = observables[m, 3] * (1 - (n_y & 2)) * (1.0 - 2.0 * parity((p ^ flip) & mask))
             if flip == 0:
-                own = fma(weight, splat(ket, 1.0, lanes), own)
+                own = fma(load(weights, m * width, lanes), splat(ket, factor, lanes), own)
             else:
-                total = plus_scaled(turned(get(ket, source, lanes, planes), n_y & 1), weight, total)
-        put(bra, p, plus_scaled(get(ket, p, lanes, planes), own, total), lanes)
+                weight = mul(load(weights, m * width, lanes), splat(ket, factor, lanes))
+                total = plus_scaled(turned(get(ket, p ^ flip, shape), n_y & 1), weight, total)
+        put(bra, p, plus_scaled(get(ket, p, shape), own, total), shape)

@@ -1,4 +1,8 @@
-"""Whole passes over a tile: a plan forwards from its start to its expectations, and back to its angles."""
+"""Whole passes over a tile: a plan forwards from its start to its expectations, and back to its angles.
+
+`flat` is a plan's `Flat`; `matrices` and `slopes` are pairs: of steps that all samples share,
+and of those that differ by sample.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,12 @@ from hybridqies.engine.coefficients import (
     add_input_slopes,
     batched_matrices,
     chain,
+    lane_sum,
     shared_matrices,
 )
 from hybridqies.engine.jit import kernel
-from hybridqies.engine.kernels import WANTS, apply, get, is_idle, put, undo
+from hybridqies.engine.kernels import apply, get, is_idle, put, undo
+from hybridqies.engine.plan import Op
 from hybridqies.engine.states import (
     grow_product,
     load_amplitudes,
@@ -23,6 +29,9 @@ from hybridqies.engine.states import (
     start_bra,
     store_amplitudes,
 )
+from hybridqies.engine.vectors import add, cast, load, store
+
+_WANTS, _SECOND = Op._fields.index("wants_gradient"), Op._fields.index("second")
 
 
 @kernel
@@ -44,51 +53,39 @@ def coset(k: int, pivots: Any) -> Any:
 
 
 @kernel
-def block_forward(
-    tables: Any,
-    layout: Any,
-    n_qubits: int,
-    block: int,
-    first: int,
-    last: int,
-    shared: Any,
-    batched: Any,
-    tile: Any,
-    lanes: Any,
-    planes: Any,
-) -> None:
+def block_forward(flat: Any, block: int, first: int, last: int, matrices: Any, tile: Any, shape: Any) -> None:
     """Applies one block's ops to cosets first..last of a tile."""
-    slots, ops = tables.step_slot, layout.ops
+    slots, layout = flat.tables.step_slot, flat.layout
     start, end = layout.block_first[block], layout.block_first[block + 1]
     width = layout.basis.shape[1]
-    if width == n_qubits:
+    if width == flat.n_qubits:
         for at in range(start, end):
-            apply(ops[at], slots, n_qubits, 0, shared, batched, tile, lanes, planes)
+            apply(layout.ops[at], slots, width, 0, matrices, tile, shape)
         return
     places = offsets(layout.basis[block])
-    near = np.empty(len(places) * len(planes) * len(lanes), tile.dtype)
+    near = np.empty(len(places) * len(shape[0]) * len(shape[1]), tile.dtype)
     for k in range(first, last):
         base = coset(k, layout.pivots[block])
         for j in range(len(places)):
-            put(near, j, get(tile, base ^ places[j], lanes, planes), lanes)
+            put(near, j, get(tile, base ^ places[j], shape), shape)
         for at in range(start, end):
-            if not is_idle(ops[at], base):
-                apply(ops[at], slots, width, base, shared, batched, near, lanes, planes)
+            if not is_idle(layout.ops[at], base):
+                apply(layout.ops[at], slots, width, base, matrices, near, shape)
         for j in range(len(places)):
-            put(tile, base ^ places[j], get(near, j, lanes, planes), lanes)
+            put(tile, base ^ places[j], get(near, j, shape), shape)
 
 
 @kernel
-def add_slopes(step: int, slots: Any, sums: Any, at: int, shared: Any, batched: Any, lanes: int) -> None:
-    """Adds a step's slopes in `sums` (…, 3, lanes), flat, to those of its slot, in double."""
-    slot = slots[step]
+def add_slopes(step: int, slots: Any, sums: Any, at: int, slopes: Any, lanes: Any) -> None:
+    """Adds slopes number `at` of `sums` (…, 3, lanes) to those of a step, in double."""
+    width, slot = len(lanes), slots[step]
     for axis in range(3):
-        for lane in range(lanes):
-            slope = np.float64(sums[(3 * at + axis) * lanes + lane])
-            if slot < 0:
-                shared[~slot, axis] += slope
-            else:
-                batched[slot, axis, lane] += slope
+        own = cast(slopes[1], load(sums, (3 * at + axis) * width, lanes))
+        if slot < 0:
+            slopes[0][3 * ~slot + axis] += lane_sum(own, slopes[0], lanes)
+        else:
+            to = (3 * slot + axis) * width
+            store(slopes[1], to, add(load(slopes[1], to, lanes), own))
 
 
 @kernel
@@ -97,163 +94,111 @@ def _undo_op(
     slots: Any,
     n_bits: int,
     base: int,
-    shared: Any,
-    batched: Any,
+    matrices: Any,
     ket: Any,
     bra: Any,
     sums: Any,
-    of_shared: Any,
-    of_batched: Any,
-    lanes: Any,
-    planes: Any,
+    slopes: Any,
+    shape: Any,
 ) -> None:
-    undo(op, slots, n_bits, base, shared, batched, ket, bra, sums, lanes, planes)
-    if op[WANTS]:
-        add_slopes(op[0], slots, sums, 0, of_shared, of_batched, len(lanes))
-        if op[1] >= 0:
-            add_slopes(op[1], slots, sums, 1, of_shared, of_batched, len(lanes))
+    undo(op, slots, n_bits, base, matrices, ket, bra, sums, shape)
+    if op[_WANTS]:
+        add_slopes(op[0], slots, sums, 0, slopes, shape[0])
+        if op[_SECOND] >= 0:
+            add_slopes(op[_SECOND], slots, sums, 1, slopes, shape[0])
 
 
 @kernel
 def block_backward(
-    tables: Any,
-    layout: Any,
-    n_qubits: int,
-    block: int,
-    first: int,
-    last: int,
-    shared: Any,
-    batched: Any,
-    ket: Any,
-    bra: Any,
-    of_shared: Any,
-    of_batched: Any,
-    lanes: Any,
-    planes: Any,
+    flat: Any, block: int, first: int, last: int, matrices: Any, ket: Any, bra: Any, slopes: Any, shape: Any
 ) -> None:
     """Takes both states of cosets first..last back through one block, and adds its slopes."""
-    slots, ops = tables.step_slot, layout.ops
+    slots, layout = flat.tables.step_slot, flat.layout
     start, end = layout.block_first[block], layout.block_first[block + 1]
     width = layout.basis.shape[1]
-    sums = np.empty(6 * len(lanes), ket.dtype)
-    if width == n_qubits:
+    sums = np.empty(6 * len(shape[0]), ket.dtype)
+    if width == flat.n_qubits:
         for at in range(end - 1, start - 1, -1):
-            _undo_op(
-                ops[at],
-                slots,
-                n_qubits,
-                0,
-                shared,
-                batched,
-                ket,
-                bra,
-                sums,
-                of_shared,
-                of_batched,
-                lanes,
-                planes,
-            )
+            _undo_op(layout.ops[at], slots, width, 0, matrices, ket, bra, sums, slopes, shape)
         return
     places = offsets(layout.basis[block])
-    size = len(places) * len(planes) * len(lanes)
+    size = len(places) * len(shape[0]) * len(shape[1])
     near_ket, near_bra = np.empty(size, ket.dtype), np.empty(size, ket.dtype)
     for k in range(first, last):
         base = coset(k, layout.pivots[block])
         for j in range(len(places)):
-            put(near_ket, j, get(ket, base ^ places[j], lanes, planes), lanes)
-            put(near_bra, j, get(bra, base ^ places[j], lanes, planes), lanes)
+            put(near_ket, j, get(ket, base ^ places[j], shape), shape)
+            put(near_bra, j, get(bra, base ^ places[j], shape), shape)
         for at in range(end - 1, start - 1, -1):
-            if not is_idle(ops[at], base):
+            if not is_idle(layout.ops[at], base):
                 _undo_op(
-                    ops[at],
-                    slots,
-                    width,
-                    base,
-                    shared,
-                    batched,
-                    near_ket,
-                    near_bra,
-                    sums,
-                    of_shared,
-                    of_batched,
-                    lanes,
-                    planes,
+                    layout.ops[at], slots, width, base, matrices, near_ket, near_bra, sums, slopes, shape
                 )
         for j in range(len(places)):
-            put(ket, base ^ places[j], get(near_ket, j, lanes, planes), lanes)
-            put(bra, base ^ places[j], get(near_bra, j, lanes, planes), lanes)
+            put(ket, base ^ places[j], get(near_ket, j, shape), shape)
+            put(bra, base ^ places[j], get(near_bra, j, shape), shape)
 
 
 @kernel
-def start_zero(tile: Any, lanes: Any, planes: Any, row: int) -> None:
+def start_zero(tile: Any, row: int, shape: Any) -> None:
     """The amplitude 1 at `row`."""
-    put(tile, row, one(tile, lanes, planes), lanes)
+    put(tile, row, one(tile, shape), shape)
 
 
 @kernel
-def _start(
-    tables: Any,
-    layout: Any,
-    n_qubits: int,
-    amplitudes: Any,
-    start: int,
-    shared: Any,
-    batched: Any,
-    tile: Any,
-    lanes: Any,
-    planes: Any,
-) -> None:
-    if not len(layout.product):
-        load_amplitudes(amplitudes, start, 0, 1 << n_qubits, tile, len(lanes), len(planes))
+def _start(flat: Any, amplitudes: Any, start: int, matrices: Any, tile: Any, shape: Any) -> None:
+    if not len(flat.layout.product):
+        load_amplitudes(amplitudes, start, 0, 1 << flat.n_qubits, tile, shape)
         return
-    start_zero(tile, lanes, planes, 0)
-    for bit in range(n_qubits):
-        grow_product(
-            layout.product[bit],
-            bit,
-            0,
-            1 << bit,
-            0,
-            0,
-            tables.step_slot,
-            shared,
-            batched,
-            tile,
-            lanes,
-            planes,
-        )
+    slots = flat.tables.step_slot
+    start_zero(tile, 0, shape)
+    for bit in range(flat.n_qubits):
+        step = flat.layout.product[bit]
+        grow_product(step, bit, 0, 1 << bit, 0, 0, slots, matrices, tile, shape)
+
+
+@kernel
+def _back_to_zero(flat: Any, matrices: Any, ket: Any, bra: Any, slopes: Any, shape: Any) -> None:
+    """The slopes of the steps of a product state, from its bra; `ket` is written anew."""
+    slots, sums = flat.tables.step_slot, np.empty(3 * len(shape[0]), ket.dtype)
+    start_zero(ket, 1, shape)
+    for bit in range(flat.n_qubits - 1):
+        step = flat.layout.product[bit]
+        grow_product(step, bit, 0, 1 << bit, 1 << bit, 2 << bit, slots, matrices, ket, shape)
+    for bit in range(flat.n_qubits - 1, -1, -1):
+        step = flat.layout.product[bit]
+        shrink_product(step, bit, 0, 1 << bit, slots, matrices, ket, bra, sums, shape)
+        if step >= 0:
+            add_slopes(step, slots, sums, 0, slopes, shape[0])
 
 
 @kernel
 def forward_tiles(
-    tables: Any,
-    layout: Any,
-    n_qubits: int,
-    features: Any,
-    weights: Any,
+    flat: Any,
+    inputs: Any,
     amplitudes: Any,
     first: int,
     last: int,
     states: Any,
     values: Any,
-    lanes: Any,
-    planes: Any,
+    alone: Any,
+    shape: Any,
 ) -> None:
-    """Runs tiles first..last whole: final states into `states` (tiles, or 1, flat), ⟨P⟩ into `values` (B, M)."""
-    shared_angles, shared = shared_matrices(tables, weights, len(planes), features)
+    """Runs tiles first..last whole: final states into `states` (tiles or 1, …), ⟨P⟩ into `values` (B, M)."""
+    lanes, planes = shape
+    features, weights = inputs
+    shared_angles, shared = shared_matrices(flat.tables, weights, features, alone, planes)
     read = np.empty((values.shape[1], len(lanes)), np.float64)
     for at in range(first, last):
         start = at * len(lanes)
-        _, batched = batched_matrices(
-            tables, features, weights, start, shared_angles, len(lanes), len(planes)
-        )
+        _, own = batched_matrices(flat.tables, features, weights, start, shared_angles, lanes, planes)
         tile = states[at if len(states) > 1 else 0]
-        _start(tables, layout, n_qubits, amplitudes, start, shared, batched, tile, lanes, planes)
-        for block in range(len(layout.block_first) - 1):
-            cosets = 1 << (n_qubits - layout.basis.shape[1])
-            block_forward(tables, layout, n_qubits, block, 0, cosets, shared, batched, tile, lanes, planes)
+        _start(flat, amplitudes, start, (shared, own), tile, shape)
+        for block in range(len(flat.layout.block_first) - 1):
+            cosets = 1 << (flat.n_qubits - flat.layout.basis.shape[1])
+            block_forward(flat, block, 0, cosets, (shared, own), tile, shape)
         read[:] = 0
-        measure(layout.observables, 0, 1 << n_qubits, tile, read, lanes, planes)
+        measure(flat.layout.observables, 0, 1 << flat.n_qubits, tile, read, shape)
         write_values(read, start, values)
 
 
@@ -276,159 +221,80 @@ def tile_weights(gradients: Any, start: int, lanes: int) -> Any:
 
 
 @kernel
-def _back_to_zero(
-    tables: Any,
-    layout: Any,
-    n_qubits: int,
-    shared: Any,
-    batched: Any,
-    ket: Any,
-    bra: Any,
-    of_shared: Any,
-    of_batched: Any,
-    lanes: Any,
-    planes: Any,
-) -> None:
-    """The slopes of the steps of a product state, from its bra; `ket` is written anew."""
-    slots, sums = tables.step_slot, np.empty(3 * len(lanes), ket.dtype)
-    start_zero(ket, lanes, planes, 1)
-    for bit in range(n_qubits - 1):
-        grow_product(
-            layout.product[bit],
-            bit,
-            0,
-            1 << bit,
-            1 << bit,
-            2 << bit,
-            slots,
-            shared,
-            batched,
-            ket,
-            lanes,
-            planes,
-        )
-    for bit in range(n_qubits - 1, -1, -1):
-        step = layout.product[bit]
-        shrink_product(step, bit, 0, 1 << bit, slots, shared, batched, ket, bra, sums, lanes, planes)
-        if step >= 0:
-            add_slopes(step, slots, sums, 0, of_shared, of_batched, len(lanes))
+def empty_slopes(tables: Any, lanes: int) -> Any:
+    """Zeros for the slopes of shared (steps, 3) and batched steps (steps, 3, lanes), flat."""
+    n_own = len(tables.step_slot) - tables.n_shared_steps
+    return np.zeros(3 * tables.n_shared_steps, np.float64), np.zeros(3 * n_own * lanes, np.float64)
 
 
 @kernel
 def finish_tile(
     tables: Any,
-    features: Any,
-    weights: Any,
+    inputs: Any,
     start: int,
-    shared_angles: Any,
-    batched_angles: Any,
-    of_shared: Any,
-    of_batched: Any,
+    angles: Any,
+    slopes: Any,
     of_angles: Any,
-    of_features: Any,
-    of_weights: Any,
+    of_inputs: Any,
+    alone: Any,
+    lanes: Any,
 ) -> None:
     """Chains a tile's slopes to the inputs of its samples, and to the shared angles in `of_angles`."""
-    n_shared, lanes = tables.n_shared_angles, of_batched.shape[2]
-    of_own = np.zeros((len(tables.angle_scale) - n_shared, lanes), np.float64)
-    valid = min(lanes, len(features) - start)
+    n_shared, width = tables.n_shared_angles, len(lanes)
+    n_own = len(tables.angle_scale) - n_shared
+    of_own = np.zeros(n_own * width, np.float64)
     for step in range(len(tables.step_slot)):
         slot = tables.step_slot[step]
         if slot < 0:
-            s = of_shared[~slot]
-            chain(tables, step, s[0], s[1], s[2], shared_angles, batched_angles, 0, of_angles, of_own)
+            chain(tables, step, slopes[0], ~slot, angles[0], angles[0], of_angles, of_angles, alone)
         else:
-            for lane in range(valid):
-                x, y, z = of_batched[slot, 0, lane], of_batched[slot, 1, lane], of_batched[slot, 2, lane]
-                chain(tables, step, x, y, z, shared_angles, batched_angles, lane, of_angles, of_own)
-    for a in range(len(of_own)):
-        for lane in range(valid):
-            add_input_slopes(
-                tables,
-                n_shared + a,
-                of_own[a, lane],
-                features,
-                weights,
-                start + lane,
-                of_features,
-                of_weights,
-            )
+            chain(tables, step, slopes[1], slot, angles[0], angles[1], of_angles, of_own, lanes)
+    n_samples = min(width, len(inputs[0]) - start)
+    add_input_slopes(tables, n_shared, of_own.reshape(n_own, width), inputs, start, n_samples, of_inputs)
 
 
 @kernel
 def backward_tiles(
-    tables: Any,
-    layout: Any,
-    n_qubits: int,
-    features: Any,
-    weights: Any,
+    flat: Any,
+    inputs: Any,
     gradients: Any,
     first: int,
     last: int,
     states: Any,
-    of_angles: Any,
-    of_features: Any,
-    of_weights: Any,
-    of_amplitudes: Any,
-    lanes: Any,
-    planes: Any,
+    slopes: Any,
+    alone: Any,
+    shape: Any,
 ) -> None:
-    """Takes tiles first..last from their final `states`, which are used up, back to the slopes of all inputs."""
-    shared_angles, shared = shared_matrices(tables, weights, len(planes), features)
+    """Takes tiles first..last from their final `states`, which are used up, back to the slopes of inputs."""
+    lanes, planes = shape
+    features, weights = inputs
+    of_angles, of_inputs, of_amplitudes = slopes
+    shared_angles, shared = shared_matrices(flat.tables, weights, features, alone, planes)
     bra = np.empty_like(states[0])
-    n_batched = len(tables.step_slot) - tables.n_shared_steps
     for at in range(first, last):
         start, ket = at * len(lanes), states[at]
-        own_angles, batched = batched_matrices(
-            tables, features, weights, start, shared_angles, len(lanes), len(planes)
+        own_angles, own = batched_matrices(
+            flat.tables, features, weights, start, shared_angles, lanes, planes
         )
-        of_shared = np.zeros((tables.n_shared_steps, 3), np.float64)
-        of_batched = np.zeros((n_batched, 3, len(lanes)), np.float64)
+        of_steps = empty_slopes(flat.tables, len(lanes))
         slope = tile_weights(gradients, start, len(lanes))
-        start_bra(layout.observables, 0, 1 << n_qubits, slope, ket, bra, lanes, planes)
-        for block in range(len(layout.block_first) - 2, -1, -1):
-            cosets = 1 << (n_qubits - layout.basis.shape[1])
-            block_backward(
-                tables,
-                layout,
-                n_qubits,
-                block,
-                0,
-                cosets,
-                shared,
-                batched,
-                ket,
-                bra,
-                of_shared,
-                of_batched,
-                lanes,
-                planes,
-            )
-        if len(layout.product):
-            _back_to_zero(
-                tables, layout, n_qubits, shared, batched, ket, bra, of_shared, of_batched, lanes, planes
-            )
+        start_bra(flat.layout.observables, 0, 1 << flat.n_qubits, slope, ket, bra, shape)
+        for block in range(len(flat.layout.block_first) - 2, -1, -1):
+            cosets = 1 << (flat.n_qubits - flat.layout.basis.shape[1])
+            block_backward(flat, block, 0, cosets, (shared, own), ket, bra, of_steps, shape)
+        if len(flat.layout.product):
+            _back_to_zero(flat, (shared, own), ket, bra, of_steps, shape)
         else:
-            store_amplitudes(of_amplitudes, start, 0, len(of_amplitudes[0]), bra, len(lanes), len(planes))
-        finish_tile(
-            tables,
-            features,
-            weights,
-            start,
-            shared_angles,
-            own_angles,
-            of_shared,
-            of_batched,
-            of_angles[at],
-            of_features,
-            of_weights,
-        )
+            store_amplitudes(of_amplitudes, start, 0, of_amplitudes.shape[1], bra, shape)
+        angles = (shared_angles, own_angles)
+        finish_tile(flat.tables, inputs, start, angles, of_steps, of_angles[at], of_inputs, alone, lanes)
 
 
 @kernel
-def shared_weight_slopes(tables: Any, of_angles: Any, weights: Any, of_weights: Any) -> None:
-    """Adds the slopes of the shared angles, a row a tile, to those of the weights, tile after tile."""
-    nothing = np.empty((1, 0), weights.dtype)
+def shared_weight_slopes(tables: Any, of_angles: Any, inputs: Any, of_inputs: Any) -> None:
+    """Adds the slopes of the shared angles, a row a tile, to those of the weights."""
+    total = np.zeros((tables.n_shared_angles, 1), np.float64)
     for tile in range(len(of_angles)):
         for a in range(tables.n_shared_angles):
-            add_input_slopes(tables, a, of_angles[tile, a], nothing, weights, 0, nothing, of_weights)
+            total[a, 0] += of_angles[tile, a]
+    add_input_slopes(tables, 0, total, inputs, 0, 1, of_inputs)

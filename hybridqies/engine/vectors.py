@@ -87,6 +87,32 @@ def splat(typing: Any, array: Any, number: Any, lanes: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def cast(typing: Any, array: Any, value: Any) -> Any:
+    """A vector in the precision of `array`."""
+    vector = Vector(array.dtype, value.lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = context.get_value_type(vector)
+        if array.dtype.bitwidth == value.dtype.bitwidth:
+            return args[1]
+        if array.dtype.bitwidth < value.dtype.bitwidth:
+            return builder.fptrunc(args[1], kind)
+        return builder.fpext(args[1], kind)
+
+    return vector(array, value), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add(typing: Any, a: Any, b: Any) -> Any:
+    """A + b."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(*args)
+
+    return a(a, b), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def mul(typing: Any, a: Any, b: Any) -> Any:
     """A * b."""
 

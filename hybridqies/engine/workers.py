@@ -9,7 +9,7 @@ from functools import lru_cache
 
 
 def each_part(run: Callable[[int, int], None], count: int, threads: int) -> None:
-    """Calls `run(first, last)` for up to `threads` even parts of range(count), the first of them in this thread."""
+    """Calls `run(first, last)` for up to `threads` even parts of range(count), the first of them here."""
     threads = max(1, min(threads, count))
     bounds = [count * t // threads for t in range(threads + 1)]
     if threads == 1:
