@@ -115,7 +115,7 @@ def grow_product(
     tile: Any,
     shape: Any,
 ) -> None:
-    """Makes a product state of `bit` bits at row `source` one of a bit more at `target`, for rows first..last."""
+    """Grows a product state of `bit` bits at row `source` by a bit, to row `target`; rows first..last."""
     u0, u1 = _column(step, slots, matrices, tile, shape)
     for p in range(first, last):
         below = get(tile, source + p, shape)

@@ -1,0 +1,93 @@
+"""What a plan costs, counted and not timed: a lost fusion shows here first, and rooflines start from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from hybridqies.engine.plan import Op, Plan
+
+_SECOND, _CONDITIONS = Op._fields.index("second"), Op._fields.index("conditions")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The work of one forward and backward pass.
+
+    `steps` are 2x2 matrices, `passes` the walks of a kernel over a state (or over ket and bra),
+    `flops` floating-point operations, a fused multiply-add as two, and `bytes` what has to
+    move between memory and the caches: each block's states in and out where a state is
+    larger than a block, the final states alone where it is not.
+    """
+
+    steps: int
+    passes: int
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """Floating-point operations on real or complex amplitudes."""
+
+    multiply: int
+    multiply_add: int
+    square: int
+    overlap: int
+    slopes: int
+    planes: int
+
+    @property
+    def mix(self) -> int:
+        """A 2x2 matrix on a pair."""
+        return 2 * (self.multiply + self.multiply_add)
+
+
+_REAL = _Costs(multiply=1, multiply_add=2, square=1, overlap=1, slopes=4, planes=1)
+_COMPLEX = _Costs(multiply=6, multiply_add=8, square=3, overlap=3, slopes=24, planes=2)
+
+
+def plan_counts(plan: Plan, batch: int, dtype: torch.dtype = torch.float32) -> Counts:
+    """The counts of a plan for a batch of samples, in a precision."""
+    costs = _REAL if plan.is_real else _COMPLEX
+    layout, size = plan.flat.layout, 1 << plan.n_qubits
+    ops = layout.ops.tolist()
+    pairs = sum(_pairs(op, size) for op in ops)
+    flops = pairs * (3 * costs.mix + costs.slopes)
+    passes = 2 * len(ops) + 2
+    if len(layout.product):
+        # Grown, grown again, and taken apart from the bra.
+        grow = 2 * costs.multiply * (size - 1)
+        shrink = (3 * costs.multiply_add + costs.multiply) * (size - 1)
+        flops += grow + grow // 2 + shrink
+        passes += 3
+    flops += _read(layout.observables.tolist(), costs) * size
+    state = size * costs.planes * dtype.itemsize
+    return Counts(len(plan.steps), passes, flops * batch, round(_trips(plan) * state * batch))
+
+
+def _pairs(op: list[int], size: int) -> int:
+    """Pairs of amplitudes that one op mixes, both of its steps counted."""
+    if op[_SECOND] >= 0:
+        return size
+    return size >> op[_CONDITIONS] if not op[Op._fields.index("guard")] else size >> 2
+
+
+def _read(observables: list[list[int]], costs: _Costs) -> int:
+    """Operations an amplitude to read the observables, and to start the bra from them."""
+    total = costs.square + 3 * costs.planes
+    for flip, *_ in observables:
+        total += 4 if flip == 0 else costs.overlap + 2 + 1 + 2 * costs.planes
+    return total
+
+
+def _trips(plan: Plan) -> float:
+    """How many times a state's bytes go from or to memory."""
+    layout = plan.flat.layout
+    if layout.basis.shape[1] == plan.n_qubits:
+        return 2
+    n_blocks = len(layout.block_first) - 1
+    # A block of the forward pass reads and writes the ket, one of the backward pass ket and bra.
+    start = 3 + 1.5 + 4 if len(layout.product) else 2 + 2
+    return start + 6 * n_blocks + 1 + 2
