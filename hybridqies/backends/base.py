@@ -13,6 +13,9 @@ from torch import Tensor
 from hybridqies.circuit import Circuit, Start
 from hybridqies.errors import CapabilityError, InputError
 
+# Norms whose squares, and those of entries that matter to them, have a normal float in single precision.
+_TINY, _HUGE = 1e-12, 1e15
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -107,7 +110,8 @@ def _check_tensor(what: str, tensor: Tensor, columns: int, like: Tensor) -> None
             expected="float32 or float64",
             todo="convert with .to(dtype)",
         )
-    _check_values(what, tensor, like)
+    _check_device(what, tensor, like)
+    _check_finite(what, tensor)
     if tensor.dtype != like.dtype:
         raise InputError(
             f"{what} are {_plain(tensor.dtype)} and features are {_plain(like.dtype)}",
@@ -116,13 +120,16 @@ def _check_tensor(what: str, tensor: Tensor, columns: int, like: Tensor) -> None
         )
 
 
-def _check_values(what: str, tensor: Tensor, like: Tensor) -> None:
+def _check_device(what: str, tensor: Tensor, like: Tensor) -> None:
     if tensor.device != like.device:
         raise InputError(
             f"{what} are on {tensor.device} and features on {like.device}",
             expected="one device",
             todo="move the layer or the data with .to(device)",
         )
+
+
+def _check_finite(what: str, tensor: Tensor) -> None:
     # A sum is one pass and is finite only if all terms are; huge terms may overflow it, so ask again.
     if not cmath.isfinite(tensor.detach().sum().item()) and not bool(torch.isfinite(tensor).all()):
         raise InputError(f"{what} hold NaN or infinity", expected="finite numbers")
@@ -134,13 +141,17 @@ def _unit_norm(circuit: Circuit, features: Tensor, amplitudes: Tensor) -> Tensor
         raise InputError(
             f"amplitudes were given with shape {tuple(amplitudes.shape)}", expected=f"{expected}"
         )
-    _check_values("amplitudes", amplitudes, features)
-    if amplitudes.abs().dtype != features.dtype:
+    if amplitudes.dtype.to_real() != features.dtype:
         raise InputError(
             f"amplitudes are {_plain(amplitudes.dtype)} and features are {_plain(features.dtype)}",
             expected="the same precision",
             todo="convert with .to(dtype)",
         )
+    _check_device("amplitudes", amplitudes, features)
+    norms: Tensor = torch.linalg.vector_norm(amplitudes, dim=1, keepdim=True)
+    if bool(((norms > _TINY) & (norms < _HUGE)).all()):
+        return amplitudes / norms
+    _check_finite("amplitudes", amplitudes)
     # Scaled by the largest entry first: squares of very small or large entries have no float.
     largest = amplitudes.detach().abs().amax(dim=1, keepdim=True)
     zero = largest[:, 0] == 0
@@ -150,8 +161,8 @@ def _unit_norm(circuit: Circuit, features: Tensor, amplitudes: Tensor) -> Tensor
             expected="at least one entry that is not",
         )
     scaled: Tensor = amplitudes / largest
-    norms: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-    return scaled / norms
+    again: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    return scaled / again
 
 
 def _plain(dtype: torch.dtype) -> str:

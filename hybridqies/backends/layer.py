@@ -19,11 +19,14 @@ class QuantumLayer(nn.Module):
     F is `circuit.n_inputs`: the angles in radians, after the 2**n amplitudes
     when the circuit starts from an amplitude vector. The trainable angles are
     the parameter `weights`, (W,), drawn uniformly from [-spread, spread).
+    With `copies` there are that many circuits side by side, each with weights of its own:
+    `weights` is (copies, W), inputs are (..., copies, F), expectations (..., copies, M).
 
     Raises
     ------
     UnknownNameError: no backend has that name.
     CapabilityError: the backend cannot run the circuit.
+    InputError: fewer than one copy; inputs of another shape.
     """
 
     def __init__(
@@ -31,38 +34,51 @@ class QuantumLayer(nn.Module):
         circuit: Circuit,
         backend: str | Backend = "statevector",
         *,
+        copies: int | None = None,
         spread: float = math.pi,
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if copies is not None and copies < 1:
+            raise InputError(f"{copies} copies of a circuit were asked for", expected="at least 1")
         self.circuit = circuit
+        self.copies = copies
         self.backend = load_backend(backend) if isinstance(backend, str) else backend
         self.backend.check(circuit)
-        start = torch.empty(circuit.n_weights, dtype=dtype).uniform_(-spread, spread, generator=generator)
+        shape = (circuit.n_weights,) if copies is None else (copies, circuit.n_weights)
+        start = torch.empty(shape, dtype=dtype).uniform_(-spread, spread, generator=generator)
         self.weights = nn.Parameter(start)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Expectations (..., M) for inputs (..., F)."""
-        if inputs.dim() == 0 or inputs.shape[-1] != self.circuit.n_inputs:
+        """Expectations (..., M) for inputs (..., F), or (..., copies, M) for (..., copies, F)."""
+        side_by_side = () if self.copies is None else (self.copies,)
+        wanted = (*side_by_side, self.circuit.n_inputs)
+        if tuple(inputs.shape[-len(wanted) :]) != wanted:
+            copies = "".join(f"{count}, " for count in side_by_side)
             raise InputError(
                 f"the circuit layer was given inputs of shape {tuple(inputs.shape)}",
-                expected=f"(..., {self.circuit.n_inputs}): {self.circuit.n_amplitudes} amplitudes, "
+                expected=f"(..., {copies}{self.circuit.n_inputs}): {self.circuit.n_amplitudes} amplitudes, "
                 f"then {self.circuit.n_features} angles",
             )
+        leading = inputs.shape[:-1]
+        weights: Tensor = self.weights
+        if self.copies is not None:
+            weights = weights.expand(*leading, -1).reshape(math.prod(leading), self.circuit.n_weights)
         if inputs.dim() == 2:
-            return self._of_rows(inputs)
-        values = self._of_rows(inputs.reshape(math.prod(inputs.shape[:-1]), self.circuit.n_inputs))
-        return values.reshape(*inputs.shape[:-1], values.shape[-1])
+            return self._of_rows(inputs, weights)
+        values = self._of_rows(inputs.reshape(math.prod(leading), self.circuit.n_inputs), weights)
+        return values.reshape(*leading, values.shape[-1])
 
-    def _of_rows(self, rows: Tensor) -> Tensor:
+    def _of_rows(self, rows: Tensor, weights: Tensor) -> Tensor:
         if self.circuit.start is Start.ZERO:
-            return self.backend.expectations(self.circuit, rows, self.weights)
+            return self.backend.expectations(self.circuit, rows, weights)
         amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
-        return self.backend.expectations(self.circuit, features, self.weights, amplitudes)
+        return self.backend.expectations(self.circuit, features, weights, amplitudes)
 
     def extra_repr(self) -> str:
         """What `print(layer)` shows."""
         c = self.circuit
+        many = "" if self.copies is None else f"{self.copies} copies of "
         sizes = f"qubits={c.n_qubits}, inputs={c.n_inputs}, weights={c.n_weights}"
-        return f"{c.name}, {sizes}, backend={self.backend.name}"
+        return f"{many}{c.name}, {sizes}, backend={self.backend.name}"

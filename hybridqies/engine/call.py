@@ -59,11 +59,11 @@ class Call:
 class Slopes:
     """Room for a loss's slopes: shared angles (tiles, angles), features and weights, amplitudes."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, *, wants_amplitudes: bool) -> None:
         self.call = call
         self.of_angles = np.zeros((call.n_tiles, call.plan.flat.tables.n_shared_angles), np.float64)
         self.of_inputs = (np.zeros_like(call.features), np.zeros_like(call.weights))
-        self.of_amplitudes = np.empty_like(call.amplitudes)
+        self.of_amplitudes = np.empty_like(call.amplitudes if wants_amplitudes else call.amplitudes[:0])
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """As gradients of features, weights and amplitudes."""
@@ -72,7 +72,7 @@ class Slopes:
 
     def _of_amplitudes(self) -> Tensor | None:
         kind = self.call.kind_of_start
-        if kind is None:
+        if kind is None or not len(self.of_amplitudes):
             return None
         planes = torch.from_numpy(self.of_amplitudes)
         return torch.view_as_complex(planes) if kind.is_complex else planes[..., 0]

@@ -45,10 +45,13 @@ def forward(
     return torch.from_numpy(values), (call, states) if keep else None
 
 
-def backward(kept: Kept, gradients: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+def backward(
+    kept: Kept, gradients: Tensor, *, wants_amplitudes: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); what was kept is used up."""
     call, states = kept
-    slopes, given, flat = Slopes(call), array_of(gradients), call.plan.flat
+    slopes = Slopes(call, wants_amplitudes=wants_amplitudes)
+    given, flat = array_of(gradients), call.plan.flat
     if flat.n_qubits > WHOLE_QUBITS:
         pieces.backward(call, states, given, slopes)
     else:

@@ -35,7 +35,9 @@ def forward(
     return torch.stack(values, dim=1), (plan, features, weights, amplitudes, state) if keep else None
 
 
-def backward(kept: Kept, gradients: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+def backward(
+    kept: Kept, gradients: Tensor, *, wants_amplitudes: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); the kept states are used up."""
     plan, features, weights, amplitudes, states = kept
     bra = torch.zeros_like(states)
@@ -48,7 +50,7 @@ def backward(kept: Kept, gradients: Tensor) -> tuple[Tensor, Tensor, Tensor | No
         a, b, c, d = (each.conj() for each in _matrix(step, features, weights, states.dtype))
         _mix(step, (a, c, b, d), states)
         _mix(step, (a, c, b, d), bra)
-    if amplitudes is None:
+    if amplitudes is None or not wants_amplitudes:
         return of_features, of_weights, None
     return of_features, of_weights, 2 * (bra if amplitudes.is_complex() else bra.real)
 

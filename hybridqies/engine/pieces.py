@@ -115,7 +115,7 @@ class _Tile:
             self._back_through(block, bra, parts)
         if len(layout.product):
             self._unwind(bra, parts)
-        else:
+        elif len(slopes.of_amplitudes):
             self._store(bra, slopes.of_amplitudes)
         return np.sum([part[0] for part in parts], axis=0), np.sum([part[1] for part in parts], axis=0)
 

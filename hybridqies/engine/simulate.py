@@ -75,4 +75,4 @@ class _Adjoint(torch.autograd.Function):
         if kept is None:
             # A first backward pass has used them up; a second one over the same graph runs forward again.
             _, kept = kernels.forward(ctx.plan, *inputs, keep=True)
-        return (None, *kernels.backward(kept, gradients))
+        return (None, *kernels.backward(kept, gradients, wants_amplitudes=ctx.needs_input_grad[3]))

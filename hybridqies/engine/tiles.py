@@ -284,7 +284,7 @@ def backward_tiles(
             block_backward(flat, block, 0, cosets, (shared, own), ket, bra, of_steps, shape)
         if len(flat.layout.product):
             _back_to_zero(flat, (shared, own), ket, bra, of_steps, shape)
-        else:
+        elif len(of_amplitudes):
             store_amplitudes(of_amplitudes, start, 0, of_amplitudes.shape[1], bra, shape)
         angles = (shared_angles, own_angles)
         finish_tile(flat.tables, inputs, start, angles, of_steps, of_angles[at], of_inputs, alone, lanes)

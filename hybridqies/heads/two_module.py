@@ -88,9 +88,8 @@ class TwoModuleHead(Head):
         load_backend("statevector").check(first)  # Before a projection onto its amplitudes is drawn.
         self.amplitudes = AmplitudeVector(config.amplitudes, context.n_inputs, first.n_qubits, draw)
         self.register_buffer("orders", _orders(config, first, draw))
-        self.encoders = nn.ModuleList(
-            QuantumLayer(first, "statevector", spread=config.encoder_spread, generator=draw)
-            for _ in range(config.encoders)
+        self.encoders = QuantumLayer(
+            first, "statevector", copies=config.encoders, spread=config.encoder_spread, generator=draw
         )
         self.merge = _merge(config.merge, config.encoders, len(first.observables), second.n_features, draw)
         self.circuit = QuantumLayer(second, context.backend, spread=config.spread, generator=draw)
@@ -104,10 +103,11 @@ class TwoModuleHead(Head):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits (B, K) for embeddings (B, D)."""
         start = self.amplitudes(embeddings)
-        starts = [start] * len(self.encoders) if self.orders is None else [start[:, o] for o in self.orders]
-        outputs = torch.stack(
-            [encoder(each) for encoder, each in zip(self.encoders, starts, strict=True)], dim=1
-        )
+        if self.orders is None:
+            starts = start[:, None].expand(-1, self.config.encoders, -1)
+        else:
+            starts = start[:, self.orders]
+        outputs = self.encoders(starts)
         features = self._merged(outputs) * self.config.feature_scale
         logits: Tensor = self.readout(self.dropout(self.circuit(features)))
         return logits
@@ -125,12 +125,7 @@ class TwoModuleHead(Head):
 
     def circuits(self) -> dict[str, Circuit]:
         """The first module's circuit as "encoder", the second's as "circuit"."""
-        return {"encoder": self._encoder_circuit(), "circuit": self.circuit.circuit}
-
-    def _encoder_circuit(self) -> Circuit:
-        layer = self.encoders[0]
-        assert isinstance(layer, QuantumLayer)
-        return layer.circuit
+        return {"encoder": self.encoders.circuit, "circuit": self.circuit.circuit}
 
     def describe(self) -> Description:
         """Counts of projection, encoders, merge, circuit and readout."""
@@ -139,7 +134,7 @@ class TwoModuleHead(Head):
             rows, columns = self.amplitudes.projection.shape
             terms.append(Term("projection", f"{rows} * {columns}", rows * columns))
         config, count = self.config, self.config.encoders
-        encoder = circuit_term("", self._encoder_circuit(), config.encoder_circuit, config.encoder_options)
+        encoder = circuit_term("", self.encoders.circuit, config.encoder_circuit, config.encoder_options)
         terms.append(Term("encoders", f"{count} * ({encoder.formula})", count * encoder.value))
         if isinstance(self.merge, nn.Linear):
             terms.append(linear_term("merge", self.merge))

@@ -120,22 +120,21 @@ class TestMerge:
 
     def outputs(self, head: Head) -> torch.Tensor:
         seen: list[torch.Tensor] = []
-        for encoder in head.encoders:  # type: ignore[union-attr]
-            encoder.register_forward_hook(lambda _, given, out: seen.append(out))
+        head.encoders.register_forward_hook(lambda _, given, out: seen.append(out))
         head(sample())
-        return torch.stack(seen, dim=1)
+        return seen[0]
 
     @pytest.mark.parametrize("permute", [False, True])
     def test_every_encoder_may_have_an_order_of_its_own(self, permute: bool) -> None:
         head = build(encoders=3, permute=permute)
         seen: list[torch.Tensor] = []
-        for encoder in head.encoders:  # type: ignore[union-attr]
-            encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        head.encoders.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         head(sample())
         start = head.amplitudes(sample())  # type: ignore[operator]
-        assert torch.equal(seen[0], start) is not permute
-        assert torch.equal(seen[0], seen[1]) is not permute
-        for each in seen:
+        given = seen[0].unbind(dim=1)
+        assert torch.equal(given[0], start) is not permute
+        assert torch.equal(given[0], given[1]) is not permute
+        for each in given:
             assert torch.equal(each.sort(dim=1).values, start.sort(dim=1).values)
 
     def test_mean_and_sum(self) -> None:
@@ -238,7 +237,7 @@ class TestCircuits:
 
     def test_angles_start_within_their_spread(self) -> None:
         head = build(encoder_spread=0.01, spread=0.02)
-        assert float(head.encoders[0].weights.detach().abs().max()) <= 0.01  # type: ignore[index]
+        assert float(head.encoders.weights.detach().abs().max()) <= 0.01  # type: ignore[index]
         assert 0.01 < float(head.circuit.weights.detach().abs().max()) <= 0.02  # type: ignore[arg-type]
 
     def test_dropout_acts_in_training_alone(self) -> None:
