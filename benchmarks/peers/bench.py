@@ -72,12 +72,28 @@ def workload(circuit: str, n_qubits: int, batch: int, precision: str) -> Workloa
 
 
 def new_record(settings: Settings) -> Entry:
-    """A record without cells: the machine and what it can reach."""
+    """A record without cells, with the rates of this machine measured."""
+    rates = _machine_rates(settings.threads)
+    for _ in range(RETRIES):
+        if rates["other_load"] <= QUIET:
+            break
+        rates = min(rates, _machine_rates(settings.threads), key=lambda each: each["other_load"])
+    return empty_record(rates)
+
+
+def _machine_rates(threads: int) -> Entry:
+    """What one process of `peers.machine` found, and how busy others were meanwhile."""
+    begin, others = time.monotonic(), _others_seconds()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "machine.json"
-        command = [sys.executable, "-P", "-m", "peers.machine", str(out), "--threads", str(settings.threads)]
-        subprocess.run(command, check=True, env=_environment(settings.threads))
-        return {"machine": facts(), "roofline": json.loads(out.read_text()), "versions": {}, "cells": []}
+        command = [sys.executable, "-P", "-m", "peers.machine", str(out), "--threads", str(threads)]
+        subprocess.run(command, check=True, env=_environment(threads))
+        return json.loads(out.read_text()) | {"other_load": _other_load(begin, others)}
+
+
+def empty_record(roofline: Entry) -> Entry:
+    """A record without cells, of this machine at these rates."""
+    return {"machine": facts(), "roofline": roofline, "versions": {}, "cells": []}
 
 
 def run_cell(record: Entry, circuit: str, n_qubits: int, peers: Sequence[Peer], settings: Settings) -> Entry:
@@ -133,8 +149,13 @@ def _measured(peer: Peer, work: Workload, reference: Found, settings: Settings) 
     error = largest_difference(found, reference)
     if not error <= TOLERANCE[work.precision]:
         return _no_time("mismatch", f"differs by {error:.1e} from our float64 result")
-    other_load = (_others_seconds() - others) / (time.monotonic() - begin)
-    return {"status": "ok", "error": error, "other_load": round(max(0.0, other_load), 3), **_summary(timing)}
+    other_load = _other_load(begin, others)
+    return {"status": "ok", "error": error, "other_load": other_load, **_summary(timing)}
+
+
+def _other_load(begin: float, others: float) -> float:
+    """Cores kept busy by others since the time `begin`, when they had used `others` seconds."""
+    return round(max(0.0, (_others_seconds() - others) / (time.monotonic() - begin)), 3)
 
 
 def _others_seconds() -> float:

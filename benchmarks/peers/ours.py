@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+import dataclasses
 from typing import Any
 
 import torch
 
-from hybridqies import Circuit, QuantumLayer
+from hybridqies import Circuit, QuantumLayer, engine
 from peers.workload import Prepared, Result, Workload
 
 
@@ -28,8 +28,7 @@ def prepare(work: Workload) -> Prepared:
     batch = len(work.features)
     floats = 1 if circuit.is_real else 2
     facts: dict[str, Any] = {"state_bytes": batch * 2**work.n_qubits * floats * dtype.itemsize}
-    counts = plan_counts(circuit, batch, dtype)
-    return Prepared(step, work.precision, fresh, facts if counts is None else facts | {"counts": counts})
+    return Prepared(step, work.precision, fresh, facts | {"counts": plan_counts(circuit, batch, dtype)})
 
 
 def _layer(
@@ -52,10 +51,6 @@ def _step(layer: QuantumLayer, features: torch.Tensor, cotangent: torch.Tensor) 
     return values.detach().cpu(), features.grad.cpu(), layer.weights.grad.cpu()
 
 
-def plan_counts(circuit: Circuit, batch: int, dtype: torch.dtype) -> dict[str, Any] | None:
+def plan_counts(circuit: Circuit, batch: int, dtype: torch.dtype) -> dict[str, int]:
     """What the engine says one step costs: float operations, bytes moved, passes over the state."""
-    count = getattr(importlib.import_module("hybridqies.engine"), "plan_counts", None)
-    if count is None:
-        return None
-    found = count(circuit, batch, dtype)
-    return {name: int(getattr(found, name)) for name in ("flops", "bytes", "passes")}
+    return dataclasses.asdict(engine.plan_counts(engine.compile_plan(circuit), batch, dtype))

@@ -63,14 +63,14 @@ def tables(record: Record) -> str:
 def roofline_seconds(record: Record, cell: Record) -> float | None:
     """The least time for the arithmetic and the traffic of our plan on this machine; None without counts.
 
-    The bandwidth is that of the smallest measured copy that holds the states.
+    The bandwidth is the best of the measured copies that are no smaller than the states.
     """
     counts = cell["ours"].get("counts")
     if counts is None:
         return None
-    rates = sorted((int(size), rate) for size, rate in record["roofline"]["copy_bytes_per_s"].items())
-    fitting = [rate for size, rate in rates if size >= cell["ours"]["state_bytes"]]
-    bandwidth = fitting[0] if fitting else rates[-1][1]
+    rates = {int(size): rate for size, rate in record["roofline"]["copy_bytes_per_s"].items()}
+    held = [rate for size, rate in rates.items() if size >= cell["ours"]["state_bytes"]]
+    bandwidth = max(held) if held else rates[max(rates)]
     return max(counts["flops"] / record["roofline"]["flops_per_s"]["float32"], counts["bytes"] / bandwidth)
 
 
@@ -81,7 +81,7 @@ def draw(record: Record, workload: str, path: Path) -> None:
     cells = _cells(record, workload)
     figure = Figure(figsize=(8.5, 5), layout="constrained")
     axes = figure.subplots()
-    styles = dict(zip(_all_peers(record), STYLES, strict=False))
+    styles = dict(zip(_timed_peers(record["cells"]), STYLES, strict=False))
     for name in _timed_peers(cells):
         colour, marker = styles.get(name, ("#444444", "o"))
         axes.plot(*_curve(cells, name), color=colour, marker=marker, linewidth=1.5, markersize=6, label=name)
@@ -207,10 +207,6 @@ def _cells(record: Record, workload: str) -> list[Record]:
     """The measured cells of one workload, smallest first."""
     found = [cell for cell in record["cells"] if cell["workload"] == workload and "ours" in cell]
     return sorted(found, key=lambda cell: cell["n_qubits"])
-
-
-def _all_peers(record: Record) -> list[str]:
-    return list(dict.fromkeys(name for cell in record["cells"] for name in cell["peers"]))
 
 
 def _timed_peers(cells: Iterable[Record]) -> list[str]:

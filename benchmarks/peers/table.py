@@ -16,7 +16,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "deepquantum": ("deepquantum==4.5.0", TORCH),
     "tensorcircuit": ("tensorcircuit-ng==1.10.0", "jax==0.10.2", "jaxlib==0.10.2"),
     "pyqtorch": ("pyqtorch==1.7.8", TORCH),
-    "lightning-gpu": (*PENNYLANE, "pennylane-lightning-gpu==0.45.0", "custatevec-cu12"),
+    "lightning-gpu": (*PENNYLANE, "pennylane-lightning-gpu==0.45.0", "custatevec-cu12==1.15.0"),
 }
 
 

@@ -48,6 +48,8 @@ def main() -> None:
     _limit(given.threads, given.memory)
     work = Workload.read(given.workload)
     prepare: Callable[[Workload], Prepared] = importlib.import_module(given.module).prepare
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(given.threads)
     timing, result = measure(prepare, work, given.threads, given.seconds)
     write_result(given.result, timing, result)
 
@@ -101,7 +103,7 @@ def _wanted(warm_up: float, seconds: float) -> int:
 
 
 def _limit(threads: int, memory: int | None) -> None:
-    """The same for all: the memory and the cores this process may use, and torch's own count where torch is.
+    """The same for all: the memory and the cores this process may use.
 
     The variables that OpenMP, MKL and Numba read are set by the driver, before this process begins.
     """
@@ -109,11 +111,6 @@ def _limit(threads: int, memory: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(threads)
 
 
 def _peak_bytes() -> int:
