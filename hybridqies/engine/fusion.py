@@ -15,6 +15,8 @@ from hybridqies.engine.lowering import Factor, Fixed, Step
 
 # How far ahead the scheduler looks for steps that may come earlier, in steps a qubit.
 _LOOK_AHEAD = 4
+# Low bits in every wide block: runs of four amplitudes fill whole cache lines.
+_LOW_BITS = 2
 
 
 def odd(bits: int) -> int:
@@ -145,12 +147,14 @@ class Block:
 def blocks(steps: Sequence[Step], n_qubits: int, width: int) -> list[Block]:
     """The steps in blocks that flip at most `width` independent vectors each, taken greedily in order.
 
-    A step may come before others that it commutes with. Spans are filled up to the
-    full width with the lowest bits, so that cosets lie together in memory.
+    A step may come before others that it commutes with. Wide spans begin with the lowest
+    bits, and all are filled up to the full width with them: a coset is then made of
+    runs of amplitudes that lie together in memory.
     """
+    low = _LOW_BITS if width > 4 * _LOW_BITS else 0
     waiting, result = list(steps), []
     while waiting:
-        span, taken, left = Span(), list[Step](), list[Step]()
+        span, taken, left = Span(1 << bit for bit in range(low)), list[Step](), list[Step]()
         for at, step in enumerate(waiting):
             if len(left) > _LOOK_AHEAD * n_qubits:
                 left += waiting[at:]

@@ -18,6 +18,7 @@ _FIRST, _SECOND, _CONDITIONS = (Op._fields.index(name) for name in ("first", "se
 _PIVOT0, _PIVOT1 = Op._fields.index("pivot0"), Op._fields.index("pivot1")
 _MASK0, _OUTER0, _TARGET0, _SHIFT0 = range(Op._fields.index("mask0"), Op._fields.index("shift0") + 1)
 _MASK1, _OUTER1, _TARGET1, _SHIFT1 = range(Op._fields.index("mask1"), Op._fields.index("shift1") + 1)
+_FLIP0, _FLIP1, _CROSSED = (Op._fields.index(name) for name in ("flip0", "flip1", "crossed"))
 _GUARD, _GUARD_VALUE = Op._fields.index("guard"), Op._fields.index("guard_value")
 
 
@@ -179,29 +180,40 @@ def is_idle(op: Any, base: int) -> Any:
 
 
 @kernel
+def mix_two(m: Any, is_crossed: bool, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """One matrix on two pairs, the second the other way round where it is crossed."""
+    a, b = mix(m, a, b)
+    if is_crossed:
+        d, c = mix(m, d, c)
+    else:
+        c, d = mix(m, c, d)
+    return a, b, c, d
+
+
+@kernel
 def apply(op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any, shape: Any) -> None:
     """One op of the forward pass, in place, on 2**n_bits amplitudes of the coset at `base`."""
     turn0 = parity(op[_OUTER0] & base) ^ op[_TARGET0]
     turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
-    shift0, shift1 = op[_SHIFT0], op[_SHIFT1]
+    flip0, flip1 = op[_FLIP0], op[_FLIP1]
     m = matrix(slots[op[_FIRST]], matrices, shape)
     if op[_SECOND] < 0:
         alone = op[_CONDITIONS] == 1
         for k in range(1 << (n_bits - op[_CONDITIONS])):
             r0 = _first_of_one(k, op, turn0) if alone else _first_of_two(k, op, turn0, turn1)
-            a, b = mix(m, get(tile, r0, shape), get(tile, r0 ^ shift0, shape))
+            a, b = mix(m, get(tile, r0, shape), get(tile, r0 ^ flip0, shape))
             put(tile, r0, a, shape)
-            put(tile, r0 ^ shift0, b, shape)
+            put(tile, r0 ^ flip0, b, shape)
         return
     n = matrix(slots[op[_SECOND]], matrices, shape)
+    first_crossed, second_crossed = op[_CROSSED] == 1, op[_CROSSED] == 2
     for k in range(1 << (n_bits - 2)):
         r0 = _first_of_two(k, op, turn0, turn1)
-        r1, r2 = r0 ^ shift0, r0 ^ shift1
-        r3 = r1 ^ shift1
-        a, b = mix(m, get(tile, r0, shape), get(tile, r1, shape))
-        c, d = mix(m, get(tile, r2, shape), get(tile, r3, shape))
-        a, c = mix(n, a, c)
-        b, d = mix(n, b, d)
+        r1, r2 = r0 ^ flip0, r0 ^ flip1
+        r3 = r1 ^ flip1
+        a, b, c, d = get(tile, r0, shape), get(tile, r1, shape), get(tile, r2, shape), get(tile, r3, shape)
+        a, b, c, d = mix_two(m, first_crossed, a, b, c, d)
+        a, c, b, d = mix_two(n, second_crossed, a, c, b, d)
         put(tile, r0, a, shape)
         put(tile, r1, b, shape)
         put(tile, r2, c, shape)
@@ -225,12 +237,12 @@ def undo(
         alone = op[_CONDITIONS] == 1
         for k in range(1 << (n_bits - op[_CONDITIONS])):
             r0 = _first_of_one(k, op, turn0) if alone else _first_of_two(k, op, turn0, turn1)
-            first = _undo_pair(r0, r0 ^ op[_SHIFT0], m, ket, bra, first, shape)
+            first = _undo_pair(r0, r0 ^ op[_FLIP0], m, ket, bra, first, shape)
     else:
         n = adjoint(matrix(slots[op[_SECOND]], matrices, shape))
         for k in range(1 << (n_bits - 2)):
             r0 = _first_of_two(k, op, turn0, turn1)
-            first, second = _undo_four(r0, op[_SHIFT0], op[_SHIFT1], m, n, ket, bra, first, second, shape)
+            first, second = _undo_four(r0, op, m, n, ket, bra, first, second, shape)
         _write(sums, 1, second, shape)
     _write(sums, 0, first, shape)
 
@@ -250,27 +262,33 @@ def _undo_pair(r0: int, r1: int, m: Any, ket: Any, bra: Any, sums: Any, shape: A
 
 
 @kernel
-def _undo_four(
-    r0: int, shift0: int, shift1: int, m: Any, n: Any, ket: Any, bra: Any, first: Any, second: Any, shape: Any
+def _slopes_two(
+    is_crossed: bool, e: Any, f: Any, g: Any, h: Any, a: Any, b: Any, c: Any, d: Any, sums: Any
 ) -> Any:
-    r1, r2 = r0 ^ shift0, r0 ^ shift1
-    r3 = r1 ^ shift1
+    """The slopes of one step on two pairs of the bra (e, f), (g, h) and the ket (a, b), (c, d)."""
+    sums = slopes(e, f, a, b, sums)
+    return slopes(h, g, d, c, sums) if is_crossed else slopes(g, h, c, d, sums)
+
+
+@kernel
+def _undo_four(
+    r0: int, op: Any, m: Any, n: Any, ket: Any, bra: Any, first: Any, second: Any, shape: Any
+) -> Any:
+    first_crossed, second_crossed = op[_CROSSED] == 1, op[_CROSSED] == 2
+    r1, r2 = r0 ^ op[_FLIP0], r0 ^ op[_FLIP1]
+    r3 = r1 ^ op[_FLIP1]
     a, b, c, d = get(ket, r0, shape), get(ket, r1, shape), get(ket, r2, shape), get(ket, r3, shape)
     e, f, g, h = get(bra, r0, shape), get(bra, r1, shape), get(bra, r2, shape), get(bra, r3, shape)
-    first = slopes(g, h, c, d, slopes(e, f, a, b, first))
-    second = slopes(f, h, b, d, slopes(e, g, a, c, second))
-    a, b = mix(m, a, b)
-    c, d = mix(m, c, d)
-    a, c = mix(n, a, c)
-    b, d = mix(n, b, d)
+    second = _slopes_two(second_crossed, e, g, f, h, a, c, b, d, second)
+    a, c, b, d = mix_two(n, second_crossed, a, c, b, d)
+    e, g, f, h = mix_two(n, second_crossed, e, g, f, h)
+    first = _slopes_two(first_crossed, e, f, g, h, a, b, c, d, first)
+    a, b, c, d = mix_two(m, first_crossed, a, b, c, d)
+    e, f, g, h = mix_two(m, first_crossed, e, f, g, h)
     put(ket, r0, a, shape)
     put(ket, r1, b, shape)
     put(ket, r2, c, shape)
     put(ket, r3, d, shape)
-    e, f = mix(m, e, f)
-    g, h = mix(m, g, h)
-    e, g = mix(n, e, g)
-    f, h = mix(n, f, h)
     put(bra, r0, e, shape)
     put(bra, r1, f, shape)
     put(bra, r2, g, shape)

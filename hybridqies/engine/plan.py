@@ -14,7 +14,6 @@ from hybridqies.engine.fusion import (
     Block,
     Span,
     blocks,
-    commute,
     fuse,
     is_identity,
     odd,
@@ -27,17 +26,19 @@ from hybridqies.engine.tables import Array, Tables, tables
 # States up to this many qubits stay in a core's cache with their adjoint: one block holds them whole.
 WHOLE_QUBITS = 14
 # A larger state goes through the cache in cosets of 2**BLOCK_QUBITS amplitudes.
-BLOCK_QUBITS = 10
+BLOCK_QUBITS = 12
 
 
 class Op(NamedTuple):
-    """One pass over a block: one step, or two that commute; fields are the columns of `Layout.ops`.
+    """One pass over a block: one step, or two after each other; fields are the columns of `Layout.ops`.
 
     Amplitudes are met in groups that `conditions` parities tell apart. A group's first amplitude
     has 0 inserted at the pivots and is then moved by `shift` where parity(mask & it) differs
     from the target, to which parity(outer & base) of the coset is added. A step's pairs lie
-    `shift` apart; a control's condition only chooses the pairs. Where the control is
-    the same for a whole coset, `guard` asks parity(guard & base) to be `guard_value`.
+    `flip` apart. Two steps need not commute: where one sees the other's flip, its second pair is
+    the other way round (`crossed`: 1 the first step's, 2 the second's). A control's condition only
+    chooses the pairs; where the control is the same for a whole coset, `guard` asks
+    parity(guard & base) to be `guard_value`.
     """
 
     first: int
@@ -53,6 +54,9 @@ class Op(NamedTuple):
     outer1: int
     target1: int
     shift1: int
+    flip0: int
+    flip1: int
+    crossed: int
     guard: int
     guard_value: int
     wants_gradient: int
@@ -192,20 +196,28 @@ def _ops(scheduled: Sequence[Block], n_product: int, *, pair: bool) -> tuple[Arr
 
 
 def _together(waiting: Sequence[Step]) -> Sequence[Step]:
-    """The next two steps, if one pass can do both."""
+    """The next two steps, if one pass can do both: no control, and not each seeing the other's flip."""
     two = waiting[:2]
-    free = len(two) == 2 and all(step.control is None for step in two)
-    return two if free and commute(*two) else waiting[:1]
+    if len(two) == 2 and all(step.control is None for step in two):
+        first, second = two
+        if not (odd(first.mask & second.flip) and odd(second.mask & first.flip)):
+            return two
+    return waiting[:1]
 
 
 def _op(together: Sequence[Step], at: int, span: Span) -> Op:
-    conditions = [(_seen(step.mask, span), step.mask, 0, span.coordinates(step.flip)) for step in together]
+    masks = [_seen(step.mask, span) for step in together]
+    flips = [span.coordinates(step.flip) for step in together]
+    shifts, crossed = _shifts(masks, flips)
+    conditions = [
+        (mask, step.mask, 0, shift) for mask, step, shift in zip(masks, together, shifts, strict=True)
+    ]
     guard, guard_value = 0, 0
     control = together[0].control
     if control is not None:
-        seen, (mask, shift) = _seen(control[0], span), (conditions[0][0], conditions[0][3])
+        seen = _seen(control[0], span)
         if seen:
-            conditions.append((seen, control[0], control[1], _shift_of_control(seen, mask, shift)))
+            conditions.append((seen, control[0], control[1], _shift_of_control(seen, masks[0], flips[0])))
         else:
             guard, guard_value = control
     pivots = _pivots([condition[3] for condition in conditions])
@@ -217,10 +229,25 @@ def _op(together: Sequence[Step], at: int, span: Span) -> Op:
         *pivots,
         *conditions[0],
         *(conditions[1] if len(conditions) == 2 else missing),
+        flip0=flips[0],
+        flip1=flips[1] if len(flips) == 2 else 0,
+        crossed=crossed,
         guard=guard,
         guard_value=guard_value,
         wants_gradient=any(isinstance(f, Turn) for step in together for f in step.factors),
     )
+
+
+def _shifts(masks: Sequence[int], flips: Sequence[int]) -> tuple[list[int], int]:
+    """Moves that change the parity of one mask alone, and which step's second pair is the other way round."""
+    if len(masks) == 1:
+        return [flips[0]], 0
+    both = flips[0] ^ flips[1]
+    if odd(masks[0] & flips[1]):
+        return [flips[0], both], 1
+    if odd(masks[1] & flips[0]):
+        return [both, flips[1]], 2
+    return list(flips), 0
 
 
 def _seen(mask: int, span: Span) -> int:
