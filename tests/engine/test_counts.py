@@ -77,5 +77,6 @@ def test_compiling_a_deep_circuit_takes_time_in_proportion():
     circuit = load_circuit("rot-ring", 12, layers=100)
     assert plan_counts(compile_plan(circuit), batch=1).steps == 100 * 12
     assert math.isclose(
-        plan_counts(compile_plan(circuit), batch=2).flops, 2 * plan_counts(compile_plan(circuit), batch=1).flops
+        plan_counts(compile_plan(circuit), batch=2).flops,
+        2 * plan_counts(compile_plan(circuit), batch=1).flops,
     )

@@ -137,9 +137,7 @@ def test_gradcheck_with_weights_of_each_sample(circuit):
     features, weights, amplitudes = inputs_of(case_of(circuit, 1), wants_gradient=True)
     rows = torch.stack([weights, 2 * weights]).detach().requires_grad_()
     plan = compile_plan(circuit, batched_weights=True)
-    assert torch.autograd.gradcheck(
-        lambda *given: expectations(plan, *given), (features, rows, amplitudes)
-    )
+    assert torch.autograd.gradcheck(lambda *given: expectations(plan, *given), (features, rows, amplitudes))
 
 
 def test_gradcheck_of_every_gate_from_zero():
@@ -201,9 +199,7 @@ def test_central_differences_at_one_point():
     step = torch.eye(len(weights), dtype=DOUBLE) * 1e-5
     with torch.no_grad():
         slopes = [
-            (
-                expectations(plan, features, weights + e) - expectations(plan, features, weights - e)
-            ).sum()
+            (expectations(plan, features, weights + e) - expectations(plan, features, weights - e)).sum()
             for e in step
         ]
     np.testing.assert_allclose(weights.grad, torch.stack(slopes) / 2e-5, rtol=0, atol=1e-9)

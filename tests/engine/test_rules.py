@@ -44,29 +44,29 @@ def check(case: Case, rules: Rules, *, batched_weights: bool = False, large: boo
 
 
 @pytest.mark.parametrize("name", ROWS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(circuits(max_gates=20)), st.booleans())
 def test_each_rule_changes_no_value_and_no_gradient(name, case, batched_weights):
     check(case, ROWS[name], batched_weights=batched_weights)
 
 
 @pytest.mark.parametrize("name", ROWS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(cases(circuits(starts=(Start.AMPLITUDES,)), complex_amplitudes=True), st.booleans())
 def test_each_rule_with_complex_amplitudes(name, case, batched_weights):
     check(case, ROWS[name], batched_weights=batched_weights)
 
 
 @pytest.mark.parametrize("name", [*BLOCKS, *EVERYTHING, "all", "product"])
-@settings(max_examples=12, deadline=None)
-@given(cases(circuits(max_gates=20)), st.booleans())
+@settings(max_examples=25, deadline=None)
+@given(cases(circuits(max_gates=20)) | cases(complex_amplitudes=True), st.booleans())
 def test_each_rule_on_the_way_of_large_states(name, case, batched_weights):
     check(case, ROWS[name], batched_weights=batched_weights, large=True)
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["whole tiles", "pieces"])
 @pytest.mark.parametrize("width", [1, 2, 3])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(circuits(min_qubits=4, max_gates=24, kinds=CONTROLLED)))
 def test_controls_outside_a_block(width, large, case):
     check(case, Rules(block_qubits=width), large=large)
@@ -74,13 +74,13 @@ def test_controls_outside_a_block(width, large, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("large", [False, True], ids=["whole tiles", "pieces"])
-@pytest.mark.parametrize("batched_weights", [False, True])
-@pytest.mark.parametrize("complex_amplitudes", [False, True])
 @pytest.mark.parametrize("name", ROWS)
-def test_each_rule_on_many_circuits(name, complex_amplitudes, batched_weights, large):
+def test_each_rule_on_many_circuits(name, large):
+    of_circuit = circuits(6, max_gates=24)
+
     @settings(max_examples=500, deadline=None)
-    @given(cases(circuits(6, max_gates=40), complex_amplitudes=complex_amplitudes))
-    def run(case):
+    @given(cases(of_circuit) | cases(of_circuit, complex_amplitudes=True), st.booleans())
+    def run(case, batched_weights):
         check(case, ROWS[name], batched_weights=batched_weights, large=large)
 
     run()
@@ -91,7 +91,7 @@ def test_each_rule_on_many_circuits(name, complex_amplitudes, batched_weights, l
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5])
 def test_controls_outside_a_block_on_many_circuits(width, large):
     @settings(max_examples=500, deadline=None)
-    @given(cases(circuits(6, min_qubits=4, max_gates=60, kinds=CONTROLLED)))
+    @given(cases(circuits(6, min_qubits=4, max_gates=30, kinds=CONTROLLED)))
     def run(case):
         check(case, Rules(block_qubits=width), large=large)
 
