@@ -72,7 +72,7 @@ class Slopes:
 
     def _of_amplitudes(self) -> Tensor | None:
         kind = self.call.kind_of_start
-        if kind is None or not len(self.of_amplitudes):
+        if kind is None or len(self.of_amplitudes) < self.call.batch:
             return None
         planes = torch.from_numpy(self.of_amplitudes)
         return torch.view_as_complex(planes) if kind.is_complex else planes[..., 0]
@@ -89,4 +89,4 @@ def _planes_of(amplitudes: Tensor | None, kind: Any) -> Array:
         return np.empty((0, 0, 0), kind)
     array = array_of(amplitudes)
     parts = array.view(kind) if array.dtype.kind == "c" else array
-    return parts.reshape(*array.shape, -1)
+    return parts.reshape(*array.shape, 2 if array.dtype.kind == "c" else 1)

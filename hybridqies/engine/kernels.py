@@ -206,18 +206,39 @@ def apply(op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any,
             put(tile, r0 ^ flip0, b, shape)
         return
     n = matrix(slots[op[_SECOND]], matrices, shape)
-    first_crossed, second_crossed = op[_CROSSED] == 1, op[_CROSSED] == 2
-    for k in range(1 << (n_bits - 2)):
-        r0 = _first_of_two(k, op, turn0, turn1)
-        r1, r2 = r0 ^ flip0, r0 ^ flip1
-        r3 = r1 ^ flip1
-        a, b, c, d = get(tile, r0, shape), get(tile, r1, shape), get(tile, r2, shape), get(tile, r3, shape)
-        a, b, c, d = mix_two(m, first_crossed, a, b, c, d)
-        a, c, b, d = mix_two(n, second_crossed, a, c, b, d)
-        put(tile, r0, a, shape)
-        put(tile, r1, b, shape)
-        put(tile, r2, c, shape)
-        put(tile, r3, d, shape)
+    # Three loops, so that each is straight code.
+    if op[_CROSSED] == 0:
+        for k in range(1 << (n_bits - 2)):
+            _apply_four(_first_of_two(k, op, turn0, turn1), flip0, flip1, False, False, m, n, tile, shape)
+    elif op[_CROSSED] == 1:
+        for k in range(1 << (n_bits - 2)):
+            _apply_four(_first_of_two(k, op, turn0, turn1), flip0, flip1, True, False, m, n, tile, shape)
+    else:
+        for k in range(1 << (n_bits - 2)):
+            _apply_four(_first_of_two(k, op, turn0, turn1), flip0, flip1, False, True, m, n, tile, shape)
+
+
+@kernel
+def _apply_four(
+    r0: int,
+    flip0: int,
+    flip1: int,
+    first_crossed: bool,
+    second_crossed: bool,
+    m: Any,
+    n: Any,
+    tile: Any,
+    shape: Any,
+) -> None:
+    r1, r2 = r0 ^ flip0, r0 ^ flip1
+    r3 = r1 ^ flip1
+    a, b, c, d = get(tile, r0, shape), get(tile, r1, shape), get(tile, r2, shape), get(tile, r3, shape)
+    a, b, c, d = mix_two(m, first_crossed, a, b, c, d)
+    a, c, b, d = mix_two(n, second_crossed, a, c, b, d)
+    put(tile, r0, a, shape)
+    put(tile, r1, b, shape)
+    put(tile, r2, c, shape)
+    put(tile, r3, d, shape)
 
 
 @kernel
@@ -240,9 +261,19 @@ def undo(
             first = _undo_pair(r0, r0 ^ op[_FLIP0], m, ket, bra, first, shape)
     else:
         n = adjoint(matrix(slots[op[_SECOND]], matrices, shape))
-        for k in range(1 << (n_bits - 2)):
-            r0 = _first_of_two(k, op, turn0, turn1)
-            first, second = _undo_four(r0, op, m, n, ket, bra, first, second, shape)
+        flips = (op[_FLIP0], op[_FLIP1])
+        if op[_CROSSED] == 0:
+            for k in range(1 << (n_bits - 2)):
+                r0 = _first_of_two(k, op, turn0, turn1)
+                first, second = _undo_commuting(r0, flips, m, n, ket, bra, first, second, shape)
+        elif op[_CROSSED] == 1:
+            for k in range(1 << (n_bits - 2)):
+                r0 = _first_of_two(k, op, turn0, turn1)
+                first, second = _undo_four(r0, flips, True, False, m, n, ket, bra, first, second, shape)
+        else:
+            for k in range(1 << (n_bits - 2)):
+                r0 = _first_of_two(k, op, turn0, turn1)
+                first, second = _undo_four(r0, flips, False, True, m, n, ket, bra, first, second, shape)
         _write(sums, 1, second, shape)
     _write(sums, 0, first, shape)
 
@@ -271,12 +302,47 @@ def _slopes_two(
 
 
 @kernel
-def _undo_four(
-    r0: int, op: Any, m: Any, n: Any, ket: Any, bra: Any, first: Any, second: Any, shape: Any
+def _undo_commuting(
+    r0: int, flips: Any, m: Any, n: Any, ket: Any, bra: Any, first: Any, second: Any, shape: Any
 ) -> Any:
-    first_crossed, second_crossed = op[_CROSSED] == 1, op[_CROSSED] == 2
-    r1, r2 = r0 ^ op[_FLIP0], r0 ^ op[_FLIP1]
-    r3 = r1 ^ op[_FLIP1]
+    # All slopes before either step is undone: then ket and bra need the registers one after the other.
+    r1, r2 = r0 ^ flips[0], r0 ^ flips[1]
+    r3 = r1 ^ flips[1]
+    a, b, c, d = get(ket, r0, shape), get(ket, r1, shape), get(ket, r2, shape), get(ket, r3, shape)
+    e, f, g, h = get(bra, r0, shape), get(bra, r1, shape), get(bra, r2, shape), get(bra, r3, shape)
+    first = slopes(g, h, c, d, slopes(e, f, a, b, first))
+    second = slopes(f, h, b, d, slopes(e, g, a, c, second))
+    a, b, c, d = mix_two(m, False, a, b, c, d)
+    a, c, b, d = mix_two(n, False, a, c, b, d)
+    put(ket, r0, a, shape)
+    put(ket, r1, b, shape)
+    put(ket, r2, c, shape)
+    put(ket, r3, d, shape)
+    e, f, g, h = mix_two(m, False, e, f, g, h)
+    e, g, f, h = mix_two(n, False, e, g, f, h)
+    put(bra, r0, e, shape)
+    put(bra, r1, f, shape)
+    put(bra, r2, g, shape)
+    put(bra, r3, h, shape)
+    return first, second
+
+
+@kernel
+def _undo_four(
+    r0: int,
+    flips: Any,
+    first_crossed: bool,
+    second_crossed: bool,
+    m: Any,
+    n: Any,
+    ket: Any,
+    bra: Any,
+    first: Any,
+    second: Any,
+    shape: Any,
+) -> Any:
+    r1, r2 = r0 ^ flips[0], r0 ^ flips[1]
+    r3 = r1 ^ flips[1]
     a, b, c, d = get(ket, r0, shape), get(ket, r1, shape), get(ket, r2, shape), get(ket, r3, shape)
     e, f, g, h = get(bra, r0, shape), get(bra, r1, shape), get(bra, r2, shape), get(bra, r3, shape)
     second = _slopes_two(second_crossed, e, g, f, h, a, c, b, d, second)

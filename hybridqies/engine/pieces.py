@@ -38,7 +38,7 @@ def backward(call: Call, kept: Array, gradients: Array, slopes: Slopes) -> None:
     """Takes every tile from its final state in `kept` back to the slopes of its inputs."""
     tables = call.plan.flat.tables
     shared_angles, shared = shared_matrices(tables, call.weights, call.features, ALONE, call.shape[1])
-    bra = np.empty_like(kept[0])
+    bra = call.empty_states(1)[0]
     for at in range(call.n_tiles):
         tile = _Tile(call, at, shared_angles, shared, kept[at])
         of_steps = tile.backward(bra, tiles.tile_weights(gradients, tile.start, call.lanes), slopes)

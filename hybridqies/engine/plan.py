@@ -91,7 +91,7 @@ class Flat(NamedTuple):
 class Rules:
     """Which shortcuts a plan takes; all by default. Without them it is the circuit gate by gate.
 
-    `block_qubits` is the width of a block; None chooses by the number of qubits.
+    `block_qubits` is the width of a block, at least 1; None chooses by the number of qubits.
     """
 
     prune: bool = True
@@ -127,7 +127,7 @@ def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rule
     if starts_at_zero and rules.product:
         product, steps = split_product(steps, circuit.n_qubits)
     usual = circuit.n_qubits if circuit.n_qubits <= WHOLE_QUBITS else BLOCK_QUBITS
-    width = min(rules.block_qubits or usual, circuit.n_qubits)
+    width = min(usual if rules.block_qubits is None else rules.block_qubits, circuit.n_qubits)
     scheduled = _whole(steps, width) if width == circuit.n_qubits else blocks(steps, circuit.n_qubits, width)
     ordered = (*product.values(), *(step for block in scheduled for step in block.steps))
     odd_y = any(n_y % 2 for _, _, n_y, _ in observables)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hybridqies.engine import device
 from hybridqies.engine.plan import Plan
-from hybridqies.errors import CapabilityError
+from hybridqies.errors import CapabilityError, InputError
 
 
 def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None) -> Tensor:
@@ -22,7 +22,18 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
     of unit norm, real or complex, or None for |0…0⟩. float32 or float64, one device.
     Memory is two states a sample, whatever the depth (adjoint differentiation,
     Jones and Gacon, arXiv:2009.02823).
+
+    Raises
+    ------
+    InputError: weights a sample for a plan without, or the reverse.
+    CapabilityError: a second derivative, when it is asked for.
     """
+    if (weights.dim() == 2) != plan.flat.tables.batched_weights:
+        raise InputError(
+            f"weights of shape {tuple(weights.shape)} were given to a plan for "
+            f"{'one row a sample' if plan.flat.tables.batched_weights else 'one row for all samples'}",
+            todo="compile the plan with batched_weights to match",
+        )
     if amplitudes is not None and amplitudes.is_complex() and plan.is_real:
         plan = replace(plan, is_real=False)
     given = [features, weights] if amplitudes is None else [features, weights, amplitudes]

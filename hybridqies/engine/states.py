@@ -8,7 +8,7 @@ import numpy as np
 
 from hybridqies.engine.jit import chosen_by_type, kernel
 from hybridqies.engine.kernels import conjugate, get, matrix, plus_times, put, times
-from hybridqies.engine.vectors import fma, fnma, load, mul, neg, parity, splat, store
+from hybridqies.engine.vectors import add, fma, fnma, load, mul, neg, parity, splat, store
 
 # Rows whose terms are added in the state's own precision before the sum goes on in double.
 _RUN = 64
@@ -165,7 +165,7 @@ def column_slopes(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
 def _column_slopes(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
     def only_y(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
         y = fnma(u1[0], c0[0], mul(u0[0], c1[0]))
-        zero = fnma(y, y, mul(y, y))
+        zero = add(y, neg(y))
         return zero, y, zero
 
     def all_three(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
