@@ -149,10 +149,8 @@ def table(record: dict[str, Any]) -> str:
         f"our engine       {record['seconds']:8.1f} s   {1e3 * record['step_seconds']:8.2f} ms a step",
     ]
     if "lightning_seconds" in record:
-        steps = 1e3 * record["lightning_step_seconds"]
-        lines.append(
-            f"lightning.qubit  {record['lightning_seconds']:8.1f} s   {steps:8.2f} ms a step   (median of a few)"
-        )
+        whole, step = record["lightning_seconds"], 1e3 * record["lightning_step_seconds"]
+        lines.append(f"lightning.qubit  {whole:8.1f} s   {step:8.2f} ms a step   (median of a few)")
         lines.append(f"factor           {record['lightning_seconds'] / record['seconds']:8.0f}")
     return "\n".join(lines)
 
