@@ -171,8 +171,6 @@ def _folds(
         draw = torch.Generator().manual_seed(1000 * seed + at)
         context = HeadContext(rows.shape[1], len(drawn.classes), generator=draw)
         module = build_head(head, head_options(head, own), context)
-        if hasattr(module, "adapt"):
-            module.adapt(rows[inside])
         config = from_mapping(TrainingConfig, schedule | {"seed": at}, what="training option")
         train(module, Labelled(rows[inside], classes[inside]), None, config)
         found = evaluate(module, Labelled(rows[outside], classes[outside]))

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import pennylane as qml
-import torch
 
-from peers.qnode import circuit_of, stacked
-from peers.workload import Prepared, Result, Workload
+from peers.qnode import circuit_of
+from peers.torch_step import torch_step
+from peers.workload import Prepared, Workload
 
 
 def prepare(work: Workload) -> Prepared:
     """A broadcast QNode, and a step through it."""
     device = qml.device("default.qubit", wires=work.n_qubits)
     node = qml.QNode(circuit_of(work), device, interface="torch", diff_method="backprop")
-    dtype = getattr(torch, work.precision)
-    features = torch.tensor(work.features, dtype=dtype, requires_grad=True)
-    weights = torch.tensor(work.weights, dtype=dtype, requires_grad=True)
-    cotangent = torch.tensor(work.cotangent, dtype=dtype)
-
-    def step() -> Result:
-        features.grad = weights.grad = None
-        values = stacked(node(features, weights))
-        (values * cotangent).sum().backward()
-        return values.detach(), features.grad, weights.grad
-
-    return Prepared(step, _precision_of(device))
+    return Prepared(torch_step(node, work), _precision_of(device))
 
 
 def _precision_of(device: qml.devices.Device) -> str:

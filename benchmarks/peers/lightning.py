@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pennylane as qml
-import torch
 
-from peers.qnode import circuit_of, stacked
-from peers.workload import Prepared, Result, Workload
+from peers.qnode import circuit_of
+from peers.torch_step import torch_step
+from peers.workload import Prepared, Workload
 
 DEVICES = {"cpu": "lightning.qubit", "cuda": "lightning.gpu"}
 
@@ -21,15 +21,4 @@ def prepare(work: Workload) -> Prepared:
     device = qml.device(DEVICES[work.device], wires=work.n_qubits, c_dtype=c_dtype)
     vjp = work.n_qubits >= VJP_FROM and len(work.observables) > 1
     node = qml.QNode(circuit_of(work), device, interface="torch", diff_method="adjoint", device_vjp=vjp)
-    dtype = getattr(torch, work.precision)
-    features = torch.tensor(work.features, dtype=dtype, requires_grad=True)
-    weights = torch.tensor(work.weights, dtype=dtype, requires_grad=True)
-    cotangent = torch.tensor(work.cotangent, dtype=dtype)
-
-    def step() -> Result:
-        features.grad = weights.grad = None
-        values = stacked(node(features, weights))
-        (values * cotangent).sum().backward()
-        return values.detach(), features.grad, weights.grad
-
-    return Prepared(step, work.precision)
+    return Prepared(torch_step(node, work), work.precision)
