@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hybridqies import __version__
-from hybridqies.backends import backend_class
+from hybridqies.backends import Backend, RemoteBackend, load_backend
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import sha256_of, write_json
@@ -27,6 +27,8 @@ from hybridqies.training import Labelled, Outcome, TrainingConfig, predict_proba
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT = 1
+# Texts a submission when predicting on a simulator that has no gradients of its own.
+_MANY = 256
 
 Label = str | int
 OnProgress = Callable[[int, int], None]
@@ -50,7 +52,7 @@ class HybridClassifier:
         options: Mapping[str, Any] | None = None,
         *,
         circuit: Circuit | None = None,
-        backend: str = "statevector",
+        backend: str | Backend = "statevector",
         training: TrainingConfig | None = None,
         device: str = "cpu",
         cache: EmbeddingCache | None = None,
@@ -59,7 +61,7 @@ class HybridClassifier:
         self.head = head
         self.options = dict(options or {})
         self.circuit = circuit
-        self.backend = backend
+        self.backend = load_backend(backend) if isinstance(backend, str) else backend
         self.training = training or TrainingConfig()
         self.device = device
         self.cache = cache if cache is not None else EmbeddingCache()
@@ -75,7 +77,7 @@ class HybridClassifier:
         n_qubits: int | None = None,
         *,
         head: str = "two-module",
-        backend: str = "statevector",
+        backend: str | Backend = "statevector",
         training: TrainingConfig | Mapping[str, Any] | None = None,
         device: str = "cpu",
         cache: EmbeddingCache | None = None,
@@ -173,6 +175,8 @@ class HybridClassifier:
     ) -> Outcome:
         """`fit` for texts that are embedded already; labels are indices into `classes`."""
         self.classes_ = classes
+        if folder is not None:
+            _journal_in(self.backend, folder)
         self.head_ = self._build(len(classes)).to(self.device)
         self.outcome_ = train(
             self.head_, training, validation, self.training, folder=folder, resume=resume, on_epoch=on_epoch
@@ -181,7 +185,13 @@ class HybridClassifier:
 
     def predict_proba(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """Class probabilities (B, K), columns in the order of `classes_`."""
-        return predict_probabilities(self._fitted(), self.embed(texts, on_text), self.training.batch_size)
+        return predict_probabilities(self._fitted(), self.embed(texts, on_text), self.batch_of(len(texts)))
+
+    def batch_of(self, count: int) -> int:
+        """Texts at a time when predicting `count`: all where a submission is a job, many where it is slow."""
+        if isinstance(self.backend, RemoteBackend):
+            return max(1, count)
+        return self.training.batch_size if self.backend.capabilities.native_gradients else _MANY
 
     def predict(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """The most probable label of each text, (B,)."""
@@ -226,7 +236,7 @@ class HybridClassifier:
             "circuits": {role: circuit.to_mapping() for role, circuit in head.circuits().items()},
             "classes": list(self.classes_),
             "n_inputs": head.n_inputs,
-            "backend": self.backend,
+            "backend": self.backend.spec,
             "training": to_mapping(self.training),
             "weights_sha256": sha256_of(target / WEIGHTS),
         }
@@ -238,11 +248,13 @@ class HybridClassifier:
         cls,
         folder: str | Path,
         *,
-        backend: str | None = None,
+        backend: str | Backend | None = None,
         device: str = "cpu",
         cache: EmbeddingCache | None = None,
     ) -> HybridClassifier:
         """The classifier that `save_pretrained` wrote; `backend` swaps where its circuit runs.
+
+        Jobs at remote services are journalled in the folder, unless the backend has a journal.
 
         Raises
         ------
@@ -259,11 +271,14 @@ class HybridClassifier:
                 todo="restore the folder or train anew",
             )
         encoder = _same_encoder(model["encoder"], device)
+        given = backend or model["backend"]
+        placed = load_backend(given) if isinstance(given, str) else given
+        _journal_in(placed, Path(folder))
         made = cls(
             encoder,
             model["head"],
             model["options"],
-            backend=backend or model["backend"],
+            backend=placed,
             training=from_mapping(TrainingConfig, model["training"], what="training option"),
             device=device,
             cache=cache,
@@ -278,7 +293,6 @@ class HybridClassifier:
 
     def _build(self, n_classes: int, circuits: Mapping[str, Circuit] | None = None) -> Head:
         own = {"circuit": self.circuit} if self.circuit is not None else None
-        backend_class(self.backend)  # A classical head would never find out that there is no such backend.
         generator = torch.Generator().manual_seed(self.training.seed)
         context = HeadContext(self.encoder.dimension, n_classes, self.backend, generator, circuits or own)
         return build_head(self.head, self.options, context)
@@ -287,6 +301,11 @@ class HybridClassifier:
         if self.head_ is None:
             raise InputError("this classifier has not been fitted", todo="call fit, or load a saved one")
         return self.head_
+
+
+def _journal_in(backend: Backend, folder: Path) -> None:
+    if isinstance(backend, RemoteBackend):
+        backend.journal_in(folder)
 
 
 def is_quantum(head: str) -> bool:

@@ -301,7 +301,7 @@ class TestFolder:
         assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 
     def test_another_backend(self, saved: Path) -> None:
-        assert HybridClassifier.load(saved, backend="statevector").backend == "statevector"
+        assert HybridClassifier.load(saved, backend="statevector").backend.spec == "statevector"
         with pytest.raises(UnknownNameError) as caught:
             HybridClassifier.load(saved, backend="statevektor")
         assert caught.value.nearest == "statevector"

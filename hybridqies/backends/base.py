@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import cmath
+import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from importlib.util import find_spec
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from hybridqies.backends.estimate import Estimate
+from hybridqies.backends.inputs import checked
+from hybridqies.backends.spec import BackendSpec
 from hybridqies.circuit import Circuit, Start
-from hybridqies.errors import CapabilityError, InputError
-
-# Norms whose squares, and those of entries that matter to them, have a normal float in single precision.
-_TINY, _HUGE = 1e-12, 1e15
+from hybridqies.errors import CapabilityError, MissingExtraError, UnknownNameError
+from hybridqies.options import from_mapping, to_mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,97 @@ class Capabilities:
     costs_money: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One thing a family of backends can be asked for: a row of the table of backends.
+
+    `target` is what stands behind the family's name and a colon; one in angle brackets stands for
+    any other. `packages` are the modules it needs, and `extra` installs them.
+    """
+
+    target: str
+    summary: str
+    capabilities: Capabilities
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it stands for every target that has no row of its own."""
+        return self.target.startswith("<")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The modules it needs that are not installed here."""
+        return tuple(name for name in self.packages if find_spec(name) is None)
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """The options of a backend that has none."""
+
+
 class Backend(ABC):
-    """Where circuits run. Subclasses fill in `_run`; checks and normalisation are done here, once for all."""
+    """Where circuits run. Subclasses fill in `_run`; checks and normalisation are done here, once for all.
+
+    A family with several targets lists them in `variants`; one with settings has a frozen
+    dataclass `Options`, whose fields are what may follow the name in a string
+    (`aer:density_matrix,p2=0.01`) or be given as keywords (`Aer("density_matrix", p2=0.01)`).
+
+    Raises
+    ------
+    UnknownNameError: a target or an option that it does not have.
+    MissingExtraError: the packages that it needs are not installed.
+    """
 
     name: ClassVar[str]
-    summary: ClassVar[str]
-    capabilities: ClassVar[Capabilities]
+    variants: ClassVar[tuple[Variant, ...]]
+    Options: ClassVar[type] = NoOptions
+
+    def __init__(self, target: str = "", **options: Any) -> None:
+        self.variant = self.variant_of(target)
+        self.target = target or self.variant.target
+        if self.variant.missing:
+            raise MissingExtraError(f"backend {self.label!r}", self.variant.extra)
+        self.options: Any = from_mapping(self.Options, options, what=f"option of backend {self.label!r}:")
+        self.capabilities = self.variant.capabilities
+
+    @classmethod
+    def variant_of(cls, target: str) -> Variant:
+        """The row for `target`; the first row when it is empty."""
+        if not target:
+            return cls.variants[0]
+        for variant in cls.variants:
+            if variant.target == target:
+                return variant
+        for variant in cls.variants:
+            if variant.is_open:
+                return variant
+        raise UnknownNameError(
+            f"target of backend {cls.name!r}:", target, [each.target for each in cls.variants if each.target]
+        )
+
+    @property
+    def label(self) -> str:
+        """Family and target, as messages and tables name it."""
+        return f"{self.name}:{self.target}" if self.target else self.name
+
+    @property
+    def spec(self) -> str:
+        """The string that `load_backend` turns into an equal backend; it holds no credentials."""
+        defaults = to_mapping(self.Options())
+        given = {key: value for key, value in to_mapping(self.options).items() if value != defaults[key]}
+        return str(BackendSpec(self.name, self.target, given))
+
+    @property
+    def gradient(self) -> str:
+        """How its values are differentiated, as records name it."""
+        return "adjoint"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its values are those of the noiseless circuit, without sampling."""
+        return True
 
     def check(self, circuit: Circuit) -> None:
         """Refuses a circuit this backend cannot run, before anything is spent.
@@ -47,13 +134,14 @@ class Backend(ABC):
         able = self.capabilities
         if circuit.n_qubits > able.max_qubits:
             raise CapabilityError(
-                f"{circuit.n_qubits} qubits were asked of backend {self.name!r}",
+                f"{circuit.n_qubits} qubits were asked of backend {self.label!r}",
                 expected=f"at most {able.max_qubits}",
                 todo="use fewer qubits or another backend (see: hybridqies backends)",
             )
         if circuit.start is Start.AMPLITUDES and not able.amplitude_input:
             raise CapabilityError(
-                f"circuit {circuit.name!r} starts from amplitudes, which backend {self.name!r} does not take",
+                f"circuit {circuit.name!r} starts from amplitudes, "
+                f"which backend {self.label!r} does not take",
                 todo="run it on 'statevector', or use a circuit that starts from |0...0>",
             )
 
@@ -68,25 +156,11 @@ class Backend(ABC):
 
         Raises
         ------
-        CapabilityError: the backend cannot run the circuit.
+        CapabilityError: the backend cannot run the circuit, or not differentiate it.
         InputError: a wrong shape, dtype or device, a value that is not finite, or a zero amplitude vector.
         """
         self.check(circuit)
-        _check_tensor("features", features, circuit.n_features, features)
-        _check_tensor("weights", weights, circuit.n_weights, features)
-        if weights.dim() == 2 and weights.shape[0] != features.shape[0]:
-            raise InputError(
-                f"weights were given for {weights.shape[0]} samples and features for {features.shape[0]}",
-                expected="one row of weights a sample, or a single row of shape (W,)",
-            )
-        if (circuit.start is Start.AMPLITUDES) != (amplitudes is not None):
-            raise InputError(
-                f"circuit {circuit.name!r} starts from {circuit.start.value}, and amplitudes were "
-                f"{'not ' if amplitudes is None else ''}given",
-                expected=f"{circuit.n_amplitudes} amplitudes a sample",
-            )
-        if amplitudes is not None:
-            amplitudes = _unit_norm(circuit, features, amplitudes)
+        amplitudes = checked(circuit, features, weights, amplitudes)
         if features.shape[0] == 0:
             # Nothing to run, and still a result that backward() can start from.
             given = (features, weights) if amplitudes is None else (features, weights, amplitudes.abs())
@@ -94,76 +168,53 @@ class Backend(ABC):
             return features.new_zeros(0, len(circuit.observables)) * total
         return self._run(circuit, features, weights, amplitudes)
 
+    @torch.no_grad()
+    def estimate(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None
+    ) -> Estimate:
+        """Expectations with their standard errors; as `expectations`, but without gradient."""
+        self.check(circuit)
+        amplitudes = checked(circuit, features, weights, amplitudes)
+        if features.shape[0] == 0:
+            return Estimate(features.new_zeros(0, len(circuit.observables)))
+        return self._estimate(circuit, features, weights, amplitudes)
+
     @abstractmethod
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
         """`expectations` for checked inputs and at least one sample."""
 
+    def _estimate(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Estimate:
+        """`estimate` for checked inputs; as it stands, for backends that are exact."""
+        return Estimate(self._run(circuit, features, weights, amplitudes))
 
-def _check_tensor(what: str, tensor: Tensor, columns: int, like: Tensor) -> None:
-    ranks = (2,) if what == "features" else (1, 2)
-    if tensor.shape[-1:] != (columns,) or tensor.dim() not in ranks:
-        wanted = f"(batch, {columns})" if what == "features" else f"({columns},) or (batch, {columns})"
-        raise InputError(f"{what} were given with shape {tuple(tensor.shape)}", expected=wanted)
-    if tensor.dtype not in (torch.float32, torch.float64):
-        raise InputError(
-            f"{what} are {_plain(tensor.dtype)}",
-            expected="float32 or float64",
-            todo="convert with .to(dtype)",
-        )
-    _check_device(what, tensor, like)
-    _check_finite(what, tensor)
-    if tensor.dtype != like.dtype:
-        raise InputError(
-            f"{what} are {_plain(tensor.dtype)} and features are {_plain(like.dtype)}",
-            expected="the same precision",
-            todo="convert with .to(dtype)",
-        )
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        # A backend is a place and has no state of a model's: copies of a layer share it.
+        return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Named rather than stored: plans are made anew, and nothing of a client is written.
+        return type(self)._again, (self.target, to_mapping(self.options))
 
-def _check_device(what: str, tensor: Tensor, like: Tensor) -> None:
-    if tensor.device != like.device:
-        raise InputError(
-            f"{what} are on {tensor.device} and features on {like.device}",
-            expected="one device",
-            todo="move the layer or the data with .to(device)",
-        )
+    @classmethod
+    def _again(cls, target: str, options: dict[str, Any]) -> Backend:
+        return cls(target, **options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.spec!r}>"
 
 
-def _check_finite(what: str, tensor: Tensor) -> None:
-    # A sum is one pass and is finite only if all terms are; huge terms may overflow it, so ask again.
-    if not cmath.isfinite(tensor.detach().sum().item()) and not bool(torch.isfinite(tensor).all()):
-        raise InputError(f"{what} hold NaN or infinity", expected="finite numbers")
-
-
-def _unit_norm(circuit: Circuit, features: Tensor, amplitudes: Tensor) -> Tensor:
-    expected = (features.shape[0], circuit.n_amplitudes)
-    if tuple(amplitudes.shape) != expected:
-        raise InputError(
-            f"amplitudes were given with shape {tuple(amplitudes.shape)}", expected=f"{expected}"
-        )
-    if amplitudes.dtype.to_real() != features.dtype:
-        raise InputError(
-            f"amplitudes are {_plain(amplitudes.dtype)} and features are {_plain(features.dtype)}",
-            expected="the same precision",
-            todo="convert with .to(dtype)",
-        )
-    _check_device("amplitudes", amplitudes, features)
-    norms: Tensor = torch.linalg.vector_norm(amplitudes, dim=1, keepdim=True)
-    if bool(((norms > _TINY) & (norms < _HUGE)).all()):
-        return amplitudes / norms
-    _check_finite("amplitudes", amplitudes)
-    # Scaled by the largest entry first: squares of very small or large entries have no float.
-    largest = amplitudes.detach().abs().amax(dim=1, keepdim=True)
-    zero = largest[:, 0] == 0
-    if bool(zero.any()):
-        raise InputError(
-            f"the amplitude vector of sample {int(zero.nonzero()[0])} is zero",
-            expected="at least one entry that is not",
-        )
-    scaled: Tensor = amplitudes / largest
-    again: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-    return scaled / again
-
-
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def rows_of(kinds: dict[str, type[Backend]]) -> list[dict[str, Any]]:
+    """The table of backends as JSON values: what they are and can do, and whether they are installed."""
+    return [
+        {
+            "name": f"{name}:{variant.target}" if variant.target else name,
+            "what it is": variant.summary,
+            **dataclasses.asdict(variant.capabilities),
+            "installed": not variant.missing,
+            "install": f"pip install 'hybridqies[{variant.extra}]'" if variant.extra else "",
+        }
+        for name, kind in kinds.items()
+        for variant in kind.variants
+    ]

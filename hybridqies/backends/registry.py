@@ -3,29 +3,82 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 from hybridqies.backends.base import Backend
-from hybridqies.errors import UnknownNameError
+from hybridqies.backends.jobs import Provider
+from hybridqies.backends.remote import RemoteBackend
+from hybridqies.backends.spec import BackendSpec
+from hybridqies.errors import CapabilityError, UnknownNameError
 
 BACKENDS: dict[str, str] = {
     "statevector": "hybridqies.backends.statevector:StateVector",
+    "pennylane": "hybridqies.backends.pennylane:PennyLane",
+    "ionq": "hybridqies.backends.ionq:IonQ",
 }
+
+# Where other packages announce backends of their own.
+ENTRY_POINTS = "hybridqies.backends"
+
+
+def backend_names() -> list[str]:
+    """Every family: those of the table, then those of installed packages."""
+    return [*BACKENDS, *_announced()]
 
 
 def backend_class(name: str) -> type[Backend]:
-    """The class behind a backend's name; its ClassVars tell what it can do.
+    """The class behind the name of a backend's family; its ClassVars tell what it can do.
 
     Raises
     ------
     UnknownNameError: no backend has that name.
     """
-    if name not in BACKENDS:
-        raise UnknownNameError("backend", name, BACKENDS)
-    module, _, attribute = BACKENDS[name].partition(":")
-    found: type[Backend] = getattr(importlib.import_module(module), attribute)
+    if name in BACKENDS:
+        module, _, attribute = BACKENDS[name].partition(":")
+        found: type[Backend] = getattr(importlib.import_module(module), attribute)
+        return found
+    announced = _announced()
+    if name not in announced:
+        raise UnknownNameError("backend", name, [*BACKENDS, *announced])
+    return _checked(name, announced[name].load())
+
+
+def load_backend(text: str) -> Backend:
+    """A backend from one string, as in `--backend`: `statevector`, `aer:density_matrix,p2=0.01`.
+
+    Raises
+    ------
+    UnknownNameError: no such family, target or option.
+    InputError: an option that cannot be read.
+    MissingExtraError: a package that it needs is not installed.
+    """
+    spec = BackendSpec.parse(text)
+    return backend_class(spec.family)(spec.target, **spec.options)
+
+
+def provider_of(text: str) -> Provider:
+    """The service behind a backend's string, for looking after jobs that were handed in before.
+
+    Raises
+    ------
+    CapabilityError: the backend has no jobs: its circuits run here.
+    """
+    backend = load_backend(text)
+    if not isinstance(backend, RemoteBackend):
+        raise CapabilityError(f"backend {text!r} has no jobs", expected="one at a remote service")
+    return backend.provider()
+
+
+@cache
+def _announced() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in BACKENDS}
+
+
+def _checked(name: str, found: object) -> type[Backend]:
+    if not (isinstance(found, type) and issubclass(found, Backend)):
+        raise CapabilityError(
+            f"entry point {name!r} of {ENTRY_POINTS!r} is {found!r}",
+            expected="a subclass of hybridqies.backends.Backend",
+        )
     return found
-
-
-def load_backend(name: str) -> Backend:
-    """A backend by name, as in `--backend`."""
-    return backend_class(name)()

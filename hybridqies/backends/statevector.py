@@ -1,82 +1,208 @@
-"""The native state-vector simulator as a backend: exact expectations, adjoint gradients."""
+"""The native state-vector simulator as a backend: exact by default, sampled or noisy when asked."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import ClassVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from hybridqies.backends.base import Backend, Capabilities
+from hybridqies.backends.base import Capabilities, Variant
+from hybridqies.backends.compiled import Compiled
+from hybridqies.backends.estimate import Estimate
+from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions, seed_of
+from hybridqies.backends.gradients import Gradient
+from hybridqies.backends.memory import check_memory
+from hybridqies.backends.noise import PauliNoise, Trajectories
+from hybridqies.backends.readout import Frequencies, estimate, measured_circuits
 from hybridqies.circuit import Circuit
-from hybridqies.engine import Plan, bytes_needed, compile_plan, expectations
-from hybridqies.errors import CapabilityError
+from hybridqies.engine import (
+    StatePlan,
+    bytes_needed,
+    compile_plan,
+    compile_states,
+    expectations,
+    final_states,
+)
+from hybridqies.options import within
 
 # Bytes that are not worth asking the system for: the question takes longer than a small circuit.
 _ALWAYS_THERE = 2**26
+# Amplitudes that are sampled at a time; larger batches go in pieces.
+_AT_ONCE = 2**23
 
 
-class StateVector(Backend):
-    """Exact, noiseless, batched, on the CPU or on the CUDA device of its tensors."""
+@dataclass(frozen=True, slots=True)
+class StateVectorOptions(ExecutionOptions):
+    """Shots and noise of the native simulator; without either it is exact.
+
+    The errors are those of `PauliNoise`, averaged over `trajectories` runs with errors drawn at random.
+    With `gradient` adjoint, values may be sampled and the gradient is the exact one.
+    """
+
+    gradient: Gradient = Gradient.ADJOINT
+    p1: float = 0.0
+    p2: float = 0.0
+    px: float = 0.0
+    py: float = 0.0
+    pz: float = 0.0
+    readout: float = 0.0
+    trajectories: int = 100
+
+    def __post_init__(self) -> None:
+        ExecutionOptions.__post_init__(self)
+        chances = dict.fromkeys(("p1", "p2", "px", "py", "pz", "readout"), (0.0, 1.0))
+        within(self, "backend option", trajectories=(1, 1e6), **chances)
+
+    @property
+    def noise(self) -> PauliNoise:
+        """The errors alone."""
+        return PauliNoise(self.p1, self.p2, self.px, self.py, self.pz, self.readout)
+
+
+class StateVector(ExecutingBackend):
+    """Batched, on the CPU or on the CUDA device of its tensors; shots and errors are drawn on the CPU."""
 
     name: ClassVar[str] = "statevector"
-    summary: ClassVar[str] = "native simulator: exact expectations, adjoint gradients, CPU and CUDA tensors"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        native_gradients=True,
-        shots=False,
-        noise=False,
-        hardware=False,
-        amplitude_input=True,
-        max_qubits=28,
-        costs_money=False,
+    variants: ClassVar[tuple[Variant, ...]] = (
+        Variant(
+            "",
+            "native simulator: exact with adjoint gradients, shots, Pauli and readout noise",
+            Capabilities(
+                native_gradients=True,
+                shots=True,
+                noise=True,
+                hardware=False,
+                amplitude_input=True,
+                max_qubits=28,
+                costs_money=False,
+            ),
+        ),
     )
+    Options: ClassVar[type] = StateVectorOptions
 
-    def __init__(self) -> None:
-        # By identity: hashing a circuit of a thousand gates would cost more than looking it up saves.
-        self._plans: dict[tuple[int, bool], tuple[Circuit, Plan]] = {}
+    def __init__(self, target: str = "", **options: Any) -> None:
+        super().__init__(target, **options)
+        self.noise: PauliNoise = self.options.noise
+        self._plans = {
+            batched: Compiled(partial(compile_plan, batched_weights=batched)) for batched in (False, True)
+        }
+        self._noisy = Compiled(Trajectories.of)
+        self._readouts = Compiled(_readouts)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it was asked for neither shots nor noise."""
+        return self.options.shots is None and self.noise == PauliNoise()
 
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
-        plan = self._plan(circuit, weights.dim() == 2)
+        if self.is_exact:
+            return self._exact(circuit, features, weights, amplitudes)
+        given = [features, weights] if amplitudes is None else [features, weights, amplitudes]
+        wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in given)
+        if not wants_gradient or self.options.gradient is not Gradient.ADJOINT:
+            return super()._run(circuit, features, weights, amplitudes)
+        smooth = self._averaged(circuit, features, weights, amplitudes)
+        if self.options.shots is None:
+            return smooth
+        with torch.no_grad():
+            sampled = super()._run(circuit, features, weights, amplitudes)
+        # The value is the sampled one, the slope that of the exact expectation.
+        return smooth + (sampled - smooth).detach()
+
+    def _estimate(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Estimate:
+        if self.is_exact:
+            return Estimate(self._exact(circuit, features, weights, amplitudes))
+        return super()._estimate(circuit, features, weights, amplitudes)
+
+    def _exact(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Tensor:
+        plan = self._plans[weights.dim() == 2](circuit)
         # Sixteen complex numbers an amplitude are more than any state needs.
         if features.shape[0] << plan.n_qubits > _ALWAYS_THERE // 256:
-            _check_memory(features, plan.n_qubits, bytes_needed(plan, features, amplitudes))
+            check_memory(features, plan.n_qubits, bytes_needed(plan, features, amplitudes))
         return expectations(plan, features, weights, amplitudes)
 
-    def _plan(self, circuit: Circuit, batched_weights: bool) -> Plan:
-        key = (id(circuit), batched_weights)
-        held = self._plans.get(key)
-        if held is None or held[0] is not circuit:
-            held = (circuit, compile_plan(circuit, batched_weights=batched_weights))
-            self._plans[key] = held
-        return held[1]
+    def _averaged(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Tensor:
+        """Expectations under the noise, averaged over its trajectories, with their exact gradient."""
+        free, times = self.free(circuit), self._n_trajectories
+        angles = free.values(features, weights)
+        noisy, errors = self._drawn(free.circuit, angles.detach().cpu().double())
+        rows = angles.repeat_interleave(times, dim=0)
+        if errors is not None:
+            rows = torch.cat([rows, errors.to(rows)], dim=1)
+        starts = None if amplitudes is None else amplitudes.repeat_interleave(times, dim=0)
+        values = self._exact(noisy, rows.new_zeros(len(rows), 0), rows, starts)
+        mean = values.reshape(len(features), times, -1).mean(dim=1)
+        faded = [(1 - 2 * self.noise.readout) ** len(each.factors) for each in circuit.observables]
+        return mean * mean.new_tensor(faded)
+
+    def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
+        noisy, errors = self._drawn(circuit, angles)
+        draw = np.random.default_rng(seed_of(self.options.seed, circuit, angles))
+        times = self._n_trajectories
+        at_once = max(1, (_AT_ONCE >> circuit.n_qubits) // times)
+        pieces = []
+        for at in range(0, len(angles), at_once):
+            rows = angles[at : at + at_once].repeat_interleave(times, dim=0)
+            if errors is not None:
+                rows = torch.cat([rows, errors[at * times : at * times + len(rows)]], dim=1)
+            starts = None
+            if amplitudes is not None:
+                starts = amplitudes[at : at + at_once].repeat_interleave(times, dim=0)
+            pieces.append(self._sampled(noisy, rows, starts, times, draw))
+        covariances = [piece.covariance for piece in pieces if piece.covariance is not None]
+        return Estimate(torch.cat([piece.values for piece in pieces]), torch.cat(covariances))
+
+    def _sampled(
+        self,
+        circuit: Circuit,
+        rows: Tensor,
+        starts: Tensor | None,
+        times: int,
+        draw: np.random.Generator,
+    ) -> Estimate:
+        """What is read of `circuit`, averaged over each `times` rows that follow each other."""
+        read = []
+        for plan in self._readouts(circuit):
+            states = final_states(plan, rows.new_zeros(len(rows), 0), rows, starts)
+            read.append(self.noise.blurred((states.abs() ** 2).numpy()))
+        averages = [
+            Frequencies.of_probabilities(each.reshape(-1, times, each.shape[1]).mean(axis=1)) for each in read
+        ]
+        if self.options.shots is not None:
+            averages = [each.sampled(self.options.shots, draw) for each in averages]
+        result = estimate(circuit, averages)
+        if times == 1 or result.covariance is None:
+            return result
+        single = estimate(circuit, [Frequencies.of_probabilities(each) for each in read]).values
+        apart = single.reshape(len(result.values), times, -1)
+        apart = apart - apart.mean(dim=1, keepdim=True)
+        between = torch.einsum("nta,ntb->nab", apart, apart) / (times * (times - 1))
+        return Estimate(result.values, result.covariance + between)
+
+    @property
+    def _n_trajectories(self) -> int:
+        return int(self.options.trajectories) if self.noise.has_gate_errors else 1
+
+    def _drawn(self, circuit: Circuit, angles: Tensor) -> tuple[Circuit, Tensor | None]:
+        """The circuit with room for errors, and the errors of every trajectory of every row."""
+        if not self.noise.has_gate_errors:
+            return circuit, None
+        paths = self._noisy(circuit)
+        random = np.random.default_rng(seed_of(self.options.seed, circuit, angles) ^ 1)
+        rows = len(angles) * self._n_trajectories
+        return paths.circuit, torch.from_numpy(paths.draw(self.noise, rows, random))
 
 
-def _check_memory(features: Tensor, n_qubits: int, asked: int) -> None:
-    free = _free_bytes(features.device)
-    if asked > free:
-        raise CapabilityError(
-            f"{features.shape[0]} samples of {n_qubits} qubits need about {asked / 2**30:.1f} GiB",
-            expected=f"at most the {free / 2**30:.1f} GiB free on {features.device}",
-            todo="use fewer qubits or a smaller batch",
-        )
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        # What torch keeps cached is not free to the device, and free to us.
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + cached
-    return _free_host_bytes()
-
-
-def _free_host_bytes() -> int:
-    """Memory that can be had without swapping; all of it where the system doesn't say what is in use."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        return int(rows["MemAvailable"].split()[0]) * 1024
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return 2**63
+def _readouts(circuit: Circuit) -> list[StatePlan]:
+    """A plan for each basis that the circuit is read in."""
+    return [compile_states(each, batched_weights=True) for each in measured_circuits(circuit)]

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hybridqies import __version__
-from hybridqies.cli import backends, circuits, encode, evaluate, predict, train
+from hybridqies.cli import backends, circuits, encode, evaluate, jobs, predict, train
 from hybridqies.cli.output import InterruptionError, complain, say
 from hybridqies.errors import HybridqiesError
 
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict.command,
     "circuits": circuits.command,
     "backends": backends.command,
+    "jobs": jobs.command,
     "encode": encode.command,
 }
 

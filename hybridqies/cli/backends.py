@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -15,23 +14,34 @@ def command(json: Annotated[bool, typer.Option("--json", help="Print the table a
 
     Example: `hybridqies backends --json`
     """
-    from hybridqies.backends import BACKENDS, backend_class
+    from hybridqies.backends import backend_class, backend_names, rows_of
 
-    rows = [_facts(backend_class(name)) for name in BACKENDS]
+    rows = rows_of({name: backend_class(name) for name in backend_names()})
     if json:
         say_json(rows)
         return
     from rich.table import Table
 
-    table = Table(*rows[0], title="Backends")
+    table = Table(title="Backends", title_justify="left", show_lines=False)
+    table.add_column("name", no_wrap=True)
+    for name in ("what it is", "can", "qubits", "here"):
+        table.add_column(name)
     for row in rows:
-        table.add_row(*(_word(value) for value in row.values()))
+        table.add_row(row["name"], row["what it is"], _abilities(row), str(row["max_qubits"]), _presence(row))
     show(table)
 
 
-def _facts(backend: Any) -> dict[str, Any]:
-    return {"name": backend.name, "what it is": backend.summary, **asdict(backend.capabilities)}
+def _abilities(row: dict[str, Any]) -> str:
+    words = {
+        "native_gradients": "own gradients",
+        "shots": "shots",
+        "noise": "noise",
+        "amplitude_input": "amplitudes",
+        "hardware": "hardware",
+        "costs_money": "costs money",
+    }
+    return ", ".join(word for key, word in words.items() if row[key])
 
 
-def _word(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _presence(row: dict[str, Any]) -> str:
+    return "yes" if row["installed"] else row["install"]

@@ -53,6 +53,19 @@ Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 RunFolder = Annotated[Path, typer.Option(help="The run's folder.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Tell circuits, depth, shots, jobs, time and price; send nothing."),
+]
+RatesFile = Annotated[
+    Path | None, typer.Option("--rates", help="A TOML file of what services charge, for --dry-run.")
+]
+MaxShots = Annotated[int | None, typer.Option(help="Pay for no more shots than these in all.")]
+MaxJobs = Annotated[int | None, typer.Option(help="Pay for no more jobs than these in all.")]
+JournalFile = Annotated[
+    Path | None,
+    typer.Option("--journal", help="Where jobs are journalled; the run's jobs.jsonl if not given."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")]
 
 DEFAULT_DATA, DEFAULT_ENCODER = "sms_spam", "all-MiniLM-L6-v2"

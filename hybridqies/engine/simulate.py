@@ -28,14 +28,7 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
     InputError: weights a sample for a plan without, or the reverse.
     CapabilityError: a second derivative, when it is asked for.
     """
-    if (weights.dim() == 2) != plan.flat.tables.batched_weights:
-        raise InputError(
-            f"weights of shape {tuple(weights.shape)} were given to a plan for "
-            f"{'one row a sample' if plan.flat.tables.batched_weights else 'one row for all samples'}",
-            todo="compile the plan with batched_weights to match",
-        )
-    if amplitudes is not None and amplitudes.is_complex() and plan.is_real:
-        plan = replace(plan, is_real=False)
+    plan = fitting(plan, weights, amplitudes)
     given = [features, weights] if amplitudes is None else [features, weights, amplitudes]
     if torch.is_grad_enabled() and any(each.requires_grad for each in given):
         result: Tensor = _Adjoint.apply(plan, features, weights, amplitudes)  # type: ignore[no-untyped-call]
@@ -43,6 +36,24 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
     values: Tensor
     values, _ = _kernels(features.device.type).forward(plan, features, weights, amplitudes, keep=False)
     return values
+
+
+def fitting(plan: Plan, weights: Tensor, amplitudes: Tensor | None) -> Plan:
+    """The plan for these inputs: complex where the amplitudes are.
+
+    Raises
+    ------
+    InputError: weights a sample for a plan without, or the reverse.
+    """
+    if (weights.dim() == 2) != plan.flat.tables.batched_weights:
+        raise InputError(
+            f"weights of shape {tuple(weights.shape)} were given to a plan for "
+            f"{'one row a sample' if plan.flat.tables.batched_weights else 'one row for all samples'}",
+            todo="compile the plan with batched_weights to match",
+        )
+    if amplitudes is not None and amplitudes.is_complex() and plan.is_real:
+        return replace(plan, is_real=False)
+    return plan
 
 
 def bytes_needed(plan: Plan, features: Tensor, amplitudes: Tensor | None) -> int:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from hybridqies.backends import Backend
 from hybridqies.circuit import Circuit
 
 
@@ -51,7 +52,7 @@ class HeadContext:
 
     n_inputs: int
     n_classes: int
-    backend: str = "statevector"
+    backend: str | Backend = "statevector"
     generator: torch.Generator | None = None
     circuits: Mapping[str, Circuit] | None = None
 

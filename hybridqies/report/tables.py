@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -44,10 +44,36 @@ def evaluation_table(record: Mapping[str, Any]) -> tuple[Table, Table]:
     for name in ("accuracy", "macro_f1", "calibration_error"):
         metrics.add_row(name.replace("_", " "), percent(record[name]))
     metrics.add_row("log loss", f"{record['log_loss']:.4f}")
+    if record.get("backend") is not None:
+        metrics.add_row("backend", record["backend"])
+    if "shot_noise" in record:
+        low, high = record["shot_noise"]["accuracy_interval"]
+        metrics.add_row("accuracy, 95 % of shot noise", f"{percent(low)} to {percent(high)}")
     counts = Table("true \\ predicted", *map(str, record["classes"]), title="Confusion", title_justify="left")
     for label, row in zip(record["classes"], record["confusion"], strict=True):
         counts.add_row(str(label), *map(str, row))
     return metrics, counts
+
+
+def dry_run_table(plans: Sequence[Mapping[str, Any]]) -> Table:
+    """What would be handed in, a row for each circuit of the head."""
+    table = Table(title=f"Dry run on {plans[0]['backend']}: nothing was sent", title_justify="left")
+    table.add_column("circuit")
+    for name in ("qubits", "depth", "two-qubit\ngates", "circuits", "shots\neach", "shots\nin all", "jobs"):
+        table.add_column(name, justify="right")
+    table.add_column("QPU seconds", justify="right")
+    table.add_column("price", justify="right")
+    for plan in plans:
+        table.add_row(
+            plan["circuit"],
+            *(f"{plan[name]:,}" for name in ("n_qubits", "depth", "two_qubit_gates", "circuits")),
+            "exact" if plan["shots"] is None else f"{plan['shots']:,}",
+            f"{plan['total_shots']:,}",
+            f"{plan['jobs']:,}",
+            "no rate" if plan["seconds"] is None else f"{plan['seconds']:,.1f}",
+            "no rate" if plan["price"] is None else f"{plan['price']:,.2f} {plan['currency']}",
+        )
+    return table
 
 
 def head_label(result: Mapping[str, Any]) -> str:

@@ -1,10 +1,10 @@
 """Experiments: one protocol for every arm, recorded in run folders."""
 
 from hybridqies.study.config import DataOptions, RunConfig
+from hybridqies.study.evaluation import evaluate_run, plan_evaluation
 from hybridqies.study.run import (
     Hooks,
     check,
-    evaluate_run,
     execute,
     load_splits,
     recorded_config,
@@ -19,6 +19,7 @@ __all__ = [
     "evaluate_run",
     "execute",
     "load_splits",
+    "plan_evaluation",
     "recorded_config",
     "start_run",
 ]

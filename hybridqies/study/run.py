@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,17 @@ from hybridqies.classifier import (
     CONFIG,
     WEIGHTS,
     HybridClassifier,
-    Label,
-    is_quantum,
     read_config,
     write_config,
 )
-from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
+from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import remove_leftovers, write_json
 from hybridqies.heads import head_class, head_options
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.config import DataOptions, RunConfig
+from hybridqies.study.measuring import measured
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, few_shot, load_dataset, overlap, split
-from hybridqies.training import Labelled, confusion, measure, predict_probabilities
+from hybridqies.training import Labelled
 from hybridqies.training.checkpoint import CHECKPOINT
 from hybridqies.training.trainer import METRICS
 
@@ -327,7 +326,8 @@ def _result(config: RunConfig, model: HybridClassifier, splits: Splits) -> dict[
         "note": description.note,
         "circuit": circuits["circuit"].name if "circuit" in circuits else None,
         "n_qubits": circuits["circuit"].n_qubits if "circuit" in circuits else None,
-        "backend": model.backend if circuits else None,
+        "backend": model.backend.spec if circuits else None,
+        "gradient": model.backend.gradient if circuits else None,
         "encoder": model.encoder.name,
         "encoder_fingerprint": model.encoder.fingerprint,
         "data": splits.data.name,
@@ -337,82 +337,8 @@ def _result(config: RunConfig, model: HybridClassifier, splits: Splits) -> dict[
         "epochs": len(model.outcome_.history),
         "seconds": round(model.outcome_.seconds, 3),
         "n_train": len(splits.parts["train"].labels),
-        **_measured(model, splits.parts["validation"], "validation_"),
-        **_measured(model, splits.parts["test"], ""),
+        **measured(model, splits.parts["validation"], "validation_"),
+        **measured(model, splits.parts["test"]),
         "classes": list(splits.data.classes),
         "hybridqies": __version__,
     }
-
-
-def _measured(model: HybridClassifier, part: Labelled, prefix: str) -> dict[str, Any]:
-    assert model.head_ is not None
-    probabilities = predict_probabilities(model.head_, part.embeddings, model.training.batch_size)
-    labels = part.labels.cpu().numpy()
-    record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
-    record[f"n_{prefix.rstrip('_') or 'test'}"] = record.pop(f"{prefix}n")
-    return record | {f"{prefix}confusion": confusion(probabilities, labels).tolist()}
-
-
-def evaluate_run(
-    folder: Path,
-    options: DataOptions | None,
-    split_name: str,
-    *,
-    backend: str | None = None,
-    device: str = "cpu",
-    hooks: Hooks | None = None,
-) -> dict[str, Any]:
-    """Measures a saved model on one split of some data; without `options` on the run's own.
-
-    Raises
-    ------
-    DataError: the data has no such split, or a label that training never saw.
-    """
-    hooks = hooks or Hooks()
-    model = HybridClassifier.load(folder, backend=backend, device=device)
-    data = _evaluation_data(folder, options)
-    named = data.splits()
-    if options is not None and list(named) == ["train"] and split_name in _SPLITS:
-        # Texts without splits are what their user calls them.
-        named = {split_name: data.train}
-    if split_name not in named:
-        raise UnknownNameError("split", split_name, named)
-    part = named[split_name]
-    hooks.on_stage("embedding", len(part))
-    rows = model.embed(part.texts, hooks.on_text)
-    labels = _like(part.labels, model.classes_)
-    measured = _measured(model, model.labelled(rows, labels, model.classes_), "")
-    return {
-        "head": model.head,
-        "backend": model.backend if is_quantum(model.head) else None,
-        "data": data.name,
-        "split": split_name,
-        **measured,
-        "classes": list[Label](model.classes_),
-    }
-
-
-def _like(labels: Sequence[Label], classes: Sequence[Label]) -> tuple[Label, ...]:
-    """The labels as strings when the model's are: a part may read as integers where the whole did not."""
-    return tuple(str(label) for label in labels) if isinstance(classes[0], str) else tuple(labels)
-
-
-def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
-    run = read_config(folder)["run"]
-    own = None if run is None else from_mapping(RunConfig, run, what="run option")
-    if own is not None and (options is None or _same_source(options, own.data)):
-        data = load_splits(own.data, own.training.seed)
-        if (folder / RESULT).is_file() and read_result(folder)["data_fingerprint"] != data.fingerprint:
-            raise ModelFolderError(
-                f"the data in {own.data.source!r} is not what {str(folder)!r} was trained with",
-                todo="give other data as a copy with --data, or train anew",
-            )
-        return data
-    if options is None:
-        raise ModelFolderError(f"{str(folder)!r} holds a model but no run", expected="--data to measure on")
-    return load_dataset(options.source, options.text_column, options.label_column)
-
-
-def _same_source(given: DataOptions, own: DataOptions) -> bool:
-    same = Path(given.source).resolve() == Path(own.source).resolve() or given.source == own.source
-    return same and (given.text_column, given.label_column) == (own.text_column, own.label_column)

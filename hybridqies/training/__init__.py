@@ -2,6 +2,7 @@
 
 from hybridqies.training.config import ClassWeights, Schedule, SelectOn, TrainingConfig
 from hybridqies.training.metrics import Metrics, calibration_error, confusion, measure
+from hybridqies.training.shots import ShotNoise, is_sampled, probabilities_with_noise
 from hybridqies.training.trainer import Labelled, Outcome, evaluate, predict_probabilities, train
 
 __all__ = [
@@ -11,11 +12,14 @@ __all__ = [
     "Outcome",
     "Schedule",
     "SelectOn",
+    "ShotNoise",
     "TrainingConfig",
     "calibration_error",
     "confusion",
     "evaluate",
+    "is_sampled",
     "measure",
     "predict_probabilities",
+    "probabilities_with_noise",
     "train",
 ]

@@ -1,0 +1,61 @@
+"""A circuit with a free angle at every gate, and the map from features and weights to those angles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from hybridqies.circuit import Angle, Circuit, Constant, Feature, Weight
+
+
+@dataclass(frozen=True, slots=True)
+class FreeCircuit:
+    """`circuit` has no features: its weight p is the angle in slot p, which `angles[p]` says how to compute.
+
+    `frequencies[p]` counts the frequencies of expectations in that angle, which decides its shift rule.
+    """
+
+    circuit: Circuit
+    angles: tuple[Feature | Weight, ...]
+    frequencies: tuple[int, ...]
+
+    @classmethod
+    def of(cls, circuit: Circuit) -> FreeCircuit:
+        """`circuit` with a weight of its own for every angle that is not constant."""
+        slots: list[Feature | Weight] = []
+        frequencies: list[int] = []
+
+        def freed(angle: Angle, n_frequencies: int) -> Angle:
+            if isinstance(angle, Constant):
+                return angle
+            slots.append(angle)
+            frequencies.append(n_frequencies)
+            return Weight(len(slots) - 1)
+
+        gates = tuple(
+            replace(each, angles=tuple(freed(angle, each.type.n_frequencies) for angle in each.angles))
+            for each in circuit.gates
+        )
+        free = replace(circuit, gates=gates, n_features=0, n_weights=len(slots))
+        return cls(free, tuple(slots), tuple(frequencies))
+
+    def values(self, features: Tensor, weights: Tensor) -> Tensor:
+        """The angles (B, P), in radians, of features (B, F) and weights (W,) or (B, W); differentiable."""
+        weights = weights.expand(len(features), -1)
+        columns = [_value(angle, features, weights) for angle in self.angles]
+        return torch.stack(columns, dim=1) if columns else features.new_zeros(len(features), 0)
+
+    def slots_of(self, *, features: bool, weights: bool) -> list[int]:
+        """The slots whose angles depend on what is asked for."""
+        wanted = {Feature: features, Weight: weights}
+        return [at for at, angle in enumerate(self.angles) if wanted[type(angle)]]
+
+
+def _value(angle: Feature | Weight, features: Tensor, weights: Tensor) -> Tensor:
+    if isinstance(angle, Weight):
+        return angle.scale * weights[:, angle.index]
+    first, *others = angle.indices
+    return angle.scale * math.prod((features[:, index] for index in others), start=features[:, first])

@@ -1,0 +1,62 @@
+"""What a submission would be: circuits, depth, shots, jobs, time and price; nothing is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hybridqies.backends.executing import ExecutingBackend
+from hybridqies.backends.rates import Rates
+from hybridqies.backends.readout import measured_circuits
+from hybridqies.circuit import Circuit
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """One circuit's part of a submission; `shots` are those of one circuit, `seconds` and `price` of all.
+
+    Seconds and price are None where no rate is configured for the backend.
+    """
+
+    backend: str
+    circuit: str
+    n_qubits: int
+    circuits: int
+    depth: int
+    two_qubit_gates: int
+    shots: int | None
+    total_shots: int
+    jobs: int
+    seconds: float | None = None
+    price: float | None = None
+    currency: str | None = None
+
+
+def dry_run(backend: ExecutingBackend, circuit: Circuit, rows: int, rates: Rates | None = None) -> DryRun:
+    """What `circuit` at `rows` rows of angles would be on `backend`.
+
+    Depth and gates are those of the deepest of its measured circuits, compiled for the target.
+    """
+    backend.check(circuit)
+    measured = measured_circuits(backend.free(circuit).circuit)
+    compiled = max((backend.footprint(each) for each in measured), key=lambda each: each.depth)
+    circuits, shots = rows * len(measured), backend.options.shots
+    jobs = backend.n_jobs(len(measured), rows)
+    total = circuits * (shots or 0)
+    plan = DryRun(
+        backend=backend.spec,
+        circuit=circuit.name,
+        n_qubits=circuit.n_qubits,
+        circuits=circuits,
+        depth=compiled.depth,
+        two_qubit_gates=compiled.gates_2q,
+        shots=shots,
+        total_shots=total,
+        jobs=jobs,
+    )
+    rate = None if rates is None else rates.of(backend.label)
+    if rate is None:
+        return plan
+    gates = {"gates_1q": compiled.gates_1q, "gates_2q": compiled.gates_2q}
+    price = rate.price(jobs=jobs, circuits=circuits, shots=shots or 0, **gates)
+    seconds = rate.seconds(jobs=jobs, shots=total)
+    return replace(plan, seconds=seconds, price=price, currency=rate.currency)

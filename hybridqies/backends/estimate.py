@@ -1,0 +1,32 @@
+"""What a backend knows of expectations: their values and, where they were sampled, how far to trust them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Estimate:
+    """Expectations (B, M), and the covariance (B, M, M) of their errors; None where they are exact.
+
+    Observables that are read from the same shots err together, which is why there is a
+    covariance and not a column of errors.
+    """
+
+    values: Tensor
+    covariance: Tensor | None = None
+
+    @property
+    def standard_errors(self) -> Tensor:
+        """One standard deviation of every value's error, (B, M); zero where values are exact."""
+        if self.covariance is None:
+            return torch.zeros_like(self.values)
+        return self.covariance.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
+
+    def to(self, like: Tensor) -> Estimate:
+        """The estimate in the precision and on the device of `like`."""
+        covariance = None if self.covariance is None else self.covariance.to(like)
+        return Estimate(self.values.to(like), covariance)

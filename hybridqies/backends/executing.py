@@ -1,0 +1,176 @@
+"""Backends that only run circuits: gradients come from the shift rules or SPSA, statistics from shots."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from hybridqies.backends.angles import FreeCircuit
+from hybridqies.backends.base import Backend
+from hybridqies.backends.compiled import Compiled
+from hybridqies.backends.estimate import Estimate
+from hybridqies.backends.footprint import Footprint
+from hybridqies.backends.gradients import SPSA, Gradient, Rule, ShiftRule, measured
+from hybridqies.circuit import Circuit
+from hybridqies.errors import CapabilityError
+from hybridqies.options import within
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionOptions:
+    """What every executing backend can be told.
+
+    `shots` of None is exact where the backend can be. Equal inputs give equal samples under one
+    `seed`. `gradient` chooses the rule; SPSA takes `directions` a sample and `step` in radians.
+    """
+
+    shots: int | None = None
+    seed: int = 0
+    gradient: Gradient = Gradient.SHIFT
+    directions: int = 4
+    step: float = 0.1
+
+    def __post_init__(self) -> None:
+        within(
+            self, "backend option", shots=(1, 1e9), seed=(0, 2**63 - 1), directions=(1, 1e6), step=(1e-6, 3)
+        )
+
+
+class ExecutingBackend(Backend):
+    """A backend without gradients of its own. Subclasses fill in `_execute`.
+
+    All samples and all displaced points of a training step are one call of it.
+    """
+
+    Options: ClassVar[type] = ExecutionOptions
+
+    def __init__(self, target: str = "", **options: Any) -> None:
+        super().__init__(target, **options)
+        able = self.capabilities
+        if self.options.shots is not None and not able.shots:
+            raise CapabilityError(f"backend {self.label!r} was asked for shots", expected="none: it is exact")
+        if self.options.gradient is Gradient.ADJOINT and not able.native_gradients:
+            raise CapabilityError(
+                f"backend {self.label!r} was asked for gradient=adjoint", expected="shift or spsa"
+            )
+        self.free = Compiled(FreeCircuit.of)
+
+    @property
+    def gradient(self) -> str:
+        """The rule that it was asked for."""
+        return str(self.options.gradient.value)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it was asked for no shots."""
+        return self.options.shots is None and not self.capabilities.hardware
+
+    @abstractmethod
+    def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
+        """Runs a circuit without features at every row of its weights, `angles` (N, P) in float64 on the CPU.
+
+        `amplitudes` (N, 2**n) are of unit norm. This is one submission.
+        """
+
+    def footprint(self, circuit: Circuit) -> Footprint:
+        """What a measured circuit takes on the target; as it is written, unless the target compiles it."""
+        return Footprint.of(circuit)
+
+    def n_jobs(self, bases: int, rows: int) -> int:  # noqa: ARG002
+        """Jobs that one submission of so many bases and rows is cut into."""
+        return 1
+
+    def n_circuits(self, circuit: Circuit, batch: int, *, features: bool = True, weights: bool = True) -> int:
+        """Circuits of one training step: samples times one and the points that the gradient rule looks at.
+
+        `features` and `weights` say whether their gradient is wanted. Another factor, the number of
+        measurement bases, is 1 where only Z is read.
+        """
+        free = self.free(circuit)
+        if self.options.gradient is Gradient.SPSA:
+            points = 2 * self.options.directions if features or weights else 0
+        else:
+            points = ShiftRule(free.frequencies, free.slots_of(features=features, weights=weights)).n_points
+        return batch * (1 + points)
+
+    def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
+        free = self.free(circuit)
+        wanted = torch.is_grad_enabled()
+        if wanted and amplitudes is not None and amplitudes.requires_grad:
+            raise CapabilityError(
+                f"a gradient in the amplitudes was asked of backend {self.label!r}",
+                expected="gradients in features and weights: amplitudes have no shift rule",
+                todo="run that circuit on 'statevector'",
+            )
+        if not (wanted and (features.requires_grad or weights.requires_grad)):
+            return self._of_rows(free, free.values(features, weights), amplitudes).values.to(features)
+        if self.options.gradient is Gradient.SPSA:
+            return self._by_spsa(free, features, weights, amplitudes)
+        slots = free.slots_of(features=features.requires_grad, weights=weights.requires_grad)
+        angles = free.values(features, weights)
+        return self._measured(free, angles, amplitudes, ShiftRule(free.frequencies, slots))
+
+    def _estimate(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Estimate:
+        free = self.free(circuit)
+        return self._of_rows(free, free.values(features, weights), amplitudes).to(features)
+
+    def _by_spsa(
+        self, free: FreeCircuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Tensor:
+        """Features and weights move together, and only where their gradient is wanted."""
+        rows = weights.expand(len(features), -1)
+        moved = [each for each in (features, rows) if each.requires_grad]
+        parameters = torch.cat(moved, dim=1)
+        seed = seed_of(self.options.seed + 1, free.circuit, parameters.detach())
+        rule = SPSA(self.options.directions, self.options.step, torch.Generator().manual_seed(seed))
+
+        def angles_of(points: Tensor) -> Tensor:
+            times = len(points) // len(features)
+            parts = iter(points.split([each.shape[1] for each in moved], dim=1))
+            return free.values(
+                *(
+                    next(parts) if each.requires_grad else each.detach().repeat_interleave(times, dim=0)
+                    for each in (features, rows)
+                )
+            )
+
+        return self._measured(free, parameters, amplitudes, rule, angles_of)
+
+    def _measured(
+        self,
+        free: FreeCircuit,
+        parameters: Tensor,
+        amplitudes: Tensor | None,
+        rule: Rule,
+        angles_of: Any = lambda points: points,
+    ) -> Tensor:
+        def run(points: Tensor) -> Tensor:
+            rows = amplitudes
+            if rows is not None:
+                rows = rows.repeat_interleave(len(points) // len(rows), dim=0)
+            return self._of_rows(free, angles_of(points), rows).values.to(points)
+
+        return measured(parameters, run, rule)
+
+    def _of_rows(self, free: FreeCircuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
+        if amplitudes is not None:
+            amplitudes = amplitudes.detach().cpu().to(torch.promote_types(amplitudes.dtype, torch.float64))
+        return self._execute(free.circuit, angles.detach().cpu().double(), amplitudes)
+
+
+def seed_of(seed: int, circuit: Circuit, angles: Tensor) -> int:
+    """A seed for one submission, out of everything that decides it.
+
+    What is sampled depends on what is asked and not on what was asked before: a resumed training
+    draws what the uninterrupted one would have drawn, and no generator's state has to be kept.
+    """
+    content = hashlib.sha256(f"{seed} {circuit.digest()}".encode())
+    content.update(angles.contiguous().numpy().tobytes())
+    return int.from_bytes(content.digest()[:7])

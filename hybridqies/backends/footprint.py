@@ -1,0 +1,22 @@
+"""What a circuit takes on its target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hybridqies.circuit import Circuit
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Depth, and gates on one and on two qubits; measurements are not counted."""
+
+    depth: int
+    gates_1q: int
+    gates_2q: int
+
+    @classmethod
+    def of(cls, circuit: Circuit) -> Footprint:
+        """Of the circuit as it is written."""
+        on_two = circuit.two_qubit_gates()
+        return cls(circuit.depth(), len(circuit.gates) - on_two, on_two)

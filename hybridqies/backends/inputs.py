@@ -1,0 +1,107 @@
+"""What a backend takes: tensors that fit the circuit and each other, checked once for all backends."""
+
+from __future__ import annotations
+
+import cmath
+
+import torch
+from torch import Tensor
+
+from hybridqies.circuit import Circuit, Start
+from hybridqies.errors import InputError
+
+# Norms whose squares, and those of entries that matter to them, have a normal float in single precision.
+_TINY, _HUGE = 1e-12, 1e15
+
+
+def checked(circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor | None:
+    """The amplitudes at unit norm (the gradient knows of the scaling), once everything is known to fit.
+
+    Raises
+    ------
+    InputError: a wrong shape, dtype or device, a value that is not finite, or a zero amplitude vector.
+    """
+    _check_tensor("features", features, circuit.n_features, features)
+    _check_tensor("weights", weights, circuit.n_weights, features)
+    if weights.dim() == 2 and weights.shape[0] != features.shape[0]:
+        raise InputError(
+            f"weights were given for {weights.shape[0]} samples and features for {features.shape[0]}",
+            expected="one row of weights a sample, or a single row of shape (W,)",
+        )
+    if (circuit.start is Start.AMPLITUDES) != (amplitudes is not None):
+        raise InputError(
+            f"circuit {circuit.name!r} starts from {circuit.start.value}, and amplitudes were "
+            f"{'not ' if amplitudes is None else ''}given",
+            expected=f"{circuit.n_amplitudes} amplitudes a sample",
+        )
+    return None if amplitudes is None else _unit_norm(circuit, features, amplitudes)
+
+
+def _check_tensor(what: str, tensor: Tensor, columns: int, like: Tensor) -> None:
+    ranks = (2,) if what == "features" else (1, 2)
+    if tensor.shape[-1:] != (columns,) or tensor.dim() not in ranks:
+        wanted = f"(batch, {columns})" if what == "features" else f"({columns},) or (batch, {columns})"
+        raise InputError(f"{what} were given with shape {tuple(tensor.shape)}", expected=wanted)
+    if tensor.dtype not in (torch.float32, torch.float64):
+        raise InputError(
+            f"{what} are {_plain(tensor.dtype)}",
+            expected="float32 or float64",
+            todo="convert with .to(dtype)",
+        )
+    _check_device(what, tensor, like)
+    _check_finite(what, tensor)
+    if tensor.dtype != like.dtype:
+        raise InputError(
+            f"{what} are {_plain(tensor.dtype)} and features are {_plain(like.dtype)}",
+            expected="the same precision",
+            todo="convert with .to(dtype)",
+        )
+
+
+def _check_device(what: str, tensor: Tensor, like: Tensor) -> None:
+    if tensor.device != like.device:
+        raise InputError(
+            f"{what} are on {tensor.device} and features on {like.device}",
+            expected="one device",
+            todo="move the layer or the data with .to(device)",
+        )
+
+
+def _check_finite(what: str, tensor: Tensor) -> None:
+    # A sum is one pass and is finite only if all terms are; huge terms may overflow it, so ask again.
+    if not cmath.isfinite(tensor.detach().sum().item()) and not bool(torch.isfinite(tensor).all()):
+        raise InputError(f"{what} hold NaN or infinity", expected="finite numbers")
+
+
+def _unit_norm(circuit: Circuit, features: Tensor, amplitudes: Tensor) -> Tensor:
+    expected = (features.shape[0], circuit.n_amplitudes)
+    if tuple(amplitudes.shape) != expected:
+        raise InputError(
+            f"amplitudes were given with shape {tuple(amplitudes.shape)}", expected=f"{expected}"
+        )
+    if amplitudes.dtype.to_real() != features.dtype:
+        raise InputError(
+            f"amplitudes are {_plain(amplitudes.dtype)} and features are {_plain(features.dtype)}",
+            expected="the same precision",
+            todo="convert with .to(dtype)",
+        )
+    _check_device("amplitudes", amplitudes, features)
+    norms: Tensor = torch.linalg.vector_norm(amplitudes, dim=1, keepdim=True)
+    if bool(((norms > _TINY) & (norms < _HUGE)).all()):
+        return amplitudes / norms
+    _check_finite("amplitudes", amplitudes)
+    # Scaled by the largest entry first: squares of very small or large entries have no float.
+    largest = amplitudes.detach().abs().amax(dim=1, keepdim=True)
+    zero = largest[:, 0] == 0
+    if bool(zero.any()):
+        raise InputError(
+            f"the amplitude vector of sample {int(zero.nonzero()[0])} is zero",
+            expected="at least one entry that is not",
+        )
+    scaled: Tensor = amplitudes / largest
+    again: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    return scaled / again
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,36 @@
+"""Jobs at remote services that are never lost and never paid twice: providers, the journal, the runner."""
+
+from hybridqies.backends.jobs.journal import Journal, default_journal
+from hybridqies.backends.jobs.limits import Limits
+from hybridqies.backends.jobs.provider import (
+    Counts,
+    JobError,
+    JobState,
+    JobStatus,
+    Provider,
+    TransientError,
+    UncertainError,
+    Work,
+)
+from hybridqies.backends.jobs.record import JobRecord
+from hybridqies.backends.jobs.retry import Retry
+from hybridqies.backends.jobs.runner import JobRunner
+from hybridqies.backends.jobs.scrubbing import scrubbed
+
+__all__ = [
+    "Counts",
+    "JobError",
+    "JobRecord",
+    "JobRunner",
+    "JobState",
+    "JobStatus",
+    "Journal",
+    "Limits",
+    "Provider",
+    "Retry",
+    "TransientError",
+    "UncertainError",
+    "Work",
+    "default_journal",
+    "scrubbed",
+]

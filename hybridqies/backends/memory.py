@@ -1,0 +1,41 @@
+"""How much memory there is, and the refusal of states that need more."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hybridqies.errors import CapabilityError
+
+
+def check_memory(features: Tensor, n_qubits: int, asked: int) -> None:
+    """Refuses a batch that needs more than the memory that is free on its device."""
+    free = _free_bytes(features.device)
+    if asked > free:
+        raise CapabilityError(
+            f"{features.shape[0]} samples of {n_qubits} qubits need about {asked / 2**30:.1f} GiB",
+            expected=f"at most the {free / 2**30:.1f} GiB free on {features.device}",
+            todo="use fewer qubits or a smaller batch",
+        )
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        # What torch keeps cached is not free to the device, and free to us.
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + cached
+    return _free_host_bytes()
+
+
+def _free_host_bytes() -> int:
+    """Memory that can be had without swapping; all of it where the system doesn't say what is in use."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        return int(rows["MemAvailable"].split()[0]) * 1024
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return 2**63

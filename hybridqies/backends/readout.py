@@ -1,0 +1,134 @@
+"""From outcomes to expectations: which observables share a circuit, and what its counts say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hybridqies.backends.estimate import Estimate
+from hybridqies.circuit import Circuit, Gate, PauliString, gate
+
+Floats = NDArray[np.float64]
+
+# What turns a Pauli operator's eigenbasis to that of Z.
+_TURNS = {"X": ("H",), "Y": ("SDG", "H"), "Z": ()}
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """One measured circuit's part in a readout: the letter each qubit is measured in, and who reads it.
+
+    `letters` maps qubits to X, Y or Z; qubits that are not in it may be measured in any basis.
+    `observables` are indices into the circuit's observables.
+    """
+
+    letters: Mapping[int, str]
+    observables: tuple[int, ...]
+
+    def gates(self) -> tuple[Gate, ...]:
+        """The gates that turn this basis to Z on every qubit."""
+        return tuple(gate(name, qubit) for qubit, letter in self.letters.items() for name in _TURNS[letter])
+
+
+def bases(observables: Sequence[PauliString]) -> tuple[Basis, ...]:
+    """Bases that together read every observable; those that agree on each shared qubit share one.
+
+    All Z-type observables are read from one circuit. First fit in the order given.
+    """
+    found: list[tuple[dict[int, str], list[int]]] = []
+    for at, observable in enumerate(observables):
+        fitting = (basis for basis in found if _agree(basis[0], observable))
+        letters, readers = next(fitting, ({}, []))
+        if not readers:
+            found.append((letters, readers))
+        letters.update(observable.factors)
+        readers.append(at)
+    return tuple(Basis(letters, tuple(readers)) for letters, readers in found)
+
+
+def _agree(letters: Mapping[int, str], observable: PauliString) -> bool:
+    return all(letters.get(qubit, letter) == letter for qubit, letter in observable.factors)
+
+
+def measured_circuits(circuit: Circuit) -> tuple[Circuit, ...]:
+    """`circuit` once for each of its bases, ending in the gates that turn it to Z."""
+    return tuple(
+        replace(circuit, gates=circuit.gates + basis.gates()) for basis in bases(circuit.observables)
+    )
+
+
+def estimate(circuit: Circuit, frequencies: Sequence[Frequencies]) -> Estimate:
+    """Expectations of `circuit`'s observables from what each of its bases gave, in their order."""
+    rows, count = len(frequencies[0]), len(circuit.observables)
+    values, covariance = np.ones((rows, count)), np.zeros((rows, count, count))
+    for basis, seen in zip(bases(circuit.observables), frequencies, strict=True):
+        own = list(basis.observables)
+        means, spread = seen.moments([_mask(circuit.observables[at], circuit.n_qubits) for at in own])
+        values[:, own] = means
+        covariance[np.ix_(range(rows), own, own)] = spread
+    return Estimate(torch.from_numpy(values), torch.from_numpy(covariance))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frequencies:
+    """How often which outcomes were seen, a row a circuit: `weights` (N, K) sum to 1 over `outcomes` (N, K).
+
+    An outcome is a basis state's index, qubit 0 its most significant bit; `outcomes` may be (1, K) where
+    all rows share them. `shots` were taken a row; None where the weights are exact probabilities.
+    """
+
+    outcomes: NDArray[np.int64]
+    weights: Floats
+    shots: int | None
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @classmethod
+    def of_probabilities(cls, probabilities: Floats) -> Frequencies:
+        """Exact, from a probability for every basis state: (N, 2**n)."""
+        return cls(np.arange(probabilities.shape[1])[None], probabilities, None)
+
+    def sampled(self, shots: int, draw: np.random.Generator) -> Frequencies:
+        """What so many shots of these probabilities give."""
+        counts = draw.multinomial(shots, self.weights / self.weights.sum(axis=1, keepdims=True))
+        return Frequencies(self.outcomes, counts / shots, shots)
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[Mapping[str, int]]) -> Frequencies:
+        """From dictionaries of bit strings, qubit 0 first; every one of as many shots."""
+        shots = sum(counts[0].values())
+        longest = max(len(each) for each in counts)
+        outcomes = np.zeros((len(counts), longest), dtype=np.int64)
+        weights = np.zeros((len(counts), longest))
+        for row, each in enumerate(counts):
+            outcomes[row, : len(each)] = [int(bits, 2) for bits in each]
+            weights[row, : len(each)] = np.array(list(each.values())) / sum(each.values())
+        return cls(outcomes, weights, shots)
+
+    def moments(self, masks: Sequence[int]) -> tuple[Floats, Floats]:
+        """Means (N, M) of the parities under `masks`, and the covariance (N, M, M) of those means."""
+        under = self.outcomes[..., None] & np.array(masks, dtype=np.int64)
+        signs = 1.0 - 2.0 * (np.bitwise_count(under) & 1)
+        means = self._averages(signs)
+        if self.shots is None:
+            return means, np.zeros((*means.shape, len(masks)))
+        products = signs[..., :, None] * signs[..., None, :]
+        second = self._averages(products.reshape(*signs.shape[:2], -1)).reshape(-1, len(masks), len(masks))
+        return means, (second - means[:, :, None] * means[:, None, :]) / max(self.shots - 1, 1)
+
+    def _averages(self, terms: Floats) -> Floats:
+        """Weighted sums (N, T) of terms (N, K, T), or of (1, K, T) for all rows alike."""
+        if len(terms) == 1:
+            averages: Floats = self.weights @ terms[0]
+        else:
+            averages = np.einsum("nk,nkt->nt", self.weights, terms)
+        return averages
+
+
+def _mask(observable: PauliString, n_qubits: int) -> int:
+    return sum(1 << (n_qubits - 1 - qubit) for qubit, _ in observable.factors)

@@ -1,0 +1,112 @@
+"""Backends at remote services: every submission is a journalled job that is found again and paid for once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from hybridqies.backends.estimate import Estimate
+from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions
+from hybridqies.backends.footprint import Footprint
+from hybridqies.backends.jobs import JobRunner, Journal, Limits, Provider, Retry, Work
+from hybridqies.backends.jobs.journal import FILE_NAME
+from hybridqies.backends.jobs.runner import Progress
+from hybridqies.backends.readout import Frequencies, estimate, measured_circuits
+from hybridqies.circuit import Circuit
+from hybridqies.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOptions(ExecutionOptions):
+    """As for every executing backend, but there is nothing without shots.
+
+    A `seed` also tells runs apart: equal work under an equal seed is the same job, and is paid for once.
+    """
+
+    shots: int | None = 1024
+
+    def __post_init__(self) -> None:
+        ExecutionOptions.__post_init__(self)
+        if self.shots is None:
+            raise InputError("a remote backend was given shots=none", expected="a number of shots")
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """How jobs are kept and bounded: where the journal is, hard caps, patience, and who is told of progress.
+
+    A `journal` of None is the user's own (`default_journal`).
+    """
+
+    journal: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    retry: Retry = field(default_factory=Retry)
+    on_progress: Progress | None = None
+
+
+class RemoteBackend(ExecutingBackend):
+    """A backend whose circuits are sampled by a service. Subclasses fill in `provider`.
+
+    Raises
+    ------
+    JobError: from `expectations` and `estimate`, when a job ends without a result.
+    CapabilityError: a cap of `jobs.limits` would be passed; nothing was sent.
+    """
+
+    Options: ClassVar[type] = RemoteOptions
+
+    def __init__(self, target: str = "", *, jobs: JobSettings | None = None, **options: Any) -> None:
+        super().__init__(target, **options)
+        self.jobs = jobs or JobSettings()
+
+    def journal_in(self, folder: Path) -> None:
+        """Keeps the journal in `folder`, unless it was told of another place."""
+        if self.jobs.journal is None:
+            self.jobs = replace(self.jobs, journal=folder / FILE_NAME)
+
+    @abstractmethod
+    def provider(self) -> Provider:
+        """The service, reached with credentials from the environment or the provider's own store."""
+
+    def work(self, circuit: Circuit, angles: Tensor) -> Work:
+        """What `_execute` hands in, whole: one circuit for each measurement basis, at every row of angles."""
+        rows = np.ascontiguousarray(angles.numpy(), dtype=np.float64)
+        return Work(self.spec, measured_circuits(circuit), rows, self.options.shots, self.options.seed)
+
+    def footprint(self, circuit: Circuit) -> Footprint:
+        """What the circuit takes once it is compiled for the service."""
+        return self.provider().footprint(circuit)
+
+    def n_jobs(self, bases: int, rows: int) -> int:
+        """Jobs of at most as many circuits as the service takes in one."""
+        most = max(1, self.provider().max_circuits // bases)
+        return -(-rows // most)
+
+    @cached_property
+    def runner(self) -> JobRunner:
+        """One for the backend's life: caps hold for all that it pays for."""
+        jobs, provider = self.jobs, self.provider()
+        provider.ready()
+        return JobRunner(provider, Journal(jobs.journal), jobs.limits, jobs.retry, jobs.on_progress)
+
+    def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:  # noqa: ARG002
+        work = self.work(circuit, angles)
+        # In the order of circuits within each part of the work, then rows: see `Work`.
+        seen = self.runner.run(work)
+        return estimate(circuit, _by_basis(work, seen, self.runner.provider.max_circuits))
+
+
+def _by_basis(work: Work, counts: list[dict[str, int]], most: int) -> list[Frequencies]:
+    of_basis: list[list[dict[str, int]]] = [[] for _ in work.circuits]
+    at = 0
+    for part in work.split(most):
+        for own in of_basis:
+            own.extend(counts[at : at + len(part.angles)])
+            at += len(part.angles)
+    return [Frequencies.of_counts(own) for own in of_basis]

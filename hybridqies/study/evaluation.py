@@ -1,0 +1,120 @@
+"""A saved model measured on data, on any backend; and what that would cost, before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run
+from hybridqies.classifier import HybridClassifier, Label, is_quantum, read_config
+from hybridqies.errors import CapabilityError, ModelFolderError, UnknownNameError
+from hybridqies.options import from_mapping
+from hybridqies.study.config import DataOptions, RunConfig
+from hybridqies.study.measuring import measured
+from hybridqies.study.run import RESULT, Hooks, load_splits, read_result
+from hybridqies.text import Dataset, Examples, load_dataset
+
+_SPLITS = ("train", "validation", "test")
+
+
+def evaluate_run(
+    folder: Path,
+    options: DataOptions | None,
+    split_name: str,
+    *,
+    backend: str | Backend | None = None,
+    device: str = "cpu",
+    hooks: Hooks | None = None,
+) -> dict[str, Any]:
+    """Measures a saved model on one split of some data; without `options` on the run's own.
+
+    Raises
+    ------
+    DataError: the data has no such split, or a label that training never saw.
+    """
+    hooks = hooks or Hooks()
+    model = HybridClassifier.load(folder, backend=backend, device=device)
+    data, part = _part(folder, options, split_name)
+    hooks.on_stage("embedding", len(part))
+    rows = model.embed(part.texts, hooks.on_text)
+    labels = _like(part.labels, model.classes_)
+    quantum = is_quantum(model.head)
+    if quantum and not model.backend.is_exact:
+        hooks.on_stage(f"running on {model.backend.label}", len(part))
+    return {
+        "head": model.head,
+        "backend": model.backend.spec if quantum else None,
+        "data": data.name,
+        "split": split_name,
+        **measured(model, model.labelled(rows, labels, model.classes_)),
+        "classes": list[Label](model.classes_),
+    }
+
+
+def plan_evaluation(
+    folder: Path,
+    options: DataOptions | None,
+    split_name: str,
+    *,
+    backend: str | Backend | None = None,
+    rates: Rates | None = None,
+) -> list[DryRun]:
+    """What `evaluate_run` would hand in, circuit by circuit of the head; nothing is embedded or sent.
+
+    Raises
+    ------
+    CapabilityError: the head's circuits run in this process, and nothing is handed in.
+    """
+    model = HybridClassifier.load(folder, backend=backend)
+    _, part = _part(folder, options, split_name)
+    assert model.head_ is not None
+    layers = [each for each in model.head_.modules() if isinstance(each, QuantumLayer)]
+    plans = [
+        dry_run(each.backend, each.circuit, len(part) * (each.copies or 1), rates)
+        for each in layers
+        if isinstance(each.backend, ExecutingBackend) and not each.backend.capabilities.native_gradients
+    ]
+    if not plans:
+        raise CapabilityError(
+            f"a dry run was asked for on {model.backend.label!r}, which computes in this process",
+            expected="a backend that circuits are handed in to (see: hybridqies backends)",
+        )
+    return plans
+
+
+def _part(folder: Path, options: DataOptions | None, split_name: str) -> tuple[Dataset, Examples]:
+    data = _evaluation_data(folder, options)
+    named = data.splits()
+    if options is not None and list(named) == ["train"] and split_name in _SPLITS:
+        # Texts without splits are what their user calls them.
+        named = {split_name: data.train}
+    if split_name not in named:
+        raise UnknownNameError("split", split_name, named)
+    return data, named[split_name]
+
+
+def _like(labels: Sequence[Label], classes: Sequence[Label]) -> tuple[Label, ...]:
+    """The labels as strings when the model's are: a part may read as integers where the whole did not."""
+    return tuple(str(label) for label in labels) if isinstance(classes[0], str) else tuple(labels)
+
+
+def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
+    run = read_config(folder)["run"]
+    own = None if run is None else from_mapping(RunConfig, run, what="run option")
+    if own is not None and (options is None or _same_source(options, own.data)):
+        data = load_splits(own.data, own.training.seed)
+        if (folder / RESULT).is_file() and read_result(folder)["data_fingerprint"] != data.fingerprint:
+            raise ModelFolderError(
+                f"the data in {own.data.source!r} is not what {str(folder)!r} was trained with",
+                todo="give other data as a copy with --data, or train anew",
+            )
+        return data
+    if options is None:
+        raise ModelFolderError(f"{str(folder)!r} holds a model but no run", expected="--data to measure on")
+    return load_dataset(options.source, options.text_column, options.label_column)
+
+
+def _same_source(given: DataOptions, own: DataOptions) -> bool:
+    same = Path(given.source).resolve() == Path(own.source).resolve() or given.source == own.source
+    return same and (given.text_column, given.label_column) == (own.text_column, own.label_column)

@@ -1,0 +1,33 @@
+"""What is measured of a fitted model on one part of the data, and how much of it is luck of the shots."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from hybridqies.classifier import HybridClassifier
+from hybridqies.training import (
+    Labelled,
+    confusion,
+    is_sampled,
+    measure,
+    predict_probabilities,
+    probabilities_with_noise,
+)
+
+
+def measured(model: HybridClassifier, part: Labelled, prefix: str = "") -> dict[str, Any]:
+    """Metrics, confusion matrix and, on a backend with shots or noise, the shot noise, behind `prefix`."""
+    assert model.head_ is not None
+    labels, batch = part.labels.cpu().numpy(), model.batch_of(len(part.labels))
+    noise = None
+    if is_sampled(model.head_):
+        probabilities, noise = probabilities_with_noise(model.head_, part.embeddings, labels, batch)
+    else:
+        probabilities = predict_probabilities(model.head_, part.embeddings, batch)
+    record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
+    record[f"n_{prefix.rstrip('_') or 'test'}"] = record.pop(f"{prefix}n")
+    record[f"{prefix}confusion"] = confusion(probabilities, labels).tolist()
+    if noise is not None:
+        record[f"{prefix}shot_noise"] = asdict(noise)
+    return record

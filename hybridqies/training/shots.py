@@ -1,0 +1,115 @@
+"""What shot noise does to predictions: one measurement of the circuits, then as many replays as one likes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from hybridqies.backends import Backend, Estimate, QuantumLayer
+from hybridqies.circuit import Circuit
+from hybridqies.training.trainer import predict_probabilities
+
+REPLAYS = 200
+# Two-sided 95 % of a normal distribution.
+_WIDTH = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class ShotNoise:
+    """How much of an accuracy is luck of the shots.
+
+    `accuracy_error` is one standard deviation of the accuracy over replays in which every
+    expectation errs as its covariance says; `accuracy_interval` is 95 % around the accuracy that was
+    measured. It holds for these texts: that others might have been drawn is no part of it.
+    `expectation_error` is the mean standard error of an expectation.
+    """
+
+    accuracy_error: float
+    accuracy_interval: tuple[float, float]
+    expectation_error: float
+
+
+def probabilities_with_noise(
+    head: nn.Module, embeddings: Tensor, labels: npt.NDArray[np.integer], batch_size: int, seed: int = 0
+) -> tuple[np.ndarray, ShotNoise]:
+    """Class probabilities (B, K), measured once, and the shot noise of their accuracy.
+
+    Each circuit is run once; replays only repeat the classical rest of the head.
+    """
+    with _in_place_of(head, _Recording) as recordings:
+        measured = predict_probabilities(head, embeddings, batch_size)
+    taken = [each.estimates for each in recordings]
+    generator = torch.Generator().manual_seed(seed)
+    accuracies = []
+    for _ in range(REPLAYS):
+        tapes = iter(taken)
+        with _in_place_of(head, lambda _: _Replay(next(tapes), generator)):  # noqa: B023
+            replayed = predict_probabilities(head, embeddings, batch_size)
+        accuracies.append(float((replayed.argmax(axis=1) == labels).mean()))
+    accuracy = float((measured.argmax(axis=1) == labels).mean())
+    error = float(np.std(accuracies, ddof=1))
+    interval = (max(0.0, accuracy - _WIDTH * error), min(1.0, accuracy + _WIDTH * error))
+    sampled = [
+        each.standard_errors.flatten() for tape in taken for each in tape if each.covariance is not None
+    ]
+    return measured, ShotNoise(error, interval, float(torch.cat(sampled).mean()))
+
+
+def is_sampled(head: nn.Module) -> bool:
+    """Whether any circuit of the head runs with shots or noise."""
+    return any(isinstance(part, QuantumLayer) and not part.backend.is_exact for part in head.modules())
+
+
+class _Recording:
+    """Stands where a backend stood, asks it for estimates, and keeps them."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.estimates: list[Estimate] = []
+
+    def expectations(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None
+    ) -> Tensor:
+        """The values of a new estimate."""
+        self.estimates.append(self.backend.estimate(circuit, features, weights, amplitudes))
+        return self.estimates[-1].values
+
+
+class _Replay:
+    """Stands where a backend stood and gives what was recorded, with errors drawn anew."""
+
+    def __init__(self, estimates: list[Estimate], generator: torch.Generator) -> None:
+        self.tape = iter(estimates)
+        self.generator = generator
+
+    def expectations(self, *_: object) -> Tensor:
+        """The next recorded values, each row shifted by an error of its covariance."""
+        recorded = next(self.tape)
+        if recorded.covariance is None:
+            return recorded.values
+        # A root of a covariance that may be singular: qubits can be perfectly correlated.
+        sizes, axes = torch.linalg.eigh(recorded.covariance.double())
+        draws = torch.randn(recorded.values.shape, generator=self.generator, dtype=torch.float64)
+        errors = torch.einsum("nij,nj->ni", axes * sizes.clamp(min=0).sqrt()[:, None, :], draws.to(axes))
+        return recorded.values + errors.to(recorded.values)
+
+
+@contextlib.contextmanager
+def _in_place_of(head: nn.Module, make: Callable[[Backend], object]) -> Iterator[list]:  # type: ignore[type-arg]
+    """Every circuit layer of `head` with a stand-in for its backend, in the order of the modules."""
+    layers = [part for part in head.modules() if isinstance(part, QuantumLayer)]
+    own = [layer.backend for layer in layers]
+    stand_ins = [make(backend) for backend in own]
+    try:
+        for layer, stand_in in zip(layers, stand_ins, strict=True):
+            layer.backend = stand_in  # type: ignore[assignment]
+        yield stand_ins
+    finally:
+        for layer, backend in zip(layers, own, strict=True):
+            layer.backend = backend

@@ -1,0 +1,268 @@
+"""The journal: on disk before it returns, shared by processes, whole after a kill, without secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backends.jobs.fake_provider import outcomes, some_work
+
+from hybridqies.backends.jobs import JobState, Journal, Work, default_journal, scrubbed
+from hybridqies.backends.jobs import journal as module
+from hybridqies.errors import InputError
+
+
+def intend(journal: Journal, work: Work) -> str:
+    digests = [circuit.digest() for circuit in work.circuits]
+    journal.append("intent", work.key(), digests=digests, work=work.to_mapping())
+    return work.key()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "jobs.jsonl"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class TestRecords:
+    def test_a_life(self, path: Path) -> None:
+        journal, work = Journal(path, now=iter(range(100, 200)).__next__), some_work()
+        key = intend(journal, work)
+        record = journal.records()[key]
+        assert (record.key, record.backend, record.n_circuits, record.shots) == (key, "fake:qpu", 10, 100)
+        assert (record.state, record.in_doubt, record.standing) == (None, True, "intended")
+        assert record.digests == tuple(circuit.digest() for circuit in work.circuits)
+        assert record.work().key() == key
+        journal.append("submitted", key, job_id="j-1")
+        journal.append("state", key, state="running", reason="")
+        record = journal.records()[key]
+        assert (record.job_id, record.state, record.in_doubt) == ("j-1", JobState.RUNNING, False)
+        journal.append("completed", key, counts=outcomes(work))
+        record = Journal(path).records()[key]
+        assert record.counts == tuple(outcomes(work))
+        assert record.times == {"intent": 100, "submitted": 101, "state": 102, "completed": 103}
+        assert record == journal.records()[key]
+
+    def test_counts_outlive_whatever_comes_later(self, path: Path) -> None:
+        journal, work = Journal(path), some_work()
+        key = intend(journal, work)
+        journal.append("submitted", key, job_id="j-1")
+        journal.append("completed", key, counts=outcomes(work))
+        journal.append("failed", key, reason="says somebody who came late")
+        assert journal.records()[key].state is JobState.COMPLETED
+
+    def test_again_makes_a_new_attempt(self, path: Path) -> None:
+        journal = Journal(path)
+        key = intend(journal, some_work())
+        assert journal.records()[key].label == key
+        journal.append("submitted", key, job_id="j-1")
+        journal.append("failed", key, reason="hot")
+        journal.append("again", key)
+        record = journal.records()[key]
+        assert (record.label, record.job_id, record.state, record.in_doubt) == (f"{key}-2", None, None, False)
+
+    def test_what_others_append_is_seen(self, path: Path) -> None:
+        mine, others = Journal(path), Journal(path)
+        assert mine.records() == {}
+        first, second = intend(others, some_work()), intend(mine, some_work(3))
+        others.append("submitted", second, job_id="j-2")
+        mine.append("submitted", first, job_id="j-1")
+        assert {key: record.job_id for key, record in mine.records().items()} == {first: "j-1", second: "j-2"}
+        assert dict(mine.records()) == dict(others.records())
+
+    def test_only_what_is_new_is_read(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        journal = Journal(path)
+        for rows in range(1, 5):
+            intend(journal, some_work(rows))
+        journal.records()
+        folded: list[bytes] = []
+        fold = Journal._fold
+        monkeypatch.setattr(Journal, "_fold", lambda self, line: (folded.append(line), fold(self, line))[1])
+        intend(Journal(path), some_work(5))
+        folded.clear()
+        assert len(journal.records()) == 5
+        assert len(folded) == 1
+
+    def test_reading_waits_for_nobody(self, path: Path) -> None:
+        journal = Journal(path)
+        key = intend(journal, some_work())
+        with journal.locked():
+            assert list(Journal(path).records()) == [key]
+
+    def test_by_prefix(self, path: Path) -> None:
+        journal = Journal(path)
+        keys = [intend(journal, some_work(seed=seed)) for seed in range(20)]
+        assert journal.record(keys[3][:12]).key == keys[3]
+        with pytest.raises(InputError, match=r"no jobs in .* begin with 'xyz'"):
+            journal.record("xyz")
+        with pytest.raises(InputError, match=r"20 jobs .*; expected the beginning of one key"):
+            journal.record("")
+
+    def test_a_file_that_was_replaced_is_read_anew(self, path: Path) -> None:
+        journal = Journal(path)
+        intend(journal, some_work())
+        journal.records()
+        path.unlink()
+        assert journal.records() == {}
+        key = intend(Journal(path), some_work(3))
+        assert list(journal.records()) == [key]
+
+    def test_an_event_never_loses_its_job(self, path: Path) -> None:
+        journal = Journal(path)
+        key = intend(journal, some_work())
+        path.unlink()
+        with pytest.raises(InputError, match="no longer knows job"):
+            journal.append("submitted", key, job_id="j-1")
+
+
+class TestDisk:
+    def test_synced_before_it_returns(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        synced: list[tuple[str, int]] = []
+
+        def fsync(descriptor: int) -> None:
+            name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+            synced.append((name, os.fstat(descriptor).st_size if name == path.name else 0))
+
+        if not Path("/proc/self/fd").is_dir():
+            pytest.skip("asks /proc what a descriptor is")
+        monkeypatch.setattr(module.os, "fsync", fsync)
+        journal = Journal(path)
+        key = intend(journal, some_work())
+        size = path.stat().st_size
+        assert synced == [(path.parent.parent.name, 0), (path.name, size), (path.parent.name, 0)]
+        journal.append("submitted", key, job_id="j-1")
+        assert synced[3:] == [(path.name, path.stat().st_size)]
+
+    def test_reading_makes_no_file(self, path: Path) -> None:
+        assert Journal(path).records() == {}
+        assert not path.parent.exists()
+
+    def test_in_a_folder(self, tmp_path: Path) -> None:
+        intend(Journal(tmp_path), some_work())
+        assert lines(tmp_path / "jobs.jsonl")[0] == {"format": "hybridqies-jobs", "version": 1}
+
+    def test_where_it_is_by_default(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.delenv("HYBRIDQIES_JOBS", raising=False)
+        monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+        assert default_journal() == tmp_path / ".local" / "share" / "hybridqies" / "jobs.jsonl"
+        monkeypatch.setenv("XDG_DATA_HOME", "relative")
+        assert default_journal() == tmp_path / ".local" / "share" / "hybridqies" / "jobs.jsonl"
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+        assert default_journal() == tmp_path / "xdg" / "hybridqies" / "jobs.jsonl"
+        monkeypatch.setenv("HYBRIDQIES_JOBS", str(tmp_path / "own.jsonl"))
+        assert Journal().path == tmp_path / "own.jsonl"
+
+    def test_unusable(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(InputError, match=r"cannot be written: .*; mend that, or set HYBRIDQIES_JOBS"):
+            intend(Journal(tmp_path / "file" / "jobs.jsonl"), some_work())
+
+    def test_a_full_disk_tears_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        journal = Journal(path)
+        key = intend(journal, some_work())
+
+        def full(descriptor: int, content: bytes) -> None:
+            os.write(descriptor, content[: len(content) // 2])
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_write", full)
+            with pytest.raises(InputError, match="No space left"):
+                journal.append("submitted", key, job_id="j-1")
+        assert journal.records()[key].job_id is None
+        journal.append("submitted", key, job_id="j-2")
+        assert Journal(path).records()[key].job_id == "j-2"
+
+
+class TestDamage:
+    def test_a_torn_last_line_is_passed_over_and_removed(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """At every byte: from the first of the header to all of the last event but its end of line."""
+        monkeypatch.setattr(module.os, "fsync", lambda descriptor: None)
+        journal = Journal(path)
+        key = intend(journal, some_work(1, 1))
+        journal.append("submitted", key, job_id="j-1")
+        content = path.read_bytes()
+        ends = [at + 1 for at, byte in enumerate(content) if byte == ord("\n")]
+        for cut in range(len(content)):
+            path.write_bytes(content[:cut])
+            torn = Journal(path)
+            n_whole = sum(end <= cut for end in ends)
+            job_ids = [record.job_id for record in torn.records().values()]
+            assert job_ids == [[], [], [None]][n_whole]
+            intend(torn, some_work(2, 1))
+            assert path.read_bytes().startswith(
+                content[: ends[n_whole - 1]] if n_whole else content[: ends[0]]
+            )
+            assert len(lines(path)) == max(n_whole, 1) + 1
+
+    @pytest.mark.parametrize(
+        "line",
+        [b"{", b"\x00\x00", b"[]", b'{"event": "unheard", "key": "k"}', b'{"event": "submitted"}', b"7"],
+    )
+    def test_any_other_is_refused_by_its_number(self, line: bytes, path: Path) -> None:
+        journal = Journal(path)
+        key = intend(journal, some_work())
+        whole = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([*whole, line.replace(b'"k"', f'"{key}"'.encode()), b"\n", whole[-1]]))
+        for use in (Journal(path).records, lambda: intend(Journal(path), some_work(3))):
+            with pytest.raises(
+                InputError, match=r"line 3 of the job journal .* is damaged; expected the event"
+            ):
+                use()
+
+    def test_an_event_of_a_job_that_nobody_intended_is_damage(self, path: Path) -> None:
+        intend(Journal(path), some_work())
+        with path.open("a") as stream:
+            stream.write('{"event": "submitted", "key": "k", "time": 1, "job_id": "j"}\n')
+        with pytest.raises(InputError, match=r"line 3 .* is damaged"):
+            Journal(path).records()
+
+    @pytest.mark.parametrize(
+        "content", ["notes", "a,b\n1,2\n", '{"format": "hybridqies-jobs", "version": 2}\n', "\n"]
+    )
+    def test_other_files_are_left_as_they_are(self, content: str, path: Path) -> None:
+        path.parent.mkdir()
+        path.write_text(content)
+        for use in (Journal(path).records, lambda: intend(Journal(path), some_work())):
+            with pytest.raises(InputError, match="is no job journal that this version can read; expected"):
+                use()
+        assert path.read_text() == content
+
+
+class TestScrubbing:
+    @pytest.mark.parametrize(
+        "name", ["IONQ_API_KEY", "IONQ_API_TOKEN", "QISKIT_IONQ_API_TOKEN", "QISKIT_IBM_TOKEN"]
+    )
+    def test_credentials_of_the_environment(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(name, "s3cr3t")
+        assert scrubbed("401 for s3cr3t at\n host") == "401 for *** at host"
+
+    def test_the_longer_of_two(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("IONQ_API_KEY", "abc")
+        monkeypatch.setenv("QISKIT_IBM_TOKEN", "abcdef")
+        assert scrubbed("abcdef abc") == "*** ***"
+
+    def test_authorisation_headers(self) -> None:
+        assert (
+            scrubbed("{'Authorization': 'apiKey x-y.z', 'a': 1}") == "{'Authorization': 'apiKey ***', 'a': 1}"
+        )
+        assert scrubbed("Authorization: Bearer x-y.z") == "Authorization: Bearer ***"
+
+    def test_no_reason_keeps_one(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("IONQ_API_KEY", "s3cr3t")
+        journal = Journal(path)
+        key = intend(journal, some_work())
+        for event in ("retry", "failed", "cancelled"):
+            journal.append(event, key, reason="the key s3cr3t is not known")
+        journal.append("error", key, reason="s3cr3t", in_doubt=False)
+        assert b"s3cr3t" not in path.read_bytes()
+        assert journal.records()[key].reason == "***"
