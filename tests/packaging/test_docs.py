@@ -16,6 +16,8 @@ FLOORS = (
     "hybridqies.circuit",
     "hybridqies.engine",
     "hybridqies.backends",
+    "hybridqies.backends.jobs",
+    "hybridqies.plugins",
     "hybridqies.heads",
     "hybridqies.text",
     "hybridqies.training",
