@@ -27,7 +27,7 @@ from hybridqies.training import Labelled, Outcome, TrainingConfig, predict_proba
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT = 1
-# Texts a submission when predicting on a simulator that has no gradients of its own.
+# Texts a submission when predicting on a simulator that only samples or has no gradients of its own.
 _MANY = 256
 
 Label = str | int
@@ -191,7 +191,8 @@ class HybridClassifier:
         """Texts at a time when predicting `count`: all where a submission is a job, many where it is slow."""
         if isinstance(self.backend, RemoteBackend):
             return max(1, count)
-        return self.training.batch_size if self.backend.capabilities.native_gradients else _MANY
+        native = self.backend.capabilities.native_gradients and self.backend.is_exact
+        return self.training.batch_size if native else _MANY
 
     def predict(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """The most probable label of each text, (B,)."""

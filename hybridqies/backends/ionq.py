@@ -348,10 +348,6 @@ def _is_gate(row: CircuitInstruction) -> bool:
     return row.operation.name not in ("barrier", "measure")
 
 
-def _is_gate(row: CircuitInstruction) -> bool:
-    return row.operation.name not in ("measure", "barrier")
-
-
 def _name_of(key: str) -> str:
     return f"hybridqies-{key}"
 

@@ -96,17 +96,7 @@ class RemoteBackend(ExecutingBackend):
         return JobRunner(provider, Journal(jobs.journal), jobs.limits, jobs.retry, jobs.on_progress)
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:  # noqa: ARG002
-        work = self.work(circuit, angles)
-        # In the order of circuits within each part of the work, then rows: see `Work`.
-        seen = self.runner.run(work)
-        return estimate(circuit, _by_basis(work, seen, self.runner.provider.max_circuits))
-
-
-def _by_basis(work: Work, counts: list[dict[str, int]], most: int) -> list[Frequencies]:
-    of_basis: list[list[dict[str, int]]] = [[] for _ in work.circuits]
-    at = 0
-    for part in work.split(most):
-        for own in of_basis:
-            own.extend(counts[at : at + len(part.angles)])
-            at += len(part.angles)
-    return [Frequencies.of_counts(own) for own in of_basis]
+        work, rows = self.work(circuit, angles), len(angles)
+        counts = self.runner.run(work)
+        of_bases = [counts[at * rows : (at + 1) * rows] for at in range(len(work.circuits))]
+        return estimate(circuit, [Frequencies.of_counts(each) for each in of_bases])

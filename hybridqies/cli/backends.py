@@ -44,4 +44,6 @@ def _abilities(row: dict[str, Any]) -> str:
 
 
 def _presence(row: dict[str, Any]) -> str:
-    return "yes" if row["installed"] else row["install"]
+    from rich.markup import escape
+
+    return "yes" if row["installed"] else escape(row["install"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -45,11 +46,12 @@ def probabilities_with_noise(
     with _in_place_of(head, _Recording) as recordings:
         measured = predict_probabilities(head, embeddings, batch_size)
     taken = [each.estimates for each in recordings]
+    tapes = [[(each.values, _root(each.covariance)) for each in tape] for tape in taken]
     generator = torch.Generator().manual_seed(seed)
     accuracies = []
     for _ in range(REPLAYS):
-        tapes = iter(taken)
-        with _in_place_of(head, lambda _: _Replay(next(tapes), generator)):  # noqa: B023
+        replays = iter([_Replay(tape, generator) for tape in tapes])
+        with _in_place_of(head, functools.partial(_next, replays)):
             replayed = predict_probabilities(head, embeddings, batch_size)
         accuracies.append(float((replayed.argmax(axis=1) == labels).mean()))
     accuracy = float((measured.argmax(axis=1) == labels).mean())
@@ -84,20 +86,30 @@ class _Recording:
 class _Replay:
     """Stands where a backend stood and gives what was recorded, with errors drawn anew."""
 
-    def __init__(self, estimates: list[Estimate], generator: torch.Generator) -> None:
-        self.tape = iter(estimates)
+    def __init__(self, tape: list[tuple[Tensor, Tensor | None]], generator: torch.Generator) -> None:
+        self.tape = iter(tape)
         self.generator = generator
 
     def expectations(self, *_: object) -> Tensor:
         """The next recorded values, each row shifted by an error of its covariance."""
-        recorded = next(self.tape)
-        if recorded.covariance is None:
-            return recorded.values
-        # A root of a covariance that may be singular: qubits can be perfectly correlated.
-        sizes, axes = torch.linalg.eigh(recorded.covariance.double())
-        draws = torch.randn(recorded.values.shape, generator=self.generator, dtype=torch.float64)
-        errors = torch.einsum("nij,nj->ni", axes * sizes.clamp(min=0).sqrt()[:, None, :], draws.to(axes))
-        return recorded.values + errors.to(recorded.values)
+        values, root = next(self.tape)
+        if root is None:
+            return values
+        draws = torch.randn(values.shape, generator=self.generator, dtype=torch.float64).to(root)
+        return values + torch.einsum("nij,nj->ni", root, draws).to(values)
+
+
+def _next(replays: Iterator[_Replay], _: Backend) -> _Replay:
+    return next(replays)
+
+
+def _root(covariance: Tensor | None) -> Tensor | None:
+    """What turns independent errors to those of the covariance, which is singular where qubits agree."""
+    if covariance is None:
+        return None
+    sizes, axes = torch.linalg.eigh(covariance.double())
+    root: Tensor = axes * sizes.clamp(min=0).sqrt()[:, None, :]
+    return root
 
 
 @contextlib.contextmanager
