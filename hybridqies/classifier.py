@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hybridqies import __version__
-from hybridqies.backends import Backend, RemoteBackend, load_backend
+from hybridqies.backends import Backend, Limits, RemoteBackend, load_backend
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import sha256_of, write_json
@@ -118,6 +119,21 @@ class HybridClassifier:
         model.check()
         return model
 
+    def cap(self, limits: Limits) -> None:
+        """Bounds what its backend may pay for.
+
+        Raises
+        ------
+        InputError: there is a cap, and the backend's circuits run here, where nothing is paid.
+        """
+        if isinstance(self.backend, RemoteBackend):
+            self.backend.jobs = replace(self.backend.jobs, limits=limits)
+        elif limits != Limits():
+            raise InputError(
+                f"a cap was given with backend {self.backend.label!r}, which costs nothing",
+                expected="a backend at a remote service (see: hybridqies backends)",
+            )
+
     def check(self) -> None:
         """Refuses options that cannot be built, before anything is embedded.
 
@@ -125,7 +141,7 @@ class HybridClassifier:
         ------
         InputError: the first thing that is wrong with them.
         """
-        self._build(2)
+        self.untrained(2)
 
     def fit(
         self,
@@ -177,7 +193,7 @@ class HybridClassifier:
         self.classes_ = classes
         if folder is not None:
             _journal_in(self.backend, folder)
-        self.head_ = self._build(len(classes)).to(self.device)
+        self.head_ = self.untrained(len(classes)).to(self.device)
         self.outcome_ = train(
             self.head_, training, validation, self.training, folder=folder, resume=resume, on_epoch=on_epoch
         )
@@ -286,13 +302,14 @@ class HybridClassifier:
         )
         circuits = {role: Circuit.from_mapping(stored) for role, stored in model["circuits"].items()}
         made.classes_ = tuple(model["classes"])
-        head = made._build(len(made.classes_), circuits)
+        head = made.untrained(len(made.classes_), circuits)
         tensors, _ = load_tensors(path)
         head.load_state_dict(tensors)
         made.head_ = head.to(device).eval()
         return made
 
-    def _build(self, n_classes: int, circuits: Mapping[str, Circuit] | None = None) -> Head:
+    def untrained(self, n_classes: int, circuits: Mapping[str, Circuit] | None = None) -> Head:
+        """A head as training starts with; `circuits` stand in for those of its recipes."""
         own = {"circuit": self.circuit} if self.circuit is not None else None
         generator = torch.Generator().manual_seed(self.training.seed)
         context = HeadContext(self.encoder.dimension, n_classes, self.backend, generator, circuits or own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hybridqies.backends.executing import ExecutingBackend
@@ -31,16 +32,21 @@ class DryRun:
     currency: str | None = None
 
 
-def dry_run(backend: ExecutingBackend, circuit: Circuit, rows: int, rates: Rates | None = None) -> DryRun:
-    """What `circuit` at `rows` rows of angles would be on `backend`.
+def dry_run(
+    backend: ExecutingBackend, circuit: Circuit, rows: int | Mapping[int, int], rates: Rates | None = None
+) -> DryRun:
+    """What `circuit` would be on `backend`, handed in once with `rows` rows of angles.
+
+    A mapping tells how often it is handed in with how many rows.
 
     Depth and gates are those of the deepest of its measured circuits, compiled for the target.
     """
     backend.check(circuit)
     measured = measured_circuits(backend.free(circuit).circuit)
     compiled = max((backend.footprint(each) for each in measured), key=lambda each: each.depth)
-    circuits, shots = rows * len(measured), backend.options.shots
-    jobs = backend.n_jobs(len(measured), rows)
+    times = {rows: 1} if isinstance(rows, int) else rows
+    circuits, shots = len(measured) * sum(each * n for each, n in times.items()), backend.options.shots
+    jobs = sum(n * backend.n_jobs(len(measured), each) for each, n in times.items())
     total = circuits * (shots or 0)
     plan = DryRun(
         backend=backend.spec,

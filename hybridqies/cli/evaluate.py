@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +10,11 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import progress, say_json, show
+from hybridqies.cli.planning import show_plan
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
-    from hybridqies.backends import Backend, Rates
+    from hybridqies.backends import Backend
     from hybridqies.backends.jobs.runner import Progress
 
 
@@ -39,19 +40,16 @@ def command(
     Jobs at a remote service are journalled in the run's folder: after an interruption the same command
     goes on where it was. `--dry-run` tells what would be sent, and sends nothing.
     """
-    from hybridqies.report import dry_run_table, evaluation_table
+    from hybridqies.report import evaluation_table
     from hybridqies.study import DataOptions, evaluate_run, plan_evaluation
 
     options = None if data is None else DataOptions(data, text_column, label_column)
-    if rates is not None and not dry_run:
-        raise InputError("--rates was given without --dry-run", expected="both: rates only estimate")
-    if dry_run:
-        plans = plan_evaluation(run, options, split, backend=backend, rates=_rates(rates))
-        rows = [asdict(plan) for plan in plans]
-        if json:
-            say_json(rows)
-        else:
-            show(dry_run_table(rows))
+    if show_plan(
+        dry_run,
+        rates,
+        lambda figures: plan_evaluation(run, options, split, backend=backend, rates=figures),
+        json,
+    ):
         return
     with progress(json) as hooks:
         placed = _bounded(run, backend, max_shots, max_jobs, journal, hooks.on_text)
@@ -60,12 +58,6 @@ def command(
         say_json(record)
     else:
         show(*evaluation_table(record))
-
-
-def _rates(path: Path | None) -> Rates | None:
-    from hybridqies.backends import Rates
-
-    return None if path is None else Rates.read(path)
 
 
 def _bounded(

@@ -13,13 +13,15 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import InterruptionError, progress, read_settings, say, say_json, show
+from hybridqies.cli.planning import show_plan
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
+    from hybridqies.backends import Limits
     from hybridqies.study import RunConfig
 
 _TRAINING = "training."
-_FREE_WITH_RESUME = {"out", "resume", "json"}
+_FREE_WITH_RESUME = {"out", "resume", "json", "max_shots", "max_jobs"}
 
 
 def command(
@@ -41,6 +43,10 @@ def command(
     epochs: flags.Epochs = None,
     batch_size: flags.BatchSize = None,
     lr: flags.LearningRate = None,
+    dry_run: flags.DryRun = False,
+    rates: flags.RatesFile = None,
+    max_shots: flags.MaxShots = None,
+    max_jobs: flags.MaxJobs = None,
     device: flags.Device = "cpu",
     out: flags.RunFolder = Path("runs/run"),
     resume: flags.Resume = False,
@@ -51,15 +57,23 @@ def command(
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
     """
-    from hybridqies.study import recorded_config
+    from hybridqies.backends import Limits
+    from hybridqies.study import check_limits, plan_training, recorded_config
 
     if resume:
         _only_with_resume(context)
     config = recorded_config(out) if resume else _config(dict(context.params), _typed(context))
-    _report(out, _train(config, out, resume=resume, overwrite=overwrite, quiet=json), json)
+    if show_plan(dry_run, rates, lambda figures: plan_training(config, figures), json):
+        return
+    limits = Limits(max_shots, max_jobs)
+    if not resume and limits != Limits():
+        check_limits(plan_training(config), limits)
+    _report(out, _train(config, out, limits, resume=resume, overwrite=overwrite, quiet=json), json)
 
 
-def _train(config: RunConfig, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> dict[str, Any]:
+def _train(
+    config: RunConfig, out: Path, limits: Limits, *, resume: bool, overwrite: bool, quiet: bool
+) -> dict[str, Any]:
     from hybridqies.study import execute, start_run
 
     started = resume
@@ -69,7 +83,7 @@ def _train(config: RunConfig, out: Path, *, resume: bool, overwrite: bool, quiet
                 _check_early(config)
                 start_run(config, out, overwrite=overwrite)
                 started = True
-            return execute(config, out, resume=resume, hooks=hooks)
+            return execute(config, out, resume=resume, hooks=hooks, limits=limits)
         except KeyboardInterrupt:
             if not started:
                 raise

@@ -1,7 +1,8 @@
 """Experiments: one protocol for every arm, recorded in run folders."""
 
 from hybridqies.study.config import DataOptions, RunConfig
-from hybridqies.study.evaluation import evaluate_run, plan_evaluation
+from hybridqies.study.evaluation import evaluate_run
+from hybridqies.study.planning import check_limits, plan_evaluation, plan_training
 from hybridqies.study.run import (
     Hooks,
     check,
@@ -16,10 +17,12 @@ __all__ = [
     "Hooks",
     "RunConfig",
     "check",
+    "check_limits",
     "evaluate_run",
     "execute",
     "load_splits",
     "plan_evaluation",
+    "plan_training",
     "recorded_config",
     "start_run",
 ]

@@ -1,4 +1,4 @@
-"""A saved model measured on data, on any backend; and what that would cost, before it is done."""
+"""A saved model measured on data, on any backend."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run
+from hybridqies.backends import Backend
 from hybridqies.classifier import HybridClassifier, Label, is_quantum, read_config
-from hybridqies.errors import CapabilityError, ModelFolderError, UnknownNameError
+from hybridqies.errors import ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping
 from hybridqies.study.config import DataOptions, RunConfig
 from hybridqies.study.measuring import measured
@@ -35,7 +35,7 @@ def evaluate_run(
     """
     hooks = hooks or Hooks()
     model = HybridClassifier.load(folder, backend=backend, device=device)
-    data, part = _part(folder, options, split_name)
+    data, part = evaluation_part(folder, options, split_name)
     hooks.on_stage("embedding", len(part))
     rows = model.embed(part.texts, hooks.on_text)
     labels = _like(part.labels, model.classes_)
@@ -52,38 +52,8 @@ def evaluate_run(
     }
 
 
-def plan_evaluation(
-    folder: Path,
-    options: DataOptions | None,
-    split_name: str,
-    *,
-    backend: str | Backend | None = None,
-    rates: Rates | None = None,
-) -> list[DryRun]:
-    """What `evaluate_run` would hand in, circuit by circuit of the head; nothing is embedded or sent.
-
-    Raises
-    ------
-    CapabilityError: the head's circuits run in this process, and nothing is handed in.
-    """
-    model = HybridClassifier.load(folder, backend=backend)
-    _, part = _part(folder, options, split_name)
-    assert model.head_ is not None
-    layers = [each for each in model.head_.modules() if isinstance(each, QuantumLayer)]
-    plans = [
-        dry_run(each.backend, each.circuit, len(part) * (each.copies or 1), rates)
-        for each in layers
-        if isinstance(each.backend, ExecutingBackend) and not each.backend.capabilities.native_gradients
-    ]
-    if not plans:
-        raise CapabilityError(
-            f"a dry run was asked for on {model.backend.label!r}, which computes in this process",
-            expected="a backend that circuits are handed in to (see: hybridqies backends)",
-        )
-    return plans
-
-
-def _part(folder: Path, options: DataOptions | None, split_name: str) -> tuple[Dataset, Examples]:
+def evaluation_part(folder: Path, options: DataOptions | None, split_name: str) -> tuple[Dataset, Examples]:
+    """The data that an evaluation is about, and the texts of its split."""
     data = _evaluation_data(folder, options)
     named = data.splits()
     if options is not None and list(named) == ["train"] and split_name in _SPLITS:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies import __version__
+from hybridqies.backends import Limits
 from hybridqies.classifier import (
     CONFIG,
     WEIGHTS,
@@ -97,7 +98,7 @@ def check(config: RunConfig) -> None:
         )
     encoder, cache = Encoder.load(config.encoder, config.device), EmbeddingCache()
     for name in (config.head, *config.compare):
-        _classifier(config, name, {"target": 1} if name == _MATCHED else {}, encoder, cache).check()
+        classifier_of(config, name, {"target": 1} if name == _MATCHED else {}, encoder, cache).check()
 
 
 def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> None:
@@ -172,13 +173,18 @@ def recorded_config(folder: Path) -> RunConfig:
 
 
 def execute(
-    config: RunConfig, folder: Path, *, resume: bool = False, hooks: Hooks | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    hooks: Hooks | None = None,
+    limits: Limits | None = None,
 ) -> dict[str, Any]:
     """Trains and measures the head and those it is compared with; returns what `comparison.json` holds.
 
     The head's own record goes to `folder`, each other one's to a folder of its own
-    below it. With `resume`, finished arms are kept and an unfinished one goes on
-    from its last epoch.
+    below it. `limits` cap what the run may pay for at a remote service. With `resume`,
+    finished arms are kept and an unfinished one goes on from its last epoch.
 
     Raises
     ------
@@ -187,7 +193,7 @@ def execute(
     """
     folder = folder.resolve()
     try:
-        comparison = _execute(config, folder, resume, hooks or Hooks())
+        comparison = _execute(config, folder, resume, hooks or Hooks(), limits or Limits())
     except Exception:
         if not resume and not (folder / METRICS).is_file():
             _take_back(folder)
@@ -207,25 +213,27 @@ def _take_back(folder: Path) -> None:
         _aside(folder).rename(folder)
 
 
-def _execute(config: RunConfig, folder: Path, resume: bool, hooks: Hooks) -> dict[str, Any]:
+def _execute(config: RunConfig, folder: Path, resume: bool, hooks: Hooks, limits: Limits) -> dict[str, Any]:
     check(config)
     cache, encoder = EmbeddingCache(), Encoder.load(config.encoder, config.device)
-    model = _classifier(config, config.head, {}, encoder, cache)
+    model = classifier_of(config, config.head, {}, encoder, cache)
+    model.cap(limits)
     splits = _embed(config, model, hooks)
     main = _arm(config, model, splits, folder, resume, hooks)
     results = [main]
     for name in config.compare:
         extra = {"target": main["n_parameters"]} if name == _MATCHED else {}
-        other = _classifier(config, name, extra, encoder, cache)
+        other = classifier_of(config, name, extra, encoder, cache)
         results.append(_arm(config, other, splits, folder / ARMS / name, resume, hooks))
     comparison = {"data": splits.data.describe(), "overlap": overlap(splits.data), "results": results}
     write_json(folder / COMPARISON, comparison)
     return comparison
 
 
-def _classifier(
+def classifier_of(
     config: RunConfig, name: str, extra: dict[str, Any], encoder: Encoder, cache: EmbeddingCache
 ) -> HybridClassifier:
+    """The arm `name` of a run, not fitted yet; `extra` are options of a head that is compared with."""
     own = name == config.head
     given = (config.settings, config.circuit, config.n_qubits) if own else (extra,)
     return HybridClassifier(
