@@ -16,54 +16,17 @@ import json
 import math
 import statistics
 import time
-from typing import Any, ClassVar
+from typing import Any
 
-import pennylane as qml
 import torch
 from torch import Tensor, nn
 
-from hybridqies.backends.base import Backend, Capabilities
-from hybridqies.circuit import Circuit, to_pennylane
+from hybridqies.backends import load_backend
 from hybridqies.heads import build_head, head_options
 from hybridqies.heads.base import Head, HeadContext
 from hybridqies.training import Labelled, TrainingConfig, train
 
 TEXTS, INPUTS, EPOCHS, BATCH = 435, 384, 50, 16
-
-
-class Lightning(Backend):
-    """PennyLane's lightning.qubit with adjoint gradients, sample by sample: it takes no batches."""
-
-    name: ClassVar[str] = "lightning.qubit"
-    summary: ClassVar[str] = "a peer, for this comparison"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        native_gradients=True,
-        shots=False,
-        noise=False,
-        hardware=False,
-        amplitude_input=True,
-        max_qubits=28,
-        costs_money=False,
-    )
-
-    def __init__(self) -> None:
-        self._nodes: dict[str, Any] = {}
-
-    def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
-        node = self._node(circuit)
-        rows = []
-        for at, angles in enumerate(features.double()):
-            own = weights.double() if weights.dim() == 1 else weights[at].double()
-            start = None if amplitudes is None else nn.functional.normalize(amplitudes[at].double(), dim=0)
-            rows.append(torch.stack(node(angles, own, start)))
-        return torch.stack(rows).to(features.dtype)
-
-    def _node(self, circuit: Circuit) -> Any:
-        if circuit.name not in self._nodes:
-            device = qml.device("lightning.qubit", wires=circuit.n_qubits)
-            function = to_pennylane(circuit)
-            self._nodes[circuit.name] = qml.QNode(function, device, interface="torch", diff_method="adjoint")
-        return self._nodes[circuit.name]
 
 
 def main() -> None:
@@ -84,7 +47,7 @@ def measure(n_qubits: int, encoders: int, steps: int) -> dict[str, Any]:
     """Seconds of a whole training on each engine."""
     head, data = build(n_qubits, encoders)
     peer = copy.deepcopy(head)
-    peer.encoders.backend = peer.circuit.backend = Lightning()  # type: ignore[union-attr]
+    peer.encoders.backend = peer.circuit.backend = load_backend("pennylane:lightning.qubit")  # type: ignore[union-attr]
     config = TrainingConfig(epochs=EPOCHS, batch_size=BATCH)
     n_steps = EPOCHS * math.ceil(TEXTS / BATCH)
     record: dict[str, Any] = {

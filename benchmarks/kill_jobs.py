@@ -81,9 +81,7 @@ def prove(folder: Path, evaluations: int, draw: random.Random) -> list[str]:
     with served(folder, 0, []) as url:
         calm = here.at(url, "calm")
         run(calm.evaluate, None)
-        started = time.perf_counter()
-        run(here.at(url, "timed").evaluate, None)
-        seconds = time.perf_counter() - started
+        seconds = timed(here.at(url, "timed").evaluate)
     wrong: list[str] = []
     killed = kills = begun = jobs = 0
     while killed < evaluations:
@@ -92,10 +90,11 @@ def prove(folder: Path, evaluations: int, draw: random.Random) -> list[str]:
             own = here.at(url, str(begun))
             died = 0
             # One kill in four is followed by another, after the restart.
-            while run(own.evaluate, draw.uniform(0, 1.5) * seconds):
+            while run(own.evaluate, draw.uniform(0, 1) * seconds):
                 died += 1
                 if draw.random() < 0.75:
-                    run(own.evaluate, None)
+                    # What is left takes no longer than all of it: the next kill falls within the run.
+                    seconds = max(0.5, min(seconds, timed(own.evaluate)))
                     break
             accepted = accepted_at(url)
         wrong += [f"evaluation {begun}: {each}" for each in own.differences(calm, accepted)]
@@ -105,6 +104,13 @@ def prove(folder: Path, evaluations: int, draw: random.Random) -> list[str]:
         f"{kills} kills; {killed} evaluations of {TEXTS} circuits each were killed and completed; {jobs} jobs"
     )
     return wrong
+
+
+def timed(what: Callable[[], None]) -> float:
+    """Seconds that it takes, left alone."""
+    started = time.perf_counter()
+    run(what, None)
+    return time.perf_counter() - started
 
 
 @dataclass(frozen=True)

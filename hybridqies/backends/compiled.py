@@ -23,8 +23,8 @@ class Compiled(Generic[Made]):
     def __call__(self, circuit: Circuit) -> Made:
         """What was made for `circuit`, now or before."""
         held = self._held.get(id(circuit))
-        if held is None:
-            # The circuit is kept with it, so that no other can get its identity.
+        if held is None or held[0] is not circuit:
+            # The circuit is kept with it, so that no other gets its identity, except in a copy of this.
             held = (circuit, self._make(circuit))
             self._held[id(circuit)] = held
         return held[1]

@@ -117,10 +117,9 @@ class _Measured(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, run: Callable[[Tensor], Tensor], rule: Rule) -> Tensor:
-        batch, count = parameters.shape
         looks = rule.displaced(parameters)
         points = torch.cat([parameters[:, None], parameters[:, None] + looks.displacements], dim=1)
-        values = run(points.reshape(-1, count)).reshape(batch, points.shape[1], -1)
+        values = run(points.flatten(0, 1)).unflatten(0, points.shape[:2])
         ctx.save_for_backward(torch.einsum("bsk,bsm->bmk", looks.coefficients, values[:, 1:]))
         return values[:, 0].clone()
 

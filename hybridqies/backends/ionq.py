@@ -29,7 +29,6 @@ from hybridqies.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.circuit import CircuitInstruction
-    from qiskit.circuit import CircuitInstruction
     from qiskit_ionq.ionq_backend import IonQBackend
     from qiskit_ionq.ionq_client import IonQClient
 

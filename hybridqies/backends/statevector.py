@@ -99,11 +99,12 @@ class StateVector(ExecutingBackend):
         return self.options.shots is None and self.noise == PauliNoise()
 
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
-        if self.is_exact:
-            return self._exact(circuit, features, weights, amplitudes)
         given = [features, weights] if amplitudes is None else [features, weights, amplitudes]
         wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in given)
-        if not wants_gradient or self.options.gradient is not Gradient.ADJOINT:
+        adjoint = self.options.gradient is Gradient.ADJOINT
+        if self.is_exact and (adjoint or not wants_gradient):
+            return self._exact(circuit, features, weights, amplitudes)
+        if not (wants_gradient and adjoint):
             return super()._run(circuit, features, weights, amplitudes)
         smooth = self._averaged(circuit, features, weights, amplitudes)
         if self.options.shots is None:

@@ -171,6 +171,8 @@ class StateVectorDevice(Device):  # type: ignore[misc]
         bound = tape.map_to_standard_wires().bind_new_parameters(leaves, tape.trainable_params)
         return leaves, pauli_expectations(bound, self._plans)
 
+    # PennyLane also calls from within a backward pass of torch, where its gradients are off.
+    @torch.enable_grad()
     def _vjp(self, tape: Any, cotangent: Any) -> tuple[Any, ...]:
         leaves, values = self._differentiable(tape)
         given = cotangent if len(values) > 1 else (cotangent,)
@@ -178,6 +180,7 @@ class StateVectorDevice(Device):  # type: ignore[misc]
         total = sum(((torch.as_tensor(np.asarray(c)) * v).sum() for v, c in pairs), torch.zeros(()))
         return _slopes(total, leaves)
 
+    @torch.enable_grad()
     def _jacobian(self, tape: Any) -> Any:
         if tape.batch_size is not None:
             raise DeviceError(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hybridqies.backends import BACKENDS
+from hybridqies.backends import BACKENDS, backend_class
 from hybridqies.circuit import list_circuits, load_circuit, to_openqasm3
 from hybridqies.cli.app import run
 from hybridqies.cli.output import read_settings
@@ -303,10 +303,16 @@ class TestCircuits:
 
 def test_backends(say: Say) -> None:
     rows = json.loads(say("backends", "--json")[0])
-    assert [row["name"] for row in rows] == list(BACKENDS)
+    assert [row["name"] for row in rows] == [
+        f"{name}:{each.target}" if each.target else name
+        for name in BACKENDS
+        for each in backend_class(name).variants
+    ]
     assert {"native_gradients", "shots", "noise", "hardware", "max_qubits", "costs_money"} <= set(rows[0])
     out, _ = say("backends")
     assert "statevector" in out
+    # Square brackets are markup to the table unless they are escaped.
+    assert "hybridqies[gpu]" in "".join(out.split())
 
 
 def test_encode(say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:

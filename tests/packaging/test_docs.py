@@ -18,6 +18,7 @@ FLOORS = (
     "hybridqies.backends",
     "hybridqies.backends.jobs",
     "hybridqies.plugins",
+    "hybridqies.testing",
     "hybridqies.heads",
     "hybridqies.text",
     "hybridqies.training",

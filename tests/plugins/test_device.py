@@ -366,6 +366,14 @@ class TestDerivatives:
         close([np.array(slopes)], [np.array([0.5, -2.0]) @ jacobian])
         close(values, device(2).execute(tape))
 
+    @pytest.mark.parametrize("method", ["compute_vjp", "compute_derivatives"])
+    def test_slopes_do_not_depend_on_torchs_switch(self, method):
+        tape = qml.tape.QuantumScript([qml.RX(0.4, 0)], [qml.expval(qml.Z(0))])
+        given = ([tape], (1.0,)) if method == "compute_vjp" else ([tape],)
+        with torch.no_grad():
+            (slopes,) = getattr(device(1), method)(*given, self.config)
+        np.testing.assert_allclose(np.ravel(slopes), -np.sin(0.4), rtol=0, atol=1e-12)
+
     def test_nothing_to_train(self):
         tape = self.tape(qml.expval(qml.Z(1))).copy(trainable_params=[])
         assert device(2).compute_vjp(tape, 1.0, self.config) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -68,11 +69,13 @@ def output(script: str, folder: Path, *arguments: str) -> list[int]:
 
 
 def check(folder: Path) -> None:
-    """Every job was accepted once and is completed."""
+    """Every job was accepted once, is completed, and was seen to by one process at a time."""
     from backends.jobs.fake_provider import Service, some_work
 
     parts = sorted(part.key() for part in some_work(12).split(4))
     assert sorted(Service(folder / "service.json").labels()) == parts
+    events = [json.loads(line).get("event") for line in (folder / "jobs.jsonl").read_text().splitlines()]
+    assert (events.count("intent"), events.count("submitted")) == (len(parts), len(parts))
     records = Journal(folder / "jobs.jsonl").records()
     assert sorted(records) == parts
     assert all(record.counts is not None for record in records.values())

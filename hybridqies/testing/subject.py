@@ -1,0 +1,123 @@
+"""The backend under test: the two hooks, and what the tests ask of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hybridqies.backends import Backend, ExecutingBackend, Gradient
+from hybridqies.backends.spec import BackendSpec
+from hybridqies.errors import InputError
+from hybridqies.testing import dense
+from hybridqies.testing.cases import Case
+
+# Standard errors that a sampled value may be away from the exact one.
+_FAR = 5
+
+
+class Subject:
+    """What a subclass fills in: `backend`, and `atol` where double precision is not what it has."""
+
+    atol: ClassVar[float] = 1e-10
+
+    def backend(self) -> Backend:
+        """A new backend, equal at every call."""
+        raise NotImplementedError("a contract needs the hook `backend`, which returns the backend under test")
+
+    def having(self, **options: Any) -> Backend:
+        """A new backend that differs in these options alone."""
+        subject = self.backend()
+        return type(subject)(subject.target, **{**BackendSpec.parse(subject.spec).options, **options})
+
+    def shots(self) -> int | None:
+        """The shots of the backend under test; None where it has none."""
+        shots: int | None = getattr(self.backend().options, "shots", None)
+        return shots
+
+    def is_sampled(self) -> bool:
+        """Whether its values differ from the exact ones by shots alone: without them it would be exact.
+
+        A backend that cannot do without shots, and has no noise, overrides it.
+        """
+        if self.shots() is None:
+            return False
+        try:
+            return self.having(shots=None).is_exact
+        except InputError:
+            return False
+
+    def exact(self) -> Backend:
+        """The backend under test, which is exact; else the test is skipped."""
+        subject = self.backend()
+        if not subject.is_exact:
+            pytest.skip(f"{subject.spec} is not exact")
+        return subject
+
+    def sampled(self, **options: Any) -> Backend:
+        """The backend under test, sampled without noise, with these options; else the test is skipped."""
+        if not self.is_sampled():
+            pytest.skip(f"{self.backend().spec} is not sampled from the noiseless circuit")
+        return self.having(**options)
+
+    def with_shots(self) -> Backend:
+        """The backend under test, with shots, noisy or not; else the test is skipped."""
+        if self.shots() is None:
+            pytest.skip(f"{self.backend().spec} has no shots")
+        return self.backend()
+
+    def truthful(self, **options: Any) -> Backend:
+        """The backend under test, exact or sampled without noise; a noisy one has no reference: skipped."""
+        subject = self.backend()
+        if not (subject.is_exact or self.is_sampled()):
+            pytest.skip(f"{subject.spec} is noisy and compared with itself only")
+        return self.having(**options) if options else subject
+
+    def with_rule(self, gradient: Gradient, **options: Any) -> Backend:
+        """The backend under test with a gradient rule of `ExecutingBackend`; else the test is skipped."""
+        if not isinstance(self.backend(), ExecutingBackend):
+            pytest.skip(f"{self.backend().spec} takes no gradient rule")
+        return self.truthful(gradient=gradient.value, **options)
+
+    def amplitudes_taken(self) -> Backend:
+        """The backend under test, which takes amplitudes and has a reference; else the test is skipped."""
+        subject = self.truthful()
+        if not subject.capabilities.amplitude_input:
+            pytest.skip(f"{subject.spec} takes no amplitudes")
+        return subject
+
+    def agree(self, backend: Backend, values: Tensor, case: Case) -> None:
+        """Fails unless `values` are those of `case`, within `atol` or five standard errors of its shots."""
+        exact = dense.expectations(case.circuit, *case.inputs).detach()
+        allowed = torch.full_like(exact, self.atol)
+        shots = getattr(backend.options, "shots", None)
+        if shots is not None:
+            allowed += _FAR * dense.standard_errors(exact, shots)
+        away = (values.detach().double() - exact).abs()
+        assert away.shape == exact.shape
+        assert bool((away <= allowed).all()), f"values {values}, exact {exact}, allowed {allowed}"
+
+    def close(self, ours: Tensor, theirs: Tensor) -> None:
+        """Fails unless two tensors agree within `atol`."""
+        np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=0, atol=self.atol)
+
+
+def ran(backend: Backend, case: Case) -> Tensor:
+    """Expectations of a case."""
+    return backend.expectations(case.circuit, *case.inputs)
+
+
+def slopes(values: Tensor, case: Case, *, seed: int = 1) -> list[Tensor]:
+    """The gradient of a random combination of `values` in the inputs of `case` that want one."""
+    random = torch.Generator().manual_seed(seed)
+    direction = torch.rand(values.shape, generator=random, dtype=torch.float64).to(values) + 0.5
+    wanted = [each for each in case.inputs if each is not None and each.requires_grad]
+    return list(torch.autograd.grad((values * direction).sum(), wanted, materialize_grads=True))
+
+
+def reference_slopes(case: Case) -> list[Tensor]:
+    """The same gradient by the dense reference."""
+    return slopes(dense.expectations(case.circuit, *case.inputs), case)
