@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from hybridqies import __version__
-from hybridqies.backends import Backend, Limits, RemoteBackend, load_backend
+from hybridqies.backends import Backend, RemoteBackend, load_backend
+from hybridqies.backends.jobs import Limits
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import sha256_of, write_json

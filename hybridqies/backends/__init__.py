@@ -5,7 +5,6 @@ from hybridqies.backends.dry_run import DryRun, dry_run
 from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions
 from hybridqies.backends.gradients import Gradient
-from hybridqies.backends.jobs import Limits
 from hybridqies.backends.layer import QuantumLayer
 from hybridqies.backends.rates import Rates
 from hybridqies.backends.registry import BACKENDS, backend_class, backend_names, load_backend
@@ -21,7 +20,6 @@ __all__ = [
     "ExecutionOptions",
     "Gradient",
     "JobSettings",
-    "Limits",
     "QuantumLayer",
     "Rates",
     "RemoteBackend",

@@ -119,7 +119,7 @@ class _Measured(torch.autograd.Function):
     def forward(ctx: Any, parameters: Tensor, run: Callable[[Tensor], Tensor], rule: Rule) -> Tensor:
         looks = rule.displaced(parameters)
         points = torch.cat([parameters[:, None], parameters[:, None] + looks.displacements], dim=1)
-        values = run(points.flatten(0, 1)).unflatten(0, points.shape[:2])
+        values: Tensor = run(points.flatten(0, 1)).unflatten(0, points.shape[:2])
         ctx.save_for_backward(torch.einsum("bsk,bsm->bmk", looks.coefficients, values[:, 1:]))
         return values[:, 0].clone()
 

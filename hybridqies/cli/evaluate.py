@@ -74,7 +74,8 @@ def _bounded(
     ------
     InputError: caps or a journal for a backend whose circuits run here, where nothing is paid.
     """
-    from hybridqies.backends import Limits, RemoteBackend, load_backend
+    from hybridqies.backends import RemoteBackend, load_backend
+    from hybridqies.backends.jobs import Limits
     from hybridqies.classifier import read_config
 
     placed = load_backend(backend or read_config(run)["model"]["backend"])

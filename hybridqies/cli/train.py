@@ -17,7 +17,7 @@ from hybridqies.cli.planning import show_plan
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
-    from hybridqies.backends import Limits
+    from hybridqies.backends.jobs import Limits
     from hybridqies.study import RunConfig
 
 _TRAINING = "training."
@@ -57,7 +57,7 @@ def command(
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
     """
-    from hybridqies.backends import Limits
+    from hybridqies.backends.jobs import Limits
     from hybridqies.study import check_limits, plan_training, recorded_config
 
     if resume:

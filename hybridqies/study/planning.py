@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from hybridqies.backends import Backend, DryRun, ExecutingBackend, Limits, QuantumLayer, Rates, dry_run
+from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run
+from hybridqies.backends.jobs import Limits
 from hybridqies.classifier import HybridClassifier
 from hybridqies.errors import CapabilityError
 from hybridqies.heads.base import Head

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies import __version__
-from hybridqies.backends import Limits
+from hybridqies.backends.jobs import Limits
 from hybridqies.classifier import (
     CONFIG,
     WEIGHTS,

@@ -12,8 +12,8 @@ pytest.importorskip("qiskit_ionq")
 
 from backends.ionq_server import TOKEN, IonQServer
 
-from hybridqies.backends import JobSettings, Limits, Rates, dry_run, load_backend
-from hybridqies.backends.jobs import Journal, Retry
+from hybridqies.backends import JobSettings, Rates, dry_run, load_backend
+from hybridqies.backends.jobs import Journal, Limits, Retry
 from hybridqies.circuit import Circuit, PauliString, feature, gate, load_circuit
 from hybridqies.errors import CapabilityError, InputError
 
