@@ -127,7 +127,7 @@ class HybridClassifier:
         ------
         InputError: there is a cap, and the backend's circuits run here, where nothing is paid.
         """
-        if isinstance(self.backend, RemoteBackend):
+        if isinstance(self.backend, RemoteBackend) and self.backend.has_jobs:
             self.backend.jobs = replace(self.backend.jobs, limits=limits)
         elif limits != Limits():
             raise InputError(

@@ -15,6 +15,8 @@ from hybridqies.errors import CapabilityError, UnknownNameError
 BACKENDS: dict[str, str] = {
     "statevector": "hybridqies.backends.statevector:StateVector",
     "pennylane": "hybridqies.backends.pennylane:PennyLane",
+    "aer": "hybridqies.backends.aer:Aer",
+    "ibm": "hybridqies.backends.ibm:IBM",
     "ionq": "hybridqies.backends.ionq:IonQ",
 }
 

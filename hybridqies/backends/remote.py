@@ -65,6 +65,11 @@ class RemoteBackend(ExecutingBackend):
         super().__init__(target, **options)
         self.jobs = jobs or JobSettings()
 
+    @property
+    def has_jobs(self) -> bool:
+        """Whether it hands in jobs at all; a service's simulation in this process does not."""
+        return True
+
     def journal_in(self, folder: Path) -> None:
         """Keeps the journal in `folder`, unless it was told of another place."""
         if self.jobs.journal is None:

@@ -79,7 +79,7 @@ def _bounded(
     from hybridqies.classifier import read_config
 
     placed = load_backend(backend or read_config(run)["model"]["backend"])
-    if isinstance(placed, RemoteBackend):
+    if isinstance(placed, RemoteBackend) and placed.has_jobs:
         limits = Limits(max_shots, max_jobs)
         placed.jobs = replace(placed.jobs, limits=limits, journal=journal, on_progress=on_progress)
         return placed

@@ -10,7 +10,7 @@ from hybridqies.backends import BACKENDS, Variant, backend_class, load_backend, 
 from hybridqies.testing import BackendContract
 
 # What stands for a row whose target is open.
-EXAMPLES = {"pennylane:<device>": "pennylane:default.mixed"}
+EXAMPLES = {"pennylane:<device>": "pennylane:default.mixed", "ibm:<fake_device>": "ibm:fake_manila"}
 # Rows that can only be run against a server, and the tests that do it.
 ELSEWHERE = {"ionq:simulator": "test_ionq_contract.py"}
 # What a family is asked for beyond its rows.
@@ -24,6 +24,8 @@ OPTIONS = {
         "p2=0.05,trajectories=20",
         "p1=0.02,readout=0.03,shots=1000,gradient=shift,trajectories=10",
     ),
+    "aer:statevector": ("shots=4096",),
+    "aer:density_matrix": ("shots=4096", "p1=0.01,p2=0.02,readout=0.02"),
     "pennylane:default.qubit": ("shots=4096", "gradient=shift"),
     "pennylane:lightning.qubit": ("shots=1000,gradient=shift",),
 }

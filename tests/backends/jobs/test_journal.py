@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from backends.jobs.fake_provider import outcomes, some_work
 
+from hybridqies import journals
 from hybridqies.backends.jobs import JobState, Journal, Work, default_journal, scrubbed
-from hybridqies.backends.jobs import journal as module
 from hybridqies.errors import InputError
 
 
@@ -131,7 +131,7 @@ class TestDisk:
 
         if not Path("/proc/self/fd").is_dir():
             pytest.skip("asks /proc what a descriptor is")
-        monkeypatch.setattr(module.os, "fsync", fsync)
+        monkeypatch.setattr(journals.os, "fsync", fsync)
         journal = Journal(path)
         key = intend(journal, some_work())
         size = path.stat().st_size
@@ -173,7 +173,7 @@ class TestDisk:
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_write", full)
+            patch.setattr(journals, "_write", full)
             with pytest.raises(InputError, match="No space left"):
                 journal.append("submitted", key, job_id="j-1")
         assert journal.records()[key].job_id is None
@@ -186,7 +186,7 @@ class TestDamage:
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """At every byte: from the first of the header to all of the last event but its end of line."""
-        monkeypatch.setattr(module.os, "fsync", lambda descriptor: None)
+        monkeypatch.setattr(journals.os, "fsync", lambda descriptor: None)
         journal = Journal(path)
         key = intend(journal, some_work(1, 1))
         journal.append("submitted", key, job_id="j-1")

@@ -19,8 +19,8 @@ from backends.jobs.fake_provider import (
     some_work,
 )
 
+from hybridqies import journals
 from hybridqies.backends.jobs import JobError, JobRunner, JobState, Journal, Limits, Retry, Work
-from hybridqies.backends.jobs import journal as journal_module
 from hybridqies.errors import CapabilityError, InputError
 
 NO_LIMITS = Limits()
@@ -72,7 +72,7 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here pulls the plug, and thousands of synced writes take minutes."""
-    monkeypatch.setattr(journal_module.os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(journals.os, "fsync", lambda descriptor: None)
 
 
 def script(verb: str, *faults: Fault | None) -> Callable[[str], Fault | None]:
@@ -411,7 +411,7 @@ class Killer:
     def __init__(self, points: Iterator[int]) -> None:
         self.points = points
         self.left = next(points, -1)
-        self.write = journal_module._write
+        self.write = journals._write
 
     def pass_by(self, where: str) -> None:
         if self.left == 0:
@@ -437,7 +437,7 @@ def run_through_kills(
     left = iter(points)
     for died in range(len(points) + 100):
         killer = Killer(left)
-        patch.setattr(journal_module, "_write", killer.write_or_die)
+        patch.setattr(journals, "_write", killer.write_or_die)
         try:
             counts = bench.runner(fault, at=killer.pass_by).run(work)
         except Kill:
@@ -445,7 +445,7 @@ def run_through_kills(
         except JobError:
             continue
         finally:
-            patch.setattr(journal_module, "_write", killer.write)
+            patch.setattr(journals, "_write", killer.write)
         bench.check(work, counts)
         return died
     raise AssertionError("it never ended")
