@@ -46,27 +46,27 @@ class QuantumLayer(nn.Module):
         self.copies = copies
         self.backend = load_backend(backend) if isinstance(backend, str) else backend
         self.backend.check(circuit)
+        self._ends = (circuit.n_inputs,) if copies is None else (copies, circuit.n_inputs)
         shape = (circuit.n_weights,) if copies is None else (copies, circuit.n_weights)
         start = torch.empty(shape, dtype=dtype).uniform_(-spread, spread, generator=generator)
         self.weights = nn.Parameter(start)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Expectations (..., M) for inputs (..., F), or (..., copies, M) for (..., copies, F)."""
-        side_by_side = () if self.copies is None else (self.copies,)
-        wanted = (*side_by_side, self.circuit.n_inputs)
-        if tuple(inputs.shape[-len(wanted) :]) != wanted:
-            copies = "".join(f"{count}, " for count in side_by_side)
+        if inputs.shape[-len(self._ends) :] != self._ends:
+            copies = "" if self.copies is None else f"{self.copies}, "
             raise InputError(
                 f"the circuit layer was given inputs of shape {tuple(inputs.shape)}",
                 expected=f"(..., {copies}{self.circuit.n_inputs}): {self.circuit.n_amplitudes} amplitudes, "
                 f"then {self.circuit.n_features} angles",
             )
-        leading = inputs.shape[:-1]
         weights: Tensor = self.weights
+        if inputs.dim() == 2:
+            # One row of inputs a copy has one row of weights, too.
+            return self._of_rows(inputs, weights)
+        leading = inputs.shape[:-1]
         if self.copies is not None:
             weights = weights.expand(*leading, -1).reshape(math.prod(leading), self.circuit.n_weights)
-        if inputs.dim() == 2:
-            return self._of_rows(inputs, weights)
         values = self._of_rows(inputs.reshape(math.prod(leading), self.circuit.n_inputs), weights)
         return values.reshape(*leading, values.shape[-1])
 

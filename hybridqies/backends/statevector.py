@@ -87,6 +87,7 @@ class StateVector(ExecutingBackend):
     def __init__(self, target: str = "", **options: Any) -> None:
         super().__init__(target, **options)
         self.noise: PauliNoise = self.options.noise
+        self._is_exact = self.options.shots is None and self.noise == PauliNoise()
         self._plans = {
             batched: Compiled(partial(compile_plan, batched_weights=batched)) for batched in (False, True)
         }
@@ -96,13 +97,15 @@ class StateVector(ExecutingBackend):
     @property
     def is_exact(self) -> bool:
         """Whether it was asked for neither shots nor noise."""
-        return self.options.shots is None and self.noise == PauliNoise()
+        return self._is_exact
 
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
+        adjoint = self.options.gradient is Gradient.ADJOINT
+        if self.is_exact and adjoint:
+            return self._exact(circuit, features, weights, amplitudes)
         given = [features, weights] if amplitudes is None else [features, weights, amplitudes]
         wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in given)
-        adjoint = self.options.gradient is Gradient.ADJOINT
-        if self.is_exact and (adjoint or not wants_gradient):
+        if self.is_exact and not wants_gradient:
             return self._exact(circuit, features, weights, amplitudes)
         if not (wants_gradient and adjoint):
             return super()._run(circuit, features, weights, amplitudes)

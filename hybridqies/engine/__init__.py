@@ -3,13 +3,14 @@
 from hybridqies.engine.counts import Counts, plan_counts
 from hybridqies.engine.final import StatePlan, compile_states, final_states
 from hybridqies.engine.plan import Plan, Rules, compile_plan
-from hybridqies.engine.simulate import bytes_needed, expectations
+from hybridqies.engine.simulate import all_finite, bytes_needed, expectations
 
 __all__ = [
     "Counts",
     "Plan",
     "Rules",
     "StatePlan",
+    "all_finite",
     "bytes_needed",
     "compile_plan",
     "compile_states",

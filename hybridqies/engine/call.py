@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _LANES = {4: (1, 8, 16), 8: (1, 8)}
 _WIDE_QUBITS = 18
 
 
+@cache
 def lanes_of(n_qubits: int, batch: int, itemsize: int) -> int:
     """How many samples a tile holds: the narrowest vector that takes the batch, or the widest there is."""
     widths = [width for width in _LANES[itemsize] if n_qubits < _WIDE_QUBITS or width <= 8]
@@ -34,25 +36,19 @@ class Call:
 
     def __init__(self, plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> None:
         self.plan = plan
-        rows = array_of(weights)
-        self.inputs = (array_of(features), rows if rows.ndim == 2 else rows[None])
+        self.inputs = inputs_of(features, weights)
         self.features, self.weights = self.inputs
         self.batch = len(self.features)
         self.amplitudes = _planes_of(amplitudes, self.features.dtype)
         self.is_single_row = weights.dim() == 1
         self.kind_of_start = None if amplitudes is None else amplitudes.dtype
-        width = lanes_of(plan.n_qubits, self.batch, self.features.itemsize)
-        self.n_tiles = -(-self.batch // width)
-        self.shape: tuple[Lanes, Lanes] = ((None,) * width, (None,) * (1 if plan.is_real else 2))
-
-    @property
-    def lanes(self) -> int:
-        """Samples a tile."""
-        return len(self.shape[0])
+        self.lanes = lanes_of(plan.n_qubits, self.batch, self.features.itemsize)
+        self.n_tiles = -(-self.batch // self.lanes)
+        self.shape: tuple[Lanes, Lanes] = ((None,) * self.lanes, (None,) * (1 if plan.is_real else 2))
 
     def empty_states(self, n_tiles: int) -> Array:
         """Room for the states of some tiles, each flat."""
-        size = (len(self.shape[0]) * len(self.shape[1])) << self.plan.n_qubits
+        size = (self.lanes * len(self.shape[1])) << self.plan.n_qubits
         return np.empty((n_tiles, size), self.features.dtype)
 
 
@@ -60,15 +56,16 @@ class Slopes:
     """Room for a loss's slopes: shared angles (tiles, angles), features and weights, amplitudes."""
 
     def __init__(self, call: Call, *, wants_amplitudes: bool) -> None:
-        self.call = call
+        self.call, kind = call, call.features.dtype
         self.of_angles = np.zeros((call.n_tiles, call.plan.flat.tables.n_shared_angles), np.float64)
-        self.of_inputs = (np.zeros_like(call.features), np.zeros_like(call.weights))
-        self.of_amplitudes = np.empty_like(call.amplitudes if wants_amplitudes else call.amplitudes[:0])
+        self.of_inputs = (np.zeros(call.features.shape, kind), np.zeros(call.weights.shape, kind))
+        self.of_amplitudes = np.empty_like(call.amplitudes) if wants_amplitudes else call.amplitudes[:0]
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """As gradients of features, weights and amplitudes."""
-        of_features, of_weights = map(torch.from_numpy, self.of_inputs)
-        return of_features, of_weights[0] if self.call.is_single_row else of_weights, self._of_amplitudes()
+        of_features, of_weights = self.of_inputs
+        rows = of_weights[0] if self.call.is_single_row else of_weights
+        return torch.from_numpy(of_features), torch.from_numpy(rows), self._of_amplitudes()
 
     def _of_amplitudes(self) -> Tensor | None:
         kind = self.call.kind_of_start
@@ -78,10 +75,15 @@ class Slopes:
         return torch.view_as_complex(planes) if kind.is_complex else planes[..., 0]
 
 
+def inputs_of(features: Tensor, weights: Tensor) -> tuple[Array, Array]:
+    """Features (B, F) and weights (1 or B, W) as arrays."""
+    rows = array_of(weights)
+    return array_of(features), rows if rows.ndim == 2 else rows[None]
+
+
 def array_of(tensor: Tensor) -> Array:
     """The numbers of a tensor, in C order."""
-    plain: Any = tensor.detach().resolve_conj().resolve_neg().numpy()
-    return np.ascontiguousarray(plain)
+    return np.ascontiguousarray(tensor.numpy(force=True))
 
 
 def _planes_of(amplitudes: Tensor | None, kind: Any) -> Array:

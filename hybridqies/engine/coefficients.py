@@ -16,7 +16,17 @@ import numpy as np
 
 from hybridqies.engine.jit import chosen_by_type, kernel
 from hybridqies.engine.tables import FIXED, Array, Tables
-from hybridqies.engine.vectors import add, cast, fma, fnma, load, mul, splat, store
+from hybridqies.engine.vectors import add, cast, fma, fnma, load, mul, splat, store, total
+
+
+@kernel
+def all_finite(features: Array, weights: Array) -> bool:
+    """Whether inputs hold neither NaN nor infinity."""
+    good = True
+    for numbers in (features, weights):
+        for number in numbers.reshape(numbers.size):
+            good &= number - number == 0
+    return good
 
 
 @kernel
@@ -135,8 +145,8 @@ def fill_matrix(
 
 @kernel
 def _column(r: Array, j: int, x: Any, y: Any, z: Any, like: Array, lanes: Any) -> Any:
-    total = mul(splat(like, r[0, j], lanes), x)
-    return fma(splat(like, r[2, j], lanes), z, fma(splat(like, r[1, j], lanes), y, total))
+    first = mul(splat(like, r[0, j], lanes), x)
+    return fma(splat(like, r[2, j], lanes), z, fma(splat(like, r[1, j], lanes), y, first))
 
 
 @kernel
@@ -179,21 +189,10 @@ def chain(
             x, y = fma(sin, y, mul(cos, x)), fnma(sin, x, mul(cos, y))
         own = mul(splat(shared, tables.factor_sign[f], lanes), own)
         if index < tables.n_shared_angles:
-            of_shared[index] += lane_sum(own, shared, lanes)
+            of_shared[index] += total(own)
         else:
             to = (index - tables.n_shared_angles) * width
             store(of_batched, to, add(load(of_batched, to, lanes), own))
-
-
-@kernel
-def lane_sum(vector: Any, like: Array, lanes: Any) -> Any:
-    """The sum over lanes, in their order."""
-    room = np.empty(len(lanes), like.dtype)
-    store(room, 0, vector)
-    total = like.dtype.type(0)
-    for lane in range(len(lanes)):
-        total += room[lane]
-    return total
 
 
 @kernel

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridqies.engine import pieces, tiles
-from hybridqies.engine.call import ALONE, Call, Slopes, array_of, lanes_of
+from hybridqies.engine import coefficients, pieces, tiles
+from hybridqies.engine.call import ALONE, Call, Slopes, array_of, inputs_of, lanes_of
 from hybridqies.engine.plan import WHOLE_QUBITS, Plan
 from hybridqies.engine.tables import Array
 from hybridqies.engine.workers import each_part
@@ -38,7 +38,7 @@ def forward(
         def run(first: int, last: int) -> None:
             mine = states if keep or not first else call.empty_states(1)
             tiles.forward_tiles(
-                plan.flat, call.inputs, call.amplitudes, first, last, mine, values, ALONE, call.shape
+                plan.packed, call.inputs, call.amplitudes, first, last, mine, values, ALONE, call.shape
             )
 
         each_part(run, call.n_tiles, _threads(call))
@@ -51,23 +51,32 @@ def backward(
     """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); what was kept is used up."""
     call, states = kept
     slopes = Slopes(call, wants_amplitudes=wants_amplitudes)
-    given, flat = array_of(gradients), call.plan.flat
-    if flat.n_qubits > WHOLE_QUBITS:
+    given, plan = array_of(gradients), call.plan
+    if plan.n_qubits > WHOLE_QUBITS:
         pieces.backward(call, states, given, slopes)
     else:
+        mine = (slopes.of_angles, slopes.of_inputs, slopes.of_amplitudes)
 
         def run(first: int, last: int) -> None:
-            mine = (slopes.of_angles, slopes.of_inputs, slopes.of_amplitudes)
-            tiles.backward_tiles(flat, call.inputs, given, first, last, states, mine, ALONE, call.shape)
+            tiles.backward_tiles(
+                plan.packed, call.inputs, given, first, last, states, mine, ALONE, call.shape
+            )
 
-        each_part(run, call.n_tiles, _threads(call))
-    tiles.shared_weight_slopes(flat.tables, slopes.of_angles, call.inputs, slopes.of_inputs)
+        threads = _threads(call)
+        each_part(run, call.n_tiles, threads)
+        if threads > 1:
+            tiles.shared_weight_slopes(plan.flat.tables, slopes.of_angles, call.inputs, slopes.of_inputs)
     return slopes.tensors()
+
+
+def all_finite(features: Tensor, weights: Tensor) -> bool:
+    """Whether inputs hold neither NaN nor infinity."""
+    return coefficients.all_finite(*inputs_of(features, weights))
 
 
 def _threads(call: Call) -> int:
     work = (len(call.plan.steps) * call.lanes * len(call.shape[1]) ** 2) << call.plan.n_qubits
-    if call.plan.n_qubits > WHOLE_QUBITS or work < _WORTH_A_THREAD:
+    if work < _WORTH_A_THREAD:
         return 1
     return min(torch.get_num_threads(), call.n_tiles)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from hybridqies.circuit import Feature
 from hybridqies.engine.lowering import PAULIS, Fixed, Step, Turn
 from hybridqies.engine.plan import Plan
+from hybridqies.engine.tables import bloch
 
 # Entries of a step's matrix, rows first: each a number a sample, (B, 1), or one for all, (1, 1).
 Matrix = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -53,6 +54,11 @@ def backward(
     if amplitudes is None or not wants_amplitudes:
         return of_features, of_weights, None
     return of_features, of_weights, 2 * (bra if amplitudes.is_complex() else bra.real)
+
+
+def all_finite(features: Tensor, weights: Tensor) -> bool:
+    """Whether inputs hold neither NaN nor infinity."""
+    return bool(features.isfinite().all() & weights.isfinite().all())
 
 
 def states_held(n_qubits: int, batch: int, itemsize: int) -> int:  # noqa: ARG001
@@ -114,8 +120,6 @@ def _chain(
 
 
 def _turned_back(factor: Fixed, vector: list[Tensor]) -> list[Tensor]:
-    from hybridqies.engine.tables import bloch
-
     matrix: Any = bloch(factor.matrix)
     return [sum((float(matrix[i, j]) * vector[i] for i in range(3)), torch.zeros(())) for j in range(3)]
 

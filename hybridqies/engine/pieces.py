@@ -54,6 +54,7 @@ def backward(call: Call, kept: Array, gradients: Array, slopes: Slopes) -> None:
             ALONE,
             call.shape[0],
         )
+    tiles.shared_weight_slopes(tables, slopes.of_angles, call.inputs, slopes.of_inputs)
 
 
 def _each(run: Callable[[int, int, int], None], count: int, small: int = _SMALL) -> int:

@@ -87,6 +87,26 @@ class Flat(NamedTuple):
     n_qubits: int
 
 
+# Integers, floats and fixed matrices of a plan.
+Packed = tuple[Array, Array, Array]
+# The integers are these numbers, where each of these arrays starts and the last one ends, and the arrays.
+PACKED_NUMBERS = ("n_features", "n_shared_angles", "n_shared_steps", "batched_weights", "n_qubits", "width")
+PACKED_ARRAYS = (
+    "angle_first",
+    "angle_source",
+    "factor_kind",
+    "factor_index",
+    "step_first",
+    "step_slot",
+    "ops",
+    "block_first",
+    "basis",
+    "pivots",
+    "product",
+    "observables",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Which shortcuts a plan takes; all by default. Without them it is the circuit gate by gate.
@@ -106,11 +126,10 @@ class Plan:
     """What the kernels run: 2x2 steps in order, and the arrays that say what they are and where they act."""
 
     n_qubits: int
-    n_features: int
-    n_weights: int
     is_real: bool
     steps: tuple[Step, ...]
     flat: Flat
+    packed: Packed
 
 
 def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rules | None = None) -> Plan:
@@ -140,15 +159,26 @@ def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rule
         product=_product(product, circuit.n_qubits) if starts_at_zero else np.empty(0, np.int64),
         observables=np.array(observables, dtype=np.int64),
     )
-    numbers = tables(ordered, circuit.n_features, circuit.n_weights, batched_weights=batched_weights)
+    numbers = tables(ordered, circuit.n_features, batched_weights=batched_weights)
+    flat = Flat(numbers, layout, circuit.n_qubits)
     return Plan(
         n_qubits=circuit.n_qubits,
-        n_features=circuit.n_features,
-        n_weights=circuit.n_weights,
         is_real=not odd_y and all(step.is_real for step in ordered),
         steps=ordered,
-        flat=Flat(numbers, layout, circuit.n_qubits),
+        flat=flat,
+        packed=pack(flat),
     )
+
+
+def pack(flat: Flat) -> Packed:
+    """A plan's arrays end to end: a call into compiled code pays for each array that it is handed."""
+    found = flat.tables._asdict() | flat.layout._asdict()
+    found |= {"n_qubits": flat.n_qubits, "width": flat.layout.basis.shape[1]}
+    arrays = [found[name].ravel() for name in PACKED_ARRAYS]
+    numbers = [int(found[name]) for name in PACKED_NUMBERS]
+    starts = np.cumsum([len(numbers) + len(arrays) + 1, *map(len, arrays)])
+    floats = np.concatenate([found[name].ravel() for name in ("angle_scale", "factor_sign", "fixed_turns")])
+    return np.concatenate([numbers, starts, *arrays]).astype(np.int64), floats, flat.tables.fixed
 
 
 def _rising(span: Span) -> list[int]:

@@ -29,13 +29,22 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
     CapabilityError: a second derivative, when it is asked for.
     """
     plan = fitting(plan, weights, amplitudes)
-    given = [features, weights] if amplitudes is None else [features, weights, amplitudes]
-    if torch.is_grad_enabled() and any(each.requires_grad for each in given):
+    if torch.is_grad_enabled() and (
+        features.requires_grad
+        or weights.requires_grad
+        or (amplitudes is not None and amplitudes.requires_grad)
+    ):
         result: Tensor = _Adjoint.apply(plan, features, weights, amplitudes)  # type: ignore[no-untyped-call]
         return result
     values: Tensor
     values, _ = _kernels(features.device.type).forward(plan, features, weights, amplitudes, keep=False)
     return values
+
+
+def all_finite(features: Tensor, weights: Tensor) -> bool:
+    """Whether inputs of one device hold neither NaN nor infinity; cheaper on the CPU than torch's own."""
+    finite: bool = _kernels(features.device.type).all_finite(features, weights)
+    return finite
 
 
 def fitting(plan: Plan, weights: Tensor, amplitudes: Tensor | None) -> Plan:

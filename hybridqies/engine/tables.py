@@ -37,13 +37,12 @@ class Tables(NamedTuple):
     step_first: Array
     step_slot: Array
     n_features: int
-    n_weights: int
     n_shared_angles: int
     n_shared_steps: int
     batched_weights: bool
 
 
-def tables(steps: Sequence[Step], n_features: int, n_weights: int, *, batched_weights: bool) -> Tables:
+def tables(steps: Sequence[Step], n_features: int, *, batched_weights: bool) -> Tables:
     """The tables of `steps`, in their order."""
     angles = _sorted_angles(steps, batched_weights)
     numbers = {angle: a for a, angle in enumerate(angles)}
@@ -64,7 +63,6 @@ def tables(steps: Sequence[Step], n_features: int, n_weights: int, *, batched_we
         step_first=_starts(len(step.factors) for step in steps),
         step_slot=slots,
         n_features=n_features,
-        n_weights=n_weights,
         n_shared_angles=sum(not _is_batched(angle, batched_weights) for angle in angles),
         n_shared_steps=n_shared,
         batched_weights=batched_weights,

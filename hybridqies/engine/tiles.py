@@ -14,11 +14,11 @@ from hybridqies.engine.coefficients import (
     add_input_slopes,
     batched_matrices,
     chain,
-    lane_sum,
     shared_matrices,
 )
 from hybridqies.engine.jit import kernel
 from hybridqies.engine.kernels import apply, get, is_idle, put, undo
+from hybridqies.engine.packed import unpacked
 from hybridqies.engine.plan import Op
 from hybridqies.engine.states import (
     grow_product,
@@ -29,7 +29,7 @@ from hybridqies.engine.states import (
     start_bra,
     store_amplitudes,
 )
-from hybridqies.engine.vectors import add, cast, load, store
+from hybridqies.engine.vectors import add, cast, load, store, total
 
 _WANTS, _SECOND = Op._fields.index("wants_gradient"), Op._fields.index("second")
 
@@ -82,7 +82,7 @@ def add_slopes(step: int, slots: Any, sums: Any, at: int, slopes: Any, lanes: An
     for axis in range(3):
         own = cast(slopes[1], load(sums, (3 * at + axis) * width, lanes))
         if slot < 0:
-            slopes[0][3 * ~slot + axis] += lane_sum(own, slopes[0], lanes)
+            slopes[0][3 * ~slot + axis] += total(own)
         else:
             to = (3 * slot + axis) * width
             store(slopes[1], to, add(load(slopes[1], to, lanes), own))
@@ -174,7 +174,7 @@ def _back_to_zero(flat: Any, matrices: Any, ket: Any, bra: Any, slopes: Any, sha
 
 @kernel
 def forward_tiles(
-    flat: Any,
+    packed: Any,
     inputs: Any,
     amplitudes: Any,
     first: int,
@@ -185,7 +185,7 @@ def forward_tiles(
     shape: Any,
 ) -> None:
     """Runs tiles first..last whole: final states into `states` (tiles or 1, …), ⟨P⟩ into `values` (B, M)."""
-    lanes, planes = shape
+    flat, (lanes, planes) = unpacked(packed), shape
     features, weights = inputs
     shared_angles, shared = shared_matrices(flat.tables, weights, features, alone, planes)
     read = np.empty((values.shape[1], len(lanes)), np.float64)
@@ -254,8 +254,18 @@ def finish_tile(
 
 
 @kernel
+def shared_weight_slopes(tables: Any, of_angles: Any, inputs: Any, of_inputs: Any) -> None:
+    """Adds the slopes of the shared angles, a row a tile, to those of the weights."""
+    sums = np.zeros((tables.n_shared_angles, 1), np.float64)
+    for tile in range(len(of_angles)):
+        for a in range(tables.n_shared_angles):
+            sums[a, 0] += of_angles[tile, a]
+    add_input_slopes(tables, 0, sums, inputs, 0, 1, of_inputs)
+
+
+@kernel
 def backward_tiles(
-    flat: Any,
+    packed: Any,
     inputs: Any,
     gradients: Any,
     first: int,
@@ -265,8 +275,11 @@ def backward_tiles(
     alone: Any,
     shape: Any,
 ) -> None:
-    """Takes tiles first..last from their final `states`, which are used up, back to the slopes of inputs."""
-    lanes, planes = shape
+    """Takes tiles first..last from their final `states`, which are used up, back to the slopes of inputs.
+
+    Slopes of shared angles go on to their weights here when these are all tiles.
+    """
+    flat, (lanes, planes) = unpacked(packed), shape
     features, weights = inputs
     of_angles, of_inputs, of_amplitudes = slopes
     shared_angles, shared = shared_matrices(flat.tables, weights, features, alone, planes)
@@ -288,13 +301,5 @@ def backward_tiles(
             store_amplitudes(of_amplitudes, start, 0, of_amplitudes.shape[1], bra, shape)
         angles = (shared_angles, own_angles)
         finish_tile(flat.tables, inputs, start, angles, of_steps, of_angles[at], of_inputs, alone, lanes)
-
-
-@kernel
-def shared_weight_slopes(tables: Any, of_angles: Any, inputs: Any, of_inputs: Any) -> None:
-    """Adds the slopes of the shared angles, a row a tile, to those of the weights."""
-    total = np.zeros((tables.n_shared_angles, 1), np.float64)
-    for tile in range(len(of_angles)):
-        for a in range(tables.n_shared_angles):
-            total[a, 0] += of_angles[tile, a]
-    add_input_slopes(tables, 0, total, inputs, 0, 1, of_inputs)
+    if last - first == len(states):
+        shared_weight_slopes(flat.tables, of_angles, inputs, of_inputs)

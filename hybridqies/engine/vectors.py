@@ -153,6 +153,19 @@ def fnma(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def total(typing: Any, a: Any) -> Any:
+    """The sum over lanes, in their order."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        result = ir.Constant(args[0].type.element, 0.0)
+        for lane in range(a.lanes):
+            result = builder.fadd(result, builder.extract_element(args[0], ir.Constant(ir.IntType(32), lane)))
+        return result
+
+    return a.dtype(a), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def parity(typing: Any, bits: Any) -> Any:
     """Whether an odd number of bits is set: 0 or 1."""
 

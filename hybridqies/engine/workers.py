@@ -10,11 +10,11 @@ from functools import lru_cache
 
 def each_part(run: Callable[[int, int], None], count: int, threads: int) -> None:
     """Calls `run(first, last)` for up to `threads` even parts of range(count), the first of them here."""
-    threads = max(1, min(threads, count))
-    bounds = [count * t // threads for t in range(threads + 1)]
-    if threads == 1:
+    threads = min(threads, count)
+    if threads <= 1:
         run(0, count)
         return
+    bounds = [count * t // threads for t in range(threads + 1)]
     pool = _pool(os.getpid(), threads - 1)
     others = [pool.submit(run, bounds[t], bounds[t + 1]) for t in range(1, threads)]
     try:

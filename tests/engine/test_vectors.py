@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from hybridqies.engine.vectors import add, cast, fma, fnma, load, mul, neg, parity, splat, store
+from hybridqies.engine.vectors import add, cast, fma, fnma, load, mul, neg, parity, splat, store, total
 
 WIDTHS = [(np.float32, 1), (np.float32, 8), (np.float32, 16), (np.float64, 8)]
 every_width = pytest.mark.parametrize(("dtype", "lanes"), WIDTHS)
@@ -120,3 +120,17 @@ def test_cast_is_that_of_numpy(source, target, lanes):
 def test_parity_counts_set_bits():
     numbers = [0, 1, 2, 3, 7, 8, 255, 2**28 - 1, 2**40 + 1, 2**62, *range(1000, 1100)]
     assert [parity_of(each) for each in numbers] == [each.bit_count() % 2 for each in numbers]
+
+
+@njit
+def sum_of(numbers, lanes):
+    return total(load(numbers, 0, lanes))
+
+
+@every_width
+def test_a_sum_over_lanes_goes_in_their_order(dtype, lanes):
+    numbers = np.random.default_rng(lanes).normal(size=lanes).astype(dtype)
+    expected = dtype(0)
+    for number in numbers:
+        expected += number
+    assert sum_of(numbers, (None,) * lanes) == expected
