@@ -24,7 +24,7 @@ class QiskitStatevector(ExecutingBackend):
     variants = (Variant("", "Qiskit's Statevector", ABLE, packages=("qiskit",)),)
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
-        draw = np.random.default_rng(seed_of(self.options.seed, circuit, angles))
+        draw = np.random.default_rng(seed_of(self.options.seed, circuit, angles, amplitudes))
         starts = [None] * len(angles) if amplitudes is None else amplitudes.numpy()
         seen = []
         for each in measured_circuits(circuit):

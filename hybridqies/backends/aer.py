@@ -133,7 +133,7 @@ class Aer(ExecutingBackend):
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
         prepared = self._prepared(circuit)
-        rows, seed = len(angles), seed_of(self.options.seed, circuit, angles)
+        rows, seed = len(angles), seed_of(self.options.seed, circuit, angles, amplitudes)
         jobs = [_job(each, angles.numpy(), amplitudes, self._is_mixed) for each in prepared.circuits]
         size = circuit.n_qubits * (2 if self._is_mixed else 1)
         result = prepared.simulator.run(

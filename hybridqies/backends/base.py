@@ -120,6 +120,11 @@ class Backend(ABC):
         return "adjoint"
 
     @property
+    def tells_errors(self) -> bool:
+        """Whether the covariance of its estimates is that of their errors."""
+        return True
+
+    @property
     def is_exact(self) -> bool:
         """Whether its values are those of the noiseless circuit, without sampling."""
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +17,7 @@ from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.footprint import Footprint
 from hybridqies.backends.gradients import SPSA, Gradient, Rule, ShiftRule, measured
 from hybridqies.circuit import Circuit
-from hybridqies.errors import CapabilityError
+from hybridqies.errors import CapabilityError, InputError
 from hybridqies.options import within
 
 
@@ -39,6 +39,17 @@ class ExecutionOptions:
         within(
             self, "backend option", shots=(1, 1e9), seed=(0, 2**63 - 1), directions=(1, 1e6), step=(1e-6, 3)
         )
+        if self.gradient is not Gradient.SPSA:
+            self.refuse_idle("gradient=spsa", "directions", "step")
+
+    def refuse_idle(self, needed: str, *names: str) -> None:
+        """Refuses options that were given and mean nothing without another."""
+        defaults = {each.name: each.default for each in fields(self)}
+        for name in names:
+            if getattr(self, name) != defaults[name]:
+                raise InputError(
+                    f"backend option {name!r} was given without {needed}", expected=f"both, or no {name}"
+                )
 
 
 class ExecutingBackend(Backend):
@@ -128,7 +139,8 @@ class ExecutingBackend(Backend):
         rows = weights.expand(len(features), -1)
         moved = [each for each in (features, rows) if each.requires_grad]
         parameters = torch.cat(moved, dim=1)
-        seed = seed_of(self.options.seed + 1, free.circuit, parameters.detach())
+        given = torch.cat([features, rows], dim=1).detach().cpu()
+        seed = seed_of(self.options.seed + 1, free.circuit, given, in_double(amplitudes))
         rule = SPSA(self.options.directions, self.options.step, torch.Generator().manual_seed(seed))
 
         def angles_of(points: Tensor) -> Tensor:
@@ -160,17 +172,24 @@ class ExecutingBackend(Backend):
         return measured(parameters, run, rule)
 
     def _of_rows(self, free: FreeCircuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
-        if amplitudes is not None:
-            amplitudes = amplitudes.detach().cpu().to(torch.promote_types(amplitudes.dtype, torch.float64))
-        return self._execute(free.circuit, angles.detach().cpu().double(), amplitudes)
+        return self._execute(free.circuit, angles.detach().cpu().double(), in_double(amplitudes))
 
 
-def seed_of(seed: int, circuit: Circuit, angles: Tensor) -> int:
+def in_double(amplitudes: Tensor | None) -> Tensor | None:
+    """Amplitudes as `_execute` gets them: plain numbers on the CPU."""
+    if amplitudes is None:
+        return None
+    return amplitudes.detach().cpu().to(torch.promote_types(amplitudes.dtype, torch.float64))
+
+
+def seed_of(seed: int, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None = None) -> int:
     """A seed for one submission, out of everything that decides it.
 
     What is sampled depends on what is asked and not on what was asked before: a resumed training
     draws what the uninterrupted one would have drawn, and no generator's state has to be kept.
     """
     content = hashlib.sha256(f"{seed} {circuit.digest()}".encode())
-    content.update(angles.contiguous().numpy().tobytes())
+    for each in (angles, amplitudes):
+        if each is not None:
+            content.update(each.contiguous().numpy().tobytes())
     return int.from_bytes(content.digest()[:7])

@@ -41,6 +41,7 @@ _STATES = {
 _MOST_EXECUTIONS, _MOST_CIRCUITS = 10_000_000, 1_000
 # IBM closes a batch that has been idle for a minute; a new one is opened well before.
 _BATCH_SECONDS = 30.0
+_LONGEST = 400
 
 
 class Suppression(Protocol):
@@ -214,7 +215,8 @@ class IBMProvider:
         service = self._given or self.__dict__.get("_service")
         account = (service.active_account() or {}) if service else {}
         token = str(account.get("token") or "")
-        return scrubbed(text.replace(token, "<token>") if token else text)
+        # Cut only then, lest half of the token be left.
+        return scrubbed(text.replace(token, "<token>") if token else text)[:_LONGEST]
 
 
 def _sampler(batch: Batch, options: dict[str, Any]) -> Any:
@@ -241,7 +243,7 @@ def _meaning(error: Exception, lost: type[JobError]) -> JobError:
 
     chain = list(_chain(error))
     code = next((each.status_code for each in chain if getattr(each, "status_code", None)), None)
-    text = str(getattr(error, "message", error))[:300]
+    text = str(getattr(error, "message", error))
     if any(type(each).__name__ in ("NewConnectionError", "ConnectTimeout") for each in chain):
         return TransientError("IBM Quantum cannot be reached; nothing was sent")
     if any(type(each).__name__ in ("IBMNotAuthorizedError", "IBMAccountError") for each in chain):

@@ -46,6 +46,7 @@ _STATES = {
     "canceled": JobState.CANCELLED,
 }
 _PAGE, _MOST_PAGES = 100, 200
+_LONGEST = 400
 
 
 class NoiseModel(enum.Enum):
@@ -113,6 +114,11 @@ class IonQ(RemoteBackend):
         super().__init__(target, jobs=jobs, **options)
         self._provider = IonQProvider(self.target, self.options)
 
+    @property
+    def tells_errors(self) -> bool:
+        """Not where averages are debiased: they are no plain samples."""
+        return not self.options.debiasing
+
     def provider(self) -> IonQProvider:
         """IonQ by its own client."""
         return self._provider
@@ -136,7 +142,7 @@ class IonQProvider:
     def __init__(self, target: str = "simulator", options: IonQOptions | None = None) -> None:
         options = options or IonQOptions()
         at_home = target == "simulator"
-        if not at_home and not target.startswith("qpu."):
+        if not (at_home or (target.startswith("qpu.") and target != "qpu.")):
             raise InputError(
                 f"IonQ target {target!r} was given", expected="simulator, or a QPU as qpu.forte-1"
             )
@@ -383,7 +389,8 @@ def _once(client: IonQClient, ask: Callable[[], Any], lost: type[JobError]) -> d
         problem = lost("IonQ's answer is not a JSON object")
     # Raised outside of the handler: the client's exception holds the answer, which may repeat the key.
     token = client.api_headers["Authorization"].removeprefix("apiKey ")
-    raise type(problem)(" ".join(str(problem).replace(token, "<key>").split()))
+    # Cut only then, lest half of the key be left.
+    raise type(problem)(" ".join(str(problem).replace(token, "<key>").split())[:_LONGEST])
 
 
 def _meaning(error: Exception, lost: type[JobError]) -> JobError:
@@ -393,7 +400,7 @@ def _meaning(error: Exception, lost: type[JobError]) -> JobError:
 
     cause = error._cause if isinstance(error, IonQRetriableError) else error
     if isinstance(cause, IonQAPIError):
-        return _meaning_of_status(cause.status_code, str(cause.message)[:300], lost)
+        return _meaning_of_status(cause.status_code, str(cause.message), lost)
     if isinstance(cause, IonQError):
         return JobError(f"IonQ's client refuses the job: {cause.message}")
     reason = getattr(cause.args[0] if cause.args else None, "reason", None)

@@ -14,6 +14,9 @@ from hybridqies.circuit import Circuit, Gate, PauliString, gate
 
 Floats = NDArray[np.float64]
 
+# Numbers that are held at a time while products of parities are averaged.
+_AT_ONCE = 2**21
+
 # What turns a Pauli operator's eigenbasis to that of Z.
 _TURNS = {"X": ("H",), "Y": ("SDG", "H"), "Z": ()}
 
@@ -111,23 +114,55 @@ class Frequencies:
         return cls(outcomes, weights, shots)
 
     def moments(self, masks: Sequence[int]) -> tuple[Floats, Floats]:
-        """Means (N, M) of the parities under `masks`, and the covariance (N, M, M) of those means."""
-        under = self.outcomes[..., None] & np.array(masks, dtype=np.int64)
-        signs = 1.0 - 2.0 * (np.bitwise_count(under) & 1)
-        means = self._averages(signs)
-        if self.shots is None:
-            return means, np.zeros((*means.shape, len(masks)))
-        products = signs[..., :, None] * signs[..., None, :]
-        second = self._averages(products.reshape(*signs.shape[:2], -1)).reshape(-1, len(masks), len(masks))
-        return means, (second - means[:, :, None] * means[:, None, :]) / max(self.shots - 1, 1)
+        """Means (N, M) of the parities under `masks`, and the covariance (N, M, M) of those means.
 
-    def _averages(self, terms: Floats) -> Floats:
-        """Weighted sums (N, T) of terms (N, K, T), or of (1, K, T) for all rows alike."""
-        if len(terms) == 1:
-            averages: Floats = self.weights @ terms[0]
+        Variances are those of parities of which one more of either sign was seen, so that a few equal
+        shots don't claim to be certain (Agresti and Coull, Am. Stat. 52, 119 (1998)); correlations are
+        the shots' own.
+        """
+        means, second = self._averages(np.array(masks, dtype=np.int64))
+        if self.shots is None:
+            return means, np.zeros_like(second)
+        drawn = second - means[:, :, None] * means[:, None, :]
+        spread = drawn.diagonal(axis1=1, axis2=2)
+        seen = self.shots / (self.shots + 2)
+        # The parity of no qubit is 1, whatever is seen.
+        variances = np.where(np.array(masks) == 0, 0.0, (1 - (seen * means) ** 2) / self.shots)
+        # Rounding leaves a little of what is nothing.
+        varied = spread > 1e-12
+        scale = np.sqrt(np.where(varied, variances / np.where(varied, spread, 1.0), 0.0))
+        covariance = drawn * (scale[:, :, None] * scale[:, None, :])
+        own = np.arange(len(masks))
+        covariance[:, own, own] = variances
+        return means, covariance
+
+    def _averages(self, masks: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Means (N, M) of the parities and (N, M, M) of their products, in pieces: these are many."""
+        rows, count = self.weights.shape
+        pairs = len(masks) ** 2
+        means, second = np.zeros((rows, len(masks))), np.zeros((rows, pairs))
+        if len(self.outcomes) == 1:
+            step = max(1, _AT_ONCE // pairs)
+            for at in range(0, count, step):
+                signs, products = _parities(self.outcomes[0, at : at + step], masks)
+                means += self.weights[:, at : at + step] @ signs
+                if self.shots is not None:
+                    second += self.weights[:, at : at + step] @ products
         else:
-            averages = np.einsum("nk,nkt->nt", self.weights, terms)
-        return averages
+            step = max(1, _AT_ONCE // (pairs * count))
+            for at in range(0, rows, step):
+                signs, products = _parities(self.outcomes[at : at + step], masks)
+                own = self.weights[at : at + step]
+                means[at : at + step] = np.einsum("nk,nkm->nm", own, signs)
+                second[at : at + step] = np.einsum("nk,nkp->np", own, products)
+        return means, second.reshape(rows, len(masks), len(masks))
+
+
+def _parities(outcomes: NDArray[np.int64], masks: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """+1 or -1 for each outcome and mask (..., M), and the products of each two (..., M * M)."""
+    signs = 1.0 - 2.0 * (np.bitwise_count(outcomes[..., None] & masks) & 1)
+    products = signs[..., :, None] * signs[..., None, :]
+    return signs, products.reshape(*outcomes.shape, -1)
 
 
 def _mask(observable: PauliString, n_qubits: int) -> int:

@@ -43,7 +43,7 @@ def backend_class(name: str) -> type[Backend]:
     announced = _announced()
     if name not in announced:
         raise UnknownNameError("backend", name, [*BACKENDS, *announced])
-    return _checked(name, announced[name].load())
+    return _checked(name, announced[name])
 
 
 def load_backend(text: str) -> Backend:
@@ -74,13 +74,29 @@ def provider_of(text: str) -> Provider:
 
 @cache
 def _announced() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in BACKENDS}
+    """Entry points by name; one that has the name of a backend here is found under its package's name too.
+
+    Nobody gets another's backend by a name that is taken: `aer` of package `other` is `other.aer`.
+    """
+    found = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        package = point.dist.name if point.dist is not None else "unknown"
+        found[f"{package}.{point.name}" if point.name in BACKENDS else point.name] = point
+    return found
 
 
-def _checked(name: str, found: object) -> type[Backend]:
+def _checked(name: str, point: EntryPoint) -> type[Backend]:
+    package = point.dist.name if point.dist is not None else "an unknown package"
+    try:
+        found = point.load()
+    except Exception as error:  # Whatever another package's module does when it is imported.
+        raise CapabilityError(
+            f"backend {name!r} of package {package} cannot be loaded ({type(error).__name__}: {error})",
+            todo="repair or remove that package",
+        ) from error
     if not (isinstance(found, type) and issubclass(found, Backend)):
         raise CapabilityError(
-            f"entry point {name!r} of {ENTRY_POINTS!r} is {found!r}",
+            f"backend {name!r} of package {package} is {found!r}",
             expected="a subclass of hybridqies.backends.Backend",
         )
     return found

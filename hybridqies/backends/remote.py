@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,8 +18,10 @@ from hybridqies.backends.jobs import JobRunner, Journal, Limits, Provider, Retry
 from hybridqies.backends.jobs.journal import FILE_NAME
 from hybridqies.backends.jobs.runner import Progress
 from hybridqies.backends.readout import Frequencies, estimate, measured_circuits
+from hybridqies.backends.spec import BackendSpec
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError
+from hybridqies.options import to_mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,19 @@ class RemoteBackend(ExecutingBackend):
 
     def __init__(self, target: str = "", *, jobs: JobSettings | None = None, **options: Any) -> None:
         super().__init__(target, **options)
-        self.jobs = jobs or JobSettings()
+        self._jobs = jobs or JobSettings()
+
+    @property
+    def jobs(self) -> JobSettings:
+        """How its jobs are kept and bounded."""
+        return self._jobs
+
+    @jobs.setter
+    def jobs(self, settings: JobSettings) -> None:
+        self._jobs = settings
+        runner: JobRunner | None = self.__dict__.get("runner")
+        if runner is not None:
+            runner.adopt(Journal(settings.journal), settings.limits, settings.retry, settings.on_progress)
 
     @property
     def has_jobs(self) -> bool:
@@ -82,7 +96,16 @@ class RemoteBackend(ExecutingBackend):
     def work(self, circuit: Circuit, angles: Tensor) -> Work:
         """What `_execute` hands in, whole: one circuit for each measurement basis, at every row of angles."""
         rows = np.ascontiguousarray(angles.numpy(), dtype=np.float64)
-        return Work(self.spec, measured_circuits(circuit), rows, self.options.shots, self.options.seed)
+        return Work(
+            self._service_spec(), measured_circuits(circuit), rows, self.options.shots, self.options.seed
+        )
+
+    def _service_spec(self) -> str:
+        """The string without what does not decide a job's result, or has a field of its own there."""
+        spec = BackendSpec.parse(self.spec)
+        elsewhere = {each.name for each in fields(RemoteOptions)}
+        options = {key: value for key, value in spec.options.items() if key not in elsewhere}
+        return str(replace(spec, options=options))
 
     def footprint(self, circuit: Circuit) -> Footprint:
         """What the circuit takes once it is compiled for the service."""
@@ -105,3 +128,12 @@ class RemoteBackend(ExecutingBackend):
         counts = self.runner.run(work)
         of_bases = [counts[at * rows : (at + 1) * rows] for at in range(len(work.circuits))]
         return estimate(circuit, [Frequencies.of_counts(each) for each in of_bases])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Caps and journal go along; who watches does not.
+        settings = replace(self.jobs, on_progress=None)
+        return type(self)._again_with, (self.target, to_mapping(self.options), settings)
+
+    @classmethod
+    def _again_with(cls, target: str, options: dict[str, Any], jobs: JobSettings) -> RemoteBackend:
+        return cls(target, jobs=jobs, **options)

@@ -13,7 +13,7 @@ from torch import Tensor
 from hybridqies.backends.base import Capabilities, Variant
 from hybridqies.backends.compiled import Compiled
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions, seed_of
+from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions, in_double, seed_of
 from hybridqies.backends.gradients import Gradient
 from hybridqies.backends.memory import check_memory
 from hybridqies.backends.noise import PauliNoise, Trajectories
@@ -31,6 +31,8 @@ from hybridqies.options import within
 
 # Bytes that are not worth asking the system for: the question takes longer than a small circuit.
 _ALWAYS_THERE = 2**26
+# An amplitude that is sampled: complex, twice while it is put in order, a probability and a count.
+_BYTES_SAMPLED = 48
 # Amplitudes that are sampled at a time; larger batches go in pieces.
 _AT_ONCE = 2**23
 
@@ -55,7 +57,9 @@ class StateVectorOptions(ExecutionOptions):
     def __post_init__(self) -> None:
         ExecutionOptions.__post_init__(self)
         chances = dict.fromkeys(("p1", "p2", "px", "py", "pz", "readout"), (0.0, 1.0))
-        within(self, "backend option", trajectories=(1, 1e6), **chances)
+        within(self, "backend option", trajectories=(2, 1e6), **chances)
+        if not self.noise.has_gate_errors:
+            self.refuse_idle("gate noise", "trajectories")
 
     @property
     def noise(self) -> PauliNoise:
@@ -139,7 +143,7 @@ class StateVector(ExecutingBackend):
         """Expectations under the noise, averaged over its trajectories, with their exact gradient."""
         free, times = self.free(circuit), self._n_trajectories
         angles = free.values(features, weights)
-        noisy, errors = self._drawn(free.circuit, angles.detach().cpu().double())
+        noisy, errors = self._drawn(free.circuit, angles.detach().cpu().double(), in_double(amplitudes))
         rows = angles.repeat_interleave(times, dim=0)
         if errors is not None:
             rows = torch.cat([rows, errors.to(rows)], dim=1)
@@ -150,10 +154,12 @@ class StateVector(ExecutingBackend):
         return mean * mean.new_tensor(faded)
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
-        noisy, errors = self._drawn(circuit, angles)
-        draw = np.random.default_rng(seed_of(self.options.seed, circuit, angles))
+        noisy, errors = self._drawn(circuit, angles, amplitudes)
+        draw = np.random.default_rng(seed_of(self.options.seed, circuit, angles, amplitudes))
         times = self._n_trajectories
         at_once = max(1, (_AT_ONCE >> circuit.n_qubits) // times)
+        held = min(at_once, len(angles)) * times << circuit.n_qubits
+        check_memory(angles, circuit.n_qubits, held * _BYTES_SAMPLED)
         pieces = []
         for at in range(0, len(angles), at_once):
             rows = angles[at : at + at_once].repeat_interleave(times, dim=0)
@@ -197,12 +203,14 @@ class StateVector(ExecutingBackend):
     def _n_trajectories(self) -> int:
         return int(self.options.trajectories) if self.noise.has_gate_errors else 1
 
-    def _drawn(self, circuit: Circuit, angles: Tensor) -> tuple[Circuit, Tensor | None]:
+    def _drawn(
+        self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None
+    ) -> tuple[Circuit, Tensor | None]:
         """The circuit with room for errors, and the errors of every trajectory of every row."""
         if not self.noise.has_gate_errors:
             return circuit, None
         paths = self._noisy(circuit)
-        random = np.random.default_rng(seed_of(self.options.seed, circuit, angles) ^ 1)
+        random = np.random.default_rng(seed_of(self.options.seed, circuit, angles, amplitudes) ^ 1)
         rows = len(angles) * self._n_trajectories
         return paths.circuit, torch.from_numpy(paths.draw(self.noise, rows, random))
 

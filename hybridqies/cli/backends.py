@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hybridqies.cli.output import say_json, show
+from hybridqies.cli.output import complain, say_json, show
+from hybridqies.errors import CapabilityError
 
 
 def command(json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False) -> None:
@@ -16,7 +17,15 @@ def command(json: Annotated[bool, typer.Option("--json", help="Print the table a
     """
     from hybridqies.backends import backend_class, backend_names, rows_of
 
-    rows = rows_of({name: backend_class(name) for name in backend_names()})
+    kinds, broken = {}, []
+    for name in backend_names():
+        try:
+            kinds[name] = backend_class(name)
+        except CapabilityError as error:
+            broken.append(str(error))
+    rows = rows_of(kinds)
+    for problem in broken:
+        complain(problem)
     if json:
         say_json(rows)
         return

@@ -31,7 +31,11 @@ class Subject:
     def having(self, **options: Any) -> Backend:
         """A new backend that differs in these options alone."""
         subject = self.backend()
-        return type(subject)(subject.target, **{**BackendSpec.parse(subject.spec).options, **options})
+        whole = {**BackendSpec.parse(subject.spec).options, **options}
+        if options.get("gradient") not in (None, Gradient.SPSA.value):
+            # Of another rule these mean nothing, and are refused.
+            whole = {key: value for key, value in whole.items() if key not in ("directions", "step")}
+        return type(subject)(subject.target, **whole)
 
     def shots(self) -> int | None:
         """The shots of the backend under test; None where it has none."""

@@ -64,8 +64,10 @@ def probabilities_with_noise(
 
 
 def is_sampled(head: nn.Module) -> bool:
-    """Whether any circuit of the head runs with shots or noise."""
-    return any(isinstance(part, QuantumLayer) and not part.backend.is_exact for part in head.modules())
+    """Whether any circuit of the head runs with shots or noise, and every such one tells its errors."""
+    backends = [part.backend for part in head.modules() if isinstance(part, QuantumLayer)]
+    sampled = [each for each in backends if not each.is_exact]
+    return bool(sampled) and all(each.tells_errors for each in sampled)
 
 
 class _Recording:

@@ -77,12 +77,15 @@ def test_an_entry_point_announces_it(announce):
 def test_an_entry_point_cannot_take_the_name_of_ours(announce):
     announce("statevector", "own_backend:QiskitStatevector")
     assert backend_names().count("statevector") == 1
+    assert backend_names()[-1] == "own-backend.statevector"
     assert type(load_backend("statevector")).__module__ == "hybridqies.backends.statevector"
 
 
 def test_an_entry_point_that_is_no_backend_is_refused(announce):
     announce("numbers", "math:pi")
-    with pytest.raises(CapabilityError, match=r"entry point 'numbers' .* is 3\.14.* a subclass of"):
+    with pytest.raises(
+        CapabilityError, match=r"backend 'numbers' of package own-backend is 3\.14.* a subclass of"
+    ):
         load_backend("numbers")
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hybridqies.backends import load_backend
+from hybridqies.backends import load_backend, readout
 from hybridqies.backends.readout import Frequencies, bases, estimate, measured_circuits
-from hybridqies.circuit import Circuit, PauliString, feature, gate, load_circuit
+from hybridqies.circuit import Circuit, PauliString, Start, feature, gate, load_circuit
 
 DOUBLE = torch.float64
 
@@ -61,7 +61,15 @@ def test_moments_are_those_of_the_shots():
         bits = 1 - 2 * ((taken[:, None] >> np.array([2, 1, 0])) & 1)
         signs = np.stack([bits[:, 0], bits[:, 1] * bits[:, 2], bits[:, 0] * bits[:, 1]])
         np.testing.assert_allclose(found.values[row], signs.mean(axis=1), rtol=0, atol=1e-12)
-        np.testing.assert_allclose(found.covariance[row], np.cov(signs) / 500, rtol=0, atol=1e-12)
+        # Of either sign one more than was seen.
+        chance = ((signs == 1).sum(axis=1) + 1) / 502
+        variances = 4 * chance * (1 - chance) / 500
+        covariance = found.covariance[row].numpy()
+        np.testing.assert_allclose(covariance.diagonal(), variances, rtol=1e-12)
+        roots = np.sqrt(variances)
+        np.testing.assert_allclose(
+            covariance / np.outer(roots, roots), np.corrcoef(signs), rtol=0, atol=1e-10
+        )
 
 
 def test_standard_errors_are_right():
@@ -82,7 +90,7 @@ def test_standard_errors_are_right():
         found = np.cov(values[:, row].numpy().T)
         # A variance of 400 draws errs by a relative sqrt(2 / 400) = 0.07; four times that.
         np.testing.assert_allclose(found.diagonal(), claimed[row].diagonal(), rtol=0.29)
-        np.testing.assert_allclose(found, claimed[row], atol=4 * float(claimed[row].max()) / 20)
+        np.testing.assert_allclose(found, claimed[row], rtol=0.29, atol=4 * float(claimed[row].max()) / 20)
     errors = claimed.diagonal(dim1=1, dim2=2).sqrt() / 20
     assert ((values.mean(dim=0) - exact).abs() < 4 * errors + 1e-12).all()
 
@@ -98,3 +106,36 @@ def test_as_many_shots_as_asked(shots):
     steps = (values + 1) * shots / 2
     torch.testing.assert_close(steps, steps.round(), atol=1e-5, rtol=0)
     assert len(steps.unique()) > 1
+
+
+def test_few_equal_shots_are_not_certain():
+    circuit = Circuit.of(2, [gate("X", 0)], strings("ZI", "IZ", "ZZ", "II"))
+    none = torch.zeros(1, 0, dtype=DOUBLE)
+    for shots, error in ((1, 2 * (2 / 9) ** 0.5), (1000, 2 * (1001 / (1002**2 * 1000)) ** 0.5)):
+        found = load_backend(f"statevector,shots={shots}").estimate(circuit, none, none[0])
+        assert found.values[0].tolist() == [-1, 1, -1, 1]
+        np.testing.assert_allclose(found.standard_errors[0], [error, error, error, 0], rtol=1e-9)
+
+
+def test_many_outcomes_are_averaged_in_pieces(monkeypatch):
+    draw = np.random.default_rng(1)
+    masks = np.array([0b100, 0b011, 0b111])
+    shared = Frequencies(np.arange(8)[None], draw.dirichlet(np.ones(8), 5), 100)
+    own = Frequencies(draw.integers(0, 8, (5, 6)), draw.dirichlet(np.ones(6), 5), 100)
+    whole = [each.moments(masks) for each in (shared, own)]
+    monkeypatch.setattr(readout, "_AT_ONCE", 20)
+    for each, (means, covariance) in zip((shared, own), whole, strict=True):
+        again = each.moments(masks)
+        np.testing.assert_allclose(again[0], means, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(again[1], covariance, rtol=0, atol=1e-14)
+
+
+def test_other_amplitudes_draw_other_shots():
+    circuit = Circuit.of(1, [gate("RZ", 0, 0.1)], start=Start.AMPLITUDES)
+    none = torch.zeros(400, 0, dtype=DOUBLE)
+    even = torch.ones(400, 2, dtype=DOUBLE)
+    backend = load_backend("statevector,shots=20")
+    one = backend.estimate(circuit, none, none[0], even).values[:, 0]
+    moved = backend.estimate(circuit, none, none[0], even + torch.tensor([0.0, 1e-6])).values[:, 0]
+    # 400 pairs: a correlation of nothing is within 4 / sqrt(400).
+    assert abs(np.corrcoef(one, moved)[0, 1]) < 0.2

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import copy
 import pickle
+import types
+from importlib.metadata import EntryPoint
 
 import pytest
+import torch
 
-from hybridqies.backends import load_backend
+from hybridqies.backends import JobSettings, load_backend, registry
+from hybridqies.backends.jobs import Limits
 from hybridqies.backends.spec import BackendSpec
-from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.circuit import Circuit, Weight, gate
+from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,12 @@ def test_a_backend_names_itself():
         ("statevector,gradient=sift", "did you mean 'shift'"),
         ("statevector,p1=1.5", "'p1' was given 1.5; expected 0 to 1"),
         ("statevector,px=0.6,py=0.6", "expected a sum up to 1"),
+        ("statevector,trajectories=7", "'trajectories' was given without gate noise"),
+        ("statevector,p1=0.1,trajectories=1", "'trajectories' was given 1; expected 2 to"),
+        ("statevector,step=0.5", "'step' was given without gradient=spsa"),
+        ("pennylane:lightning.qubit,directions=7", "'directions' was given without gradient=spsa"),
+        ("pennylane:null.qubit", "'pennylane:null.qubit' was asked for expectations"),
+        ("ionq:qpu.", "IonQ target 'qpu.' was given"),
     ],
 )
 def test_unknown_names_and_values_are_refused_in_one_line(text, message):
@@ -65,3 +76,47 @@ def test_copies_and_pickles_are_the_same_place():
     assert copy.deepcopy(backend) is backend
     again = pickle.loads(pickle.dumps(backend))
     assert (type(again), again.spec) == (type(backend), backend.spec)
+
+
+def test_a_copy_of_a_remote_backend_keeps_its_journal_and_caps(tmp_path):
+    pytest.importorskip("qiskit_ionq")
+    backend = load_backend("ionq:simulator,shots=10")
+    backend.jobs = JobSettings(tmp_path / "jobs.jsonl", Limits(max_shots=5), on_progress=print)
+    for again in (pickle.loads(pickle.dumps(backend)), copy.copy(backend)):
+        assert again.spec == backend.spec
+        assert (again.jobs.journal, again.jobs.limits) == (backend.jobs.journal, backend.jobs.limits)
+
+
+def test_what_a_job_is_named_by(tmp_path):
+    pytest.importorskip("qiskit_ionq")
+    circuit, angles = Circuit.of(1, [gate("RX", 0, Weight(0))]), torch.zeros(1, 1, dtype=torch.float64)
+    keys = {
+        text: load_backend(f"ionq:simulator,{text}").work(circuit, angles).key()
+        for text in (
+            "shots=10",
+            "shots=10,gradient=spsa,step=0.2",
+            "shots=20",
+            "shots=10,seed=1",
+            "shots=10,noise_model=aria-1",
+        )
+    }
+    assert keys["shots=10"] == keys["shots=10,gradient=spsa,step=0.2"]
+    assert len(set(keys.values())) == 4
+
+
+def test_backends_of_other_packages_that_cannot_be_used(monkeypatch):
+    package = types.SimpleNamespace(name="other")
+    points = [
+        EntryPoint("broken", "no_such_module:Thing", registry.ENTRY_POINTS)._for(package),
+        EntryPoint("wrong", "json:dumps", registry.ENTRY_POINTS)._for(package),
+        EntryPoint("aer", "json:dumps", registry.ENTRY_POINTS)._for(package),
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    registry._announced.cache_clear()
+    try:
+        assert registry.backend_names()[-3:] == ["broken", "wrong", "other.aer"]
+        for name in ("broken", "wrong", "other.aer"):
+            with pytest.raises(CapabilityError, match=f"backend '{name}' of package other"):
+                load_backend(name)
+    finally:
+        registry._announced.cache_clear()

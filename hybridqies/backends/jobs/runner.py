@@ -68,6 +68,12 @@ class JobRunner:
         self._paid: dict[str, int] = {}
         self._met: dict[tuple[str, int], float] = {}
 
+    def adopt(
+        self, journal: Journal, limits: Limits, retry: Retry, on_progress: Progress | None = None
+    ) -> None:
+        """Goes on under other settings; what has been paid for stays counted."""
+        self.journal, self.limits, self.retry, self._on_progress = journal, limits, retry, on_progress
+
     def run(self, work: Work) -> list[Counts]:
         """The outcomes of `work`, in its order; what the journal has is not asked for again.
 
