@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,20 +120,34 @@ class HybridClassifier:
         model.check()
         return model
 
-    def cap(self, limits: Limits) -> None:
-        """Bounds what its backend may pay for.
+    def cap(
+        self,
+        limits: Limits | None = None,
+        *,
+        journal: Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Bounds what its backend may pay for, and says where its jobs are kept and who is told of them.
+
+        What is left out stays as it is.
 
         Raises
         ------
-        InputError: there is a cap, and the backend's circuits run here, where nothing is paid.
+        InputError: there is a cap or a journal and nothing is paid: no circuit runs, or it runs here.
         """
-        if isinstance(self.backend, RemoteBackend) and self.backend.has_jobs:
-            self.backend.jobs = replace(self.backend.jobs, limits=limits)
-        elif limits != Limits():
-            raise InputError(
-                f"a cap was given with backend {self.backend.label!r}, which costs nothing",
-                expected="a backend at a remote service (see: hybridqies backends)",
-            )
+        named = {**asdict(limits or Limits()), "journal": journal}
+        given = next((name for name, value in named.items() if value is not None), None)
+        if given is not None:
+            check_runs_circuit((self.head,), f"{given} was given")
+            if not (isinstance(self.backend, RemoteBackend) and self.backend.has_jobs):
+                raise InputError(
+                    f"{given} was given with backend {self.backend.label!r}, which costs nothing",
+                    expected="a backend at a remote service (see: hybridqies backends)",
+                )
+        if isinstance(self.backend, RemoteBackend):
+            settings: dict[str, Any] = {"limits": limits, "journal": journal, "on_progress": on_progress}
+            changed = {name: value for name, value in settings.items() if value is not None}
+            self.backend.jobs = replace(self.backend.jobs, **changed)
 
     def check(self) -> None:
         """Refuses options that cannot be built, before anything is embedded.
@@ -193,7 +207,7 @@ class HybridClassifier:
         """`fit` for texts that are embedded already; labels are indices into `classes`."""
         self.classes_ = classes
         if folder is not None:
-            _journal_in(self.backend, folder)
+            journal_in(self.backend, folder)
         self.head_ = self.untrained(len(classes)).to(self.device)
         self.outcome_ = train(
             self.head_, training, validation, self.training, folder=folder, resume=resume, on_epoch=on_epoch
@@ -289,9 +303,9 @@ class HybridClassifier:
                 todo="restore the folder or train anew",
             )
         encoder = _same_encoder(model["encoder"], device)
-        given = backend or model["backend"]
+        given = model["backend"] if backend is None else backend
         placed = load_backend(given) if isinstance(given, str) else given
-        _journal_in(placed, Path(folder))
+        journal_in(placed, Path(folder))
         made = cls(
             encoder,
             model["head"],
@@ -322,7 +336,8 @@ class HybridClassifier:
         return self.head_
 
 
-def _journal_in(backend: Backend, folder: Path) -> None:
+def journal_in(backend: Backend, folder: Path) -> None:
+    """Keeps a backend's jobs in `folder`, if it has jobs and was told of no other place."""
     if isinstance(backend, RemoteBackend):
         backend.journal_in(folder)
 
@@ -330,6 +345,20 @@ def _journal_in(backend: Backend, folder: Path) -> None:
 def is_quantum(head: str) -> bool:
     """Whether the head of that name runs a circuit."""
     return head in QUANTUM_HEADS
+
+
+def check_runs_circuit(heads: Sequence[str], given: str) -> None:
+    """Refuses what means nothing where none of the heads has a circuit; `given` tells what it was.
+
+    Raises
+    ------
+    InputError: naming the first head.
+    """
+    if not any(map(is_quantum, heads)):
+        raise InputError(
+            f"{given}, and head {heads[0]!r} runs no circuit",
+            expected=f"a head with a circuit: {', '.join(QUANTUM_HEADS)}",
+        )
 
 
 def write_config(folder: Path, model: Mapping[str, Any] | None, run: Mapping[str, Any] | None) -> None:

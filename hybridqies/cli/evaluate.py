@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import progress, say_json, show
-from hybridqies.cli.planning import show_plan
-from hybridqies.errors import InputError
-
-if TYPE_CHECKING:
-    from hybridqies.backends import Backend
-    from hybridqies.backends.jobs.runner import Progress
+from hybridqies.cli.planning import check_backend, show_plan
 
 
 def command(
@@ -40,54 +33,34 @@ def command(
     Jobs at a remote service are journalled in the run's folder: after an interruption the same command
     goes on where it was. `--dry-run` tells what would be sent, and sends nothing.
     """
+    from hybridqies.backends.jobs import Limits
     from hybridqies.report import evaluation_table
     from hybridqies.study import DataOptions, evaluate_run, plan_evaluation
 
     options = None if data is None else DataOptions(data, text_column, label_column)
+    limits = Limits(max_shots, max_jobs)
+    check_backend(run, backend)
     if show_plan(
-        dry_run,
-        rates,
-        lambda figures: plan_evaluation(run, options, split, backend=backend, rates=figures),
-        json,
+        lambda figures: plan_evaluation(run, options, split, backend=backend, limits=limits, rates=figures),
+        dry_run=dry_run,
+        rates=rates,
+        limits=limits,
+        journal=journal,
+        as_json=json,
     ):
         return
     with progress(json) as hooks:
-        placed = _bounded(run, backend, max_shots, max_jobs, journal, hooks.on_text)
-        record = evaluate_run(run, options, split, backend=placed, device=device, hooks=hooks)
+        record = evaluate_run(
+            run,
+            options,
+            split,
+            backend=backend,
+            device=device,
+            limits=limits,
+            journal=journal,
+            hooks=hooks,
+        )
     if json:
         say_json(record)
     else:
         show(*evaluation_table(record))
-
-
-def _bounded(
-    run: Path,
-    backend: str | None,
-    max_shots: int | None,
-    max_jobs: int | None,
-    journal: Path | None,
-    on_progress: Progress,
-) -> Backend:
-    """The backend with its caps and its journal.
-
-    Raises
-    ------
-    InputError: caps or a journal for a backend whose circuits run here, where nothing is paid.
-    """
-    from hybridqies.backends import RemoteBackend, load_backend
-    from hybridqies.backends.jobs import Limits
-    from hybridqies.classifier import read_config
-
-    placed = load_backend(backend or read_config(run)["model"]["backend"])
-    if isinstance(placed, RemoteBackend) and placed.has_jobs:
-        limits = Limits(max_shots, max_jobs)
-        placed.jobs = replace(placed.jobs, limits=limits, journal=journal, on_progress=on_progress)
-        return placed
-    given = {"--max-shots": max_shots, "--max-jobs": max_jobs, "--journal": journal}
-    for flag, value in given.items():
-        if value is not None:
-            raise InputError(
-                f"{flag} was given with backend {placed.label!r}, which costs nothing",
-                expected="a backend at a remote service (see: hybridqies backends)",
-            )
-    return placed

@@ -1,4 +1,4 @@
-"""What `--dry-run` and `--rates` do, wherever they stand."""
+"""What the flags about jobs do, wherever they stand: `--dry-run`, `--rates`, caps, `--backend`."""
 
 from __future__ import annotations
 
@@ -12,27 +12,56 @@ from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
     from hybridqies.backends import DryRun, Rates
+    from hybridqies.backends.jobs import Limits
 
 
 def show_plan(
-    dry_run: bool, rates: Path | None, plan: Callable[[Rates | None], list[DryRun]], as_json: bool
+    plan: Callable[[Rates | None], list[DryRun]],
+    *,
+    dry_run: bool,
+    rates: Path | None,
+    limits: Limits,
+    journal: Path | None = None,
+    as_json: bool,
 ) -> bool:
     """Whether a dry run was asked for; then it has been printed.
 
     Raises
     ------
-    InputError: rates without a dry run, or such as cannot be read.
+    InputError: rates without a dry run, or such as cannot be read; a journal with one.
+    CapabilityError: after printing, when the plan would pass a cap.
     """
     from hybridqies.backends import Rates
     from hybridqies.report import dry_run_table
+    from hybridqies.study import check_limits
 
     if rates is not None and not dry_run:
         raise InputError("--rates was given without --dry-run", expected="both: rates only estimate")
     if not dry_run:
         return False
-    rows = [asdict(each) for each in plan(None if rates is None else Rates.read(rates))]
+    if journal is not None:
+        raise InputError(
+            "--journal was given together with --dry-run",
+            expected="one: a dry run reads no journal, and counts what it has as well",
+        )
+    plans = plan(None if rates is None else Rates.read(rates))
+    rows = [asdict(each) for each in plans]
     if as_json:
         say_json(rows)
     else:
         show(dry_run_table(rows))
+    check_limits(plans, limits)
     return True
+
+
+def check_backend(run: Path, backend: str | None) -> None:
+    """Refuses a backend for a saved model that has no use for one.
+
+    Raises
+    ------
+    InputError: its head runs no circuit.
+    """
+    from hybridqies.classifier import check_runs_circuit, read_config
+
+    if backend is not None:
+        check_runs_circuit((read_config(run)["model"]["head"],), f"--backend {backend!r} was given")

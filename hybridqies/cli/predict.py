@@ -14,6 +14,7 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import progress
+from hybridqies.cli.planning import check_backend, show_plan
 from hybridqies.errors import InputError
 
 
@@ -40,22 +41,43 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
     backend: flags.OtherBackend = None,
+    dry_run: flags.DryRun = False,
+    rates: flags.RatesFile = None,
+    max_shots: flags.MaxShots = None,
+    max_jobs: flags.MaxJobs = None,
+    journal: flags.JournalFile = None,
     device: flags.Device = "cpu",
 ) -> None:
     """Print a label and the probability of every class for each text.
 
     Example: `hybridqies predict runs/demo "You have won a prize" --format jsonl`
-    """
-    from hybridqies.classifier import HybridClassifier
-    from hybridqies.files import write_text
 
+    Jobs at a remote service are journalled in the run's folder, as those of `evaluate`.
+    """
+    from hybridqies.backends.jobs import Limits
+    from hybridqies.files import write_text
+    from hybridqies.study.evaluation import predict_run
+    from hybridqies.study.planning import plan_prediction
+
+    as_json = json or format_ is Format.JSONL
     given = _texts(texts or [], file, text_column)
-    model = HybridClassifier.load(run, backend=backend, device=device)
+    limits = Limits(max_shots, max_jobs)
+    check_backend(run, backend)
+    if show_plan(
+        lambda figures: plan_prediction(run, len(given), backend=backend, limits=limits, rates=figures),
+        dry_run=dry_run,
+        rates=rates,
+        limits=limits,
+        journal=journal,
+        as_json=as_json,
+    ):
+        return
     with progress(quiet=False) as hooks:
-        hooks.on_stage("embedding", len(given))
-        probabilities = model.predict_proba(given, hooks.on_text)
-    rows = [_row(text, row, model.classes_) for text, row in zip(given, probabilities, strict=True)]
-    written = _jsonl(rows) if json or format_ is Format.JSONL else _csv(rows, model.classes_)
+        classes, probabilities = predict_run(
+            run, given, backend=backend, device=device, limits=limits, journal=journal, hooks=hooks
+        )
+    rows = [_row(text, row, classes) for text, row in zip(given, probabilities, strict=True)]
+    written = _jsonl(rows) if as_json else _csv(rows, classes)
     if out is None:
         sys.stdout.write(written)
     else:

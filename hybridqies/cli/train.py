@@ -37,7 +37,7 @@ def command(
     circuit: flags.CircuitName = None,
     qubits: flags.Qubits = None,
     set_: flags.Settings = None,
-    backend: flags.Backend = "statevector",
+    backend: flags.Backend = flags.DEFAULT_BACKEND,
     compare: flags.Compare = "logistic,svc,mlp,matched-mlp",
     seed: flags.Seed = 0,
     epochs: flags.Epochs = None,
@@ -60,12 +60,20 @@ def command(
     from hybridqies.backends.jobs import Limits
     from hybridqies.study import check_limits, plan_training, recorded_config
 
+    limits = Limits(max_shots, max_jobs)
     if resume:
         _only_with_resume(context)
     config = recorded_config(out) if resume else _config(dict(context.params), _typed(context))
-    if show_plan(dry_run, rates, lambda figures: plan_training(config, figures), json):
+    if not resume:
+        _check_early(config, limits)
+    if show_plan(
+        lambda figures: plan_training(config, figures),
+        dry_run=dry_run,
+        rates=rates,
+        limits=limits,
+        as_json=json,
+    ):
         return
-    limits = Limits(max_shots, max_jobs)
     if not resume and limits != Limits():
         check_limits(plan_training(config), limits)
     _report(out, _train(config, out, limits, resume=resume, overwrite=overwrite, quiet=json), json)
@@ -74,21 +82,41 @@ def command(
 def _train(
     config: RunConfig, out: Path, limits: Limits, *, resume: bool, overwrite: bool, quiet: bool
 ) -> dict[str, Any]:
+    from hybridqies.backends.jobs import JobError
     from hybridqies.study import execute, start_run
 
-    started = resume
+    started, again = resume, _resuming(out, limits)
     with progress(quiet) as hooks:
         try:
             if not resume:
-                _check_early(config)
                 start_run(config, out, overwrite=overwrite)
                 started = True
             return execute(config, out, resume=resume, hooks=hooks, limits=limits)
         except KeyboardInterrupt:
             if not started:
                 raise
-            again = f"hybridqies train --resume --out {shlex.quote(str(out))}"
             raise InterruptionError(f"interrupted; go on with: {again}") from None
+        except JobError as error:
+            if not _can_resume(config, out):
+                raise
+            raise JobError(f"{error}; then go on with: {again}") from error
+
+
+def _can_resume(config: RunConfig, out: Path) -> bool:
+    """Whether this run is in the folder: it may have been taken back, and another come back in its place."""
+    from hybridqies.classifier import CONFIG
+    from hybridqies.study import recorded_config
+    from hybridqies.study.run import COMPARISON
+
+    is_started = (out / CONFIG).is_file() and recorded_config(out) == config
+    return is_started and not (out / COMPARISON).is_file()
+
+
+def _resuming(out: Path, limits: Limits) -> str:
+    """The command that goes on with the run, under the same caps."""
+    caps = {"--max-shots": limits.max_shots, "--max-jobs": limits.max_jobs}
+    given = "".join(f" {flag} {cap}" for flag, cap in caps.items() if cap is not None)
+    return f"hybridqies train --resume --out {shlex.quote(str(out))}{given}"
 
 
 def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:
@@ -157,9 +185,12 @@ def _heads(given: str, own: str) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name != own)
 
 
-def _check_early(config: RunConfig) -> None:
+def _check_early(config: RunConfig, limits: Limits) -> None:
     """Refuses what can be refused before a folder is made."""
+    from hybridqies.classifier import check_runs_circuit
     from hybridqies.study import check, load_splits
 
-    check(config)
+    check(config, limits)
+    if config.backend != flags.DEFAULT_BACKEND:
+        check_runs_circuit((config.head, *config.compare), f"--backend {config.backend!r} was given")
     load_splits(config.data, config.training.seed)

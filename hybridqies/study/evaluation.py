@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from hybridqies.backends import Backend
+from hybridqies.backends.jobs import Limits
 from hybridqies.classifier import HybridClassifier, Label, is_quantum, read_config
 from hybridqies.errors import ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping
@@ -14,6 +18,7 @@ from hybridqies.study.config import DataOptions, RunConfig
 from hybridqies.study.measuring import measured
 from hybridqies.study.run import RESULT, Hooks, load_splits, read_result
 from hybridqies.text import Dataset, Examples, load_dataset
+from hybridqies.training import predict_probabilities
 
 _SPLITS = ("train", "validation", "test")
 
@@ -25,31 +30,65 @@ def evaluate_run(
     *,
     backend: str | Backend | None = None,
     device: str = "cpu",
+    limits: Limits | None = None,
+    journal: Path | None = None,
     hooks: Hooks | None = None,
 ) -> dict[str, Any]:
     """Measures a saved model on one split of some data; without `options` on the run's own.
 
+    `limits` and `journal` are those of `HybridClassifier.cap`.
+
     Raises
     ------
     DataError: the data has no such split, or a label that training never saw.
+    InputError: a cap or a journal where nothing is paid.
     """
-    hooks = hooks or Hooks()
     model = HybridClassifier.load(folder, backend=backend, device=device)
+    model.cap(limits, journal=journal, on_progress=hooks.on_text if hooks else None)
     data, part = evaluation_part(folder, options, split_name)
-    hooks.on_stage("embedding", len(part))
-    rows = model.embed(part.texts, hooks.on_text)
+    rows = _embedded(model, part.texts, hooks or Hooks())
     labels = _like(part.labels, model.classes_)
-    quantum = is_quantum(model.head)
-    if quantum and not model.backend.is_exact:
-        hooks.on_stage(f"running on {model.backend.label}", len(part))
     return {
         "head": model.head,
-        "backend": model.backend.spec if quantum else None,
+        "backend": model.backend.spec if is_quantum(model.head) else None,
         "data": data.name,
         "split": split_name,
         **measured(model, model.labelled(rows, labels, model.classes_)),
         "classes": list[Label](model.classes_),
     }
+
+
+def predict_run(
+    folder: Path,
+    texts: Sequence[str],
+    *,
+    backend: str | Backend | None = None,
+    device: str = "cpu",
+    limits: Limits | None = None,
+    journal: Path | None = None,
+    hooks: Hooks | None = None,
+) -> tuple[tuple[Label, ...], np.ndarray]:
+    """The classes that a saved model knows, and the probabilities (B, K) that it gives them for each text.
+
+    Raises
+    ------
+    DataError: no texts, or an empty one.
+    InputError: a cap or a journal where nothing is paid.
+    """
+    model = HybridClassifier.load(folder, backend=backend, device=device)
+    model.cap(limits, journal=journal, on_progress=hooks.on_text if hooks else None)
+    rows = _embedded(model, texts, hooks or Hooks())
+    assert model.head_ is not None
+    return model.classes_, predict_probabilities(model.head_, rows, model.batch_of(len(rows)))
+
+
+def _embedded(model: HybridClassifier, texts: Sequence[str], hooks: Hooks) -> Tensor:
+    """Embeddings (B, D); the stage that begins then is the circuit's, where running it takes long."""
+    hooks.on_stage("embedding", len(texts))
+    rows = model.embed(texts, hooks.on_text)
+    if is_quantum(model.head) and not model.backend.is_exact:
+        hooks.on_stage(f"running on {model.backend.label}", len(texts))
+    return rows
 
 
 def evaluation_part(folder: Path, options: DataOptions | None, split_name: str) -> tuple[Dataset, Examples]:

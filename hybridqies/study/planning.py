@@ -1,13 +1,14 @@
-"""What training or evaluating would hand in at a backend, before anything is embedded or sent."""
+"""What training, evaluating or predicting would hand in at a backend, before anything is embedded or sent."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
-from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run
+from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run, load_backend
+from hybridqies.backends.gradients import Gradient
 from hybridqies.backends.jobs import Limits
-from hybridqies.classifier import HybridClassifier
+from hybridqies.classifier import HybridClassifier, check_runs_circuit, is_quantum
 from hybridqies.errors import CapabilityError
 from hybridqies.heads.base import Head
 from hybridqies.study.config import DataOptions, RunConfig
@@ -22,18 +23,34 @@ def plan_evaluation(
     split_name: str,
     *,
     backend: str | Backend | None = None,
+    limits: Limits | None = None,
     rates: Rates | None = None,
 ) -> list[DryRun]:
-    """What `evaluate_run` would hand in, circuit by circuit of the head.
+    """What `evaluate_run` would hand in, circuit by circuit of the head, if nothing of it is journalled yet.
 
     Raises
     ------
-    CapabilityError: the head's circuits run in this process, and nothing is handed in.
+    CapabilityError: the head's circuits run exactly in this process, and nothing is handed in.
+    InputError: the head has no circuit, or there are `limits` where nothing is paid.
     """
-    model = HybridClassifier.load(folder, backend=backend)
     _, part = evaluation_part(folder, options, split_name)
+    return plan_prediction(folder, len(part), backend=backend, limits=limits, rates=rates)
+
+
+def plan_prediction(
+    folder: Path,
+    n_texts: int,
+    *,
+    backend: str | Backend | None = None,
+    limits: Limits | None = None,
+    rates: Rates | None = None,
+) -> list[DryRun]:
+    """What `predict_run` would hand in for so many texts; as `plan_evaluation`."""
+    model = HybridClassifier.load(folder, backend=backend)
+    check_runs_circuit((model.head,), "a dry run was asked for")
+    model.cap(limits)
     assert model.head_ is not None
-    counts = _batches(len(part), model.batch_of(len(part)))
+    counts = _batches(n_texts, model.batch_of(n_texts))
     return [
         dry_run(_backend(layer), layer.circuit, counts, rates)
         for layer in _layers(model.head_, model.backend)
@@ -41,30 +58,28 @@ def plan_evaluation(
 
 
 def plan_training(config: RunConfig, rates: Rates | None = None) -> list[DryRun]:
-    """What training the run's own head to its last epoch would hand in, with all that is measured on the way.
+    """What training all heads of a run to their last epoch would hand in, with what is measured on the way.
 
     Gradients are counted as wanted in features and weights; early stopping may end sooner.
 
     Raises
     ------
-    CapabilityError: the head's circuits run in this process, and nothing is handed in.
+    CapabilityError: the circuits run exactly in this process, and nothing is handed in.
+    InputError: no head has a circuit.
     """
+    heads = (config.head, *config.compare)
+    check_runs_circuit(heads, "a dry run was asked for")
     data = load_splits(config.data, config.training.seed)
-    encoder = Encoder.load(config.encoder, config.device)
-    model = classifier_of(config, config.head, {}, encoder, EmbeddingCache())
-    head = model.untrained(len(data.classes))
     sizes = {name: len(part) for name, part in data.splits().items()}
-    batch, epochs = config.training.batch_size, config.training.epochs
-    plans = []
-    for layer in _layers(head, model.backend):
-        backend, counts = _backend(layer), Counter[int]()
-        for rows, times in _batches(sizes["train"], batch).items():
-            counts[backend.n_circuits(layer.circuit, rows)] += epochs * times
-        for rows, times in _batches(sizes["validation"], batch).items():
-            counts[rows] += epochs * times
-        for name in ("validation", "test"):
-            counts += _batches(sizes[name], model.batch_of(sizes[name]))
-        plans.append(dry_run(backend, layer.circuit, counts, rates))
+    encoder, cache = Encoder.load(config.encoder, config.device), EmbeddingCache()
+    backend = load_backend(config.backend)
+    plans: list[DryRun] = []
+    for name in filter(is_quantum, heads):
+        model = classifier_of(config, name, {}, encoder, cache, backend)
+        plans += [
+            dry_run(_backend(layer), layer.circuit, _steps(layer, model, sizes), rates)
+            for layer in _layers(model.untrained(len(data.classes)), backend)
+        ]
     return plans
 
 
@@ -78,15 +93,39 @@ def check_limits(plans: list[DryRun], limits: Limits) -> None:
     limits.check(shots=sum(plan.total_shots for plan in plans), jobs=sum(plan.jobs for plan in plans))
 
 
+def _steps(layer: QuantumLayer, model: HybridClassifier, sizes: dict[str, int]) -> Counter[int]:
+    """How often a submission of how many rows goes out of a training on splits of these sizes."""
+    batch, epochs, counts = model.training.batch_size, model.training.epochs, Counter[int]()
+    for texts, times in _batches(sizes["train"], batch).items():
+        counts[_rows(_backend(layer), layer, texts)] += epochs * times
+    for texts, times in _batches(sizes["validation"], batch).items():
+        counts[texts] += epochs * times
+    for name in ("validation", "test"):
+        counts += _batches(sizes[name], model.batch_of(sizes[name]))
+    return counts
+
+
+def _rows(backend: ExecutingBackend, layer: QuantumLayer, texts: int) -> int:
+    """Rows of one training step; a gradient of the backend's own takes none."""
+    if backend.gradient == Gradient.ADJOINT.value:
+        return texts
+    return backend.n_circuits(layer.circuit, texts)
+
+
 def _layers(head: Head, backend: Backend) -> list[QuantumLayer]:
+    """The layers whose circuits are handed in, rather than computed exactly where the head is."""
     layers = [each for each in head.modules() if isinstance(each, QuantumLayer)]
-    found = [each for each in layers if not each.backend.capabilities.native_gradients]
+    found = [each for each in layers if not _is_immediate(each.backend)]
     if not found:
         raise CapabilityError(
-            f"backend {backend.label!r} computes in this process: there is nothing to plan or to cap",
-            expected="a backend that circuits are handed in to (see: hybridqies backends)",
+            f"backend {backend.label!r} computes exactly in this process: there is nothing to plan",
+            expected="one with shots, or one that circuits are handed in to (see: hybridqies backends)",
         )
     return found
+
+
+def _is_immediate(backend: Backend) -> bool:
+    return backend.capabilities.native_gradients and backend.is_exact
 
 
 def _backend(layer: QuantumLayer) -> ExecutingBackend:

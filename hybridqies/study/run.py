@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies import __version__
+from hybridqies.backends import Backend, load_backend
 from hybridqies.backends.jobs import Limits
+from hybridqies.backends.jobs.journal import FILE_NAME as JOURNAL
 from hybridqies.classifier import (
     CONFIG,
     WEIGHTS,
     HybridClassifier,
+    is_quantum,
+    journal_in,
     read_config,
     write_config,
 )
 from hybridqies.errors import DataError, InputError, ModelFolderError
-from hybridqies.files import remove_leftovers, write_json
+from hybridqies.files import remove_leftovers, write_bytes, write_json
 from hybridqies.heads import head_class, head_options
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.config import DataOptions, RunConfig
@@ -82,13 +86,13 @@ def load_splits(options: DataOptions, seed: int) -> Dataset:
     return data
 
 
-def check(config: RunConfig) -> None:
+def check(config: RunConfig, limits: Limits | None = None) -> None:
     """Refuses arms that cannot be built, before any data is read or folder made.
 
     Raises
     ------
     UnknownNameError: an encoder, circuit, head, backend or option that does not exist.
-    InputError: options that contradict each other.
+    InputError: options that contradict each other, or caps where nothing is paid.
     """
     for name in (config.head, *config.compare):
         head_class(name)
@@ -97,14 +101,17 @@ def check(config: RunConfig) -> None:
             f"head {config.head!r} was to be compared with itself", todo="leave it out of --compare"
         )
     encoder, cache = Encoder.load(config.encoder, config.device), EmbeddingCache()
+    backend = _shared_backend(config, encoder, cache, limits)
     for name in (config.head, *config.compare):
-        classifier_of(config, name, {"target": 1} if name == _MATCHED else {}, encoder, cache).check()
+        extra = {"target": 1} if name == _MATCHED else {}
+        classifier_of(config, name, extra, encoder, cache, backend).check()
 
 
 def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> None:
     """Writes the run's configuration into a new folder.
 
-    A run that is overwritten is put aside, and deleted once the new one has a result.
+    A run that is overwritten is put aside, and deleted once the new one has a result. The new one gets its
+    job journals, so that nothing is paid twice. A folder that holds job journals alone is new.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{str(folder)!r} is a file", expected="a new folder", todo="choose another --out")
-    if folder.exists() and any(folder.iterdir()):
+    if any(path.name != JOURNAL for path in folder.rglob("*") if not path.is_dir()):
         if not overwrite:
             raise InputError(
                 f"{str(folder)!r} is not empty",
@@ -122,6 +129,7 @@ def start_run(config: RunConfig, folder: Path, *, overwrite: bool = False) -> No
             )
         _check_is_run(folder)
         _put_aside(folder)
+    _adopt_journals(folder)
     try:
         write_config(folder, None, to_mapping(config))
     except OSError:
@@ -141,10 +149,49 @@ def _check_is_run(folder: Path) -> None:
 def _put_aside(folder: Path) -> None:
     """Moves a run out of the way; one without a result does not push out another that waits there."""
     if (_aside(folder) / CONFIG).is_file() and not (folder / RESULT).is_file():
-        shutil.rmtree(folder)
+        _clear(folder)
         return
     _forget_aside(folder)
     folder.rename(_aside(folder))
+
+
+def _clear(folder: Path) -> None:
+    """Deletes everything but job journals, which may know of jobs that were paid for."""
+    for path in [path for path in folder.rglob("*") if path.name != JOURNAL and not path.is_dir()]:
+        path.unlink()
+    _remove_empty_folders(folder)
+
+
+def _remove_empty_folders(folder: Path) -> None:
+    inside = [path for path in folder.rglob("*") if path.is_dir()]
+    for path in sorted(inside, reverse=True):
+        if not any(path.iterdir()):
+            path.rmdir()
+
+
+def _adopt_journals(folder: Path) -> None:
+    """Copies the job journals of the run that was put aside, where there are none yet."""
+    aside = _aside(folder)
+    for journal in aside.rglob(JOURNAL) if (aside / CONFIG).is_file() else ():
+        target = folder / journal.relative_to(aside)
+        if not target.exists():
+            write_bytes(target, journal.read_bytes())
+
+
+def _return_journals(folder: Path) -> None:
+    """Moves job journals to the run that was put aside; they have all that its own had."""
+    aside = _aside(folder)
+    for journal in list(folder.rglob(JOURNAL)) if (aside / CONFIG).is_file() else ():
+        target = aside / journal.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        journal.replace(target)
+    _remove_empty_folders(folder)
+
+
+def _journalled(folder: Path) -> int:
+    """The bytes that the run's journal has grown to."""
+    path = folder / JOURNAL
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _forget_aside(folder: Path) -> None:
@@ -183,19 +230,21 @@ def execute(
     """Trains and measures the head and those it is compared with; returns what `comparison.json` holds.
 
     The head's own record goes to `folder`, each other one's to a folder of its own
-    below it. `limits` cap what the run may pay for at a remote service. With `resume`,
-    finished arms are kept and an unfinished one goes on from its last epoch.
+    below it. `limits` cap what the run, with all its heads, may pay for at a remote service;
+    the jobs of all are journalled in `folder`. With `resume`, finished arms are kept and an
+    unfinished one goes on from its last epoch.
 
     Raises
     ------
     InputError: something in the configuration or data cannot be used. A run without
-        one finished epoch is then taken back.
+        one finished epoch or journalled job is then taken back.
     """
     folder = folder.resolve()
+    journalled = _journalled(folder)
     try:
-        comparison = _execute(config, folder, resume, hooks or Hooks(), limits or Limits())
+        comparison = _execute(config, folder, resume, hooks or Hooks(), limits)
     except Exception:
-        if not resume and not (folder / METRICS).is_file():
+        if not (resume or (folder / METRICS).is_file() or _journalled(folder) != journalled):
             _take_back(folder)
         raise
     _forget_aside(folder)
@@ -207,31 +256,50 @@ def _take_back(folder: Path) -> None:
     (folder / CONFIG).unlink(missing_ok=True)
     if folder.is_dir():
         remove_leftovers(folder)
+        _return_journals(folder)
         if not any(folder.iterdir()):
             folder.rmdir()
     if _aside(folder).is_dir() and not folder.exists():
         _aside(folder).rename(folder)
 
 
-def _execute(config: RunConfig, folder: Path, resume: bool, hooks: Hooks, limits: Limits) -> dict[str, Any]:
-    check(config)
+def _execute(
+    config: RunConfig, folder: Path, resume: bool, hooks: Hooks, limits: Limits | None
+) -> dict[str, Any]:
+    check(config, limits)
     cache, encoder = EmbeddingCache(), Encoder.load(config.encoder, config.device)
-    model = classifier_of(config, config.head, {}, encoder, cache)
-    model.cap(limits)
+    backend = _shared_backend(config, encoder, cache, limits)
+    journal_in(backend, folder)
+    model = classifier_of(config, config.head, {}, encoder, cache, backend)
     splits = _embed(config, model, hooks)
     main = _arm(config, model, splits, folder, resume, hooks)
     results = [main]
     for name in config.compare:
         extra = {"target": main["n_parameters"]} if name == _MATCHED else {}
-        other = classifier_of(config, name, extra, encoder, cache)
+        other = classifier_of(config, name, extra, encoder, cache, backend)
         results.append(_arm(config, other, splits, folder / ARMS / name, resume, hooks))
     comparison = {"data": splits.data.describe(), "overlap": overlap(splits.data), "results": results}
     write_json(folder / COMPARISON, comparison)
     return comparison
 
 
+def _shared_backend(
+    config: RunConfig, encoder: Encoder, cache: EmbeddingCache, limits: Limits | None
+) -> Backend:
+    """The one backend of all arms: its caps hold for the run as a whole."""
+    backend = load_backend(config.backend)
+    paying = next(filter(is_quantum, (config.head, *config.compare)), config.head)
+    classifier_of(config, paying, {}, encoder, cache, backend).cap(limits)
+    return backend
+
+
 def classifier_of(
-    config: RunConfig, name: str, extra: dict[str, Any], encoder: Encoder, cache: EmbeddingCache
+    config: RunConfig,
+    name: str,
+    extra: dict[str, Any],
+    encoder: Encoder,
+    cache: EmbeddingCache,
+    backend: Backend,
 ) -> HybridClassifier:
     """The arm `name` of a run, not fitted yet; `extra` are options of a head that is compared with."""
     own = name == config.head
@@ -240,7 +308,7 @@ def classifier_of(
         encoder,
         name,
         head_options(name, *given),
-        backend=config.backend,
+        backend=backend,
         training=config.training,
         device=config.device,
         cache=cache,

@@ -33,10 +33,13 @@ COUNTS = {
     "long-range-encoder": lambda n, layers=4, connectivity=None, ry_column=True: (
         layers * n * (connectivity or min(3, n - 1)) + n * ry_column
     ),
-    "long-range-reupload": lambda n, layers=1, connectivity=None, ry_column=True, **_: (
-        2 * (layers * n * (connectivity or min(3, n - 1)) + n * ry_column)
+    "long-range-reupload": lambda n, layers=1, connectivity=None, ry_column=True, pqc2=True, **_: (
+        (1 + pqc2) * (layers * n * (connectivity or min(3, n - 1)) + n * ry_column)
     ),
     "product": lambda n, layers=2, **_: layers * n * 3,
+    "product-encoder": lambda n, layers=4, connectivity=None, ry_column=True: (
+        layers * n * (connectivity or min(3, n - 1)) + n * ry_column
+    ),
     "rot-ring": lambda n, layers=3: layers * n * 3,
     "strongly-entangling": lambda n, layers=2, **_: layers * n * 3,
 }
@@ -49,9 +52,11 @@ OPTIONS = {
         {},
         {"connectivity": 1, "reuploads": 4},
         {"layers": 3, "ry_column": False},
+        {"layers": 2, "pqc2": False},
         {"fresh_features": True, "reuploads": 3, "readout_qubits": 2},
     ],
     "product": [{}, {"layers": 4}],
+    "product-encoder": [{}, {"connectivity": 1}, {"layers": 1, "ry_column": False}],
     "rot-ring": [{}, {"layers": 5}],
     "strongly-entangling": [{}, {"layers": 3, "reupload": False}],
 }

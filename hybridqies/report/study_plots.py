@@ -1,0 +1,186 @@
+"""Plots of a study from its recorded numbers: accuracy against qubits, effects of a screen, an ablation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours are told apart by colour-blind eyes as well; dashes carry the arms beyond them.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_MARKERS, _DASHES = "osD^vPX", ("-", "--", ":", "-.")
+_ACTIVE, _GREY = "#d55e00", "#718096"
+_LONGEST_NAME = 44
+
+
+def accuracy_against_qubits(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
+    """Mean accuracy (%) of every arm against qubits, with 95 % bands.
+
+    Each row has `arm`, `n_qubits` (None where the arm has none), `mean`, and `low` and `high` (None where
+    there was one seed). Arms without qubits are level lines, with their intervals in a panel beside.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.5, 4.8), layout="constrained")
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    qubits = sorted({row["n_qubits"] for row in rows if row["n_qubits"] is not None})
+    level = [row for row in rows if row["n_qubits"] is None]
+    widths = [8, 0.4 + 0.3 * len(level)] if level and qubits else [1]
+    panels = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
+    for at, arm in enumerate(arms):
+        own = [row for row in rows if row["arm"] == arm and row["n_qubits"] is not None]
+        if own:
+            _curve(panels[0], sorted(own, key=lambda row: int(row["n_qubits"])), at)
+    for place, row in enumerate(level):
+        _level(panels, row, place, arms.index(row["arm"]))
+    if level:
+        panels[-1].set_xticks([])
+        panels[-1].set_xlabel("without qubits")
+        panels[-1].set_xlim(-0.7, len(level) - 0.3)
+    if qubits:
+        panels[0].set_xticks(qubits)
+        panels[0].set_xlabel("qubits")
+    panels[0].set_ylabel("test accuracy (%)")
+    for axes in panels:
+        axes.grid(alpha=0.25)
+    figure.suptitle(_plain(title, 80), fontsize=11)
+    figure.legend(loc="outside right center", frameon=False, fontsize=9)
+    return figure
+
+
+def half_normal(screening: Mapping[str, Any]) -> Figure:
+    """Effects of a screen (points): sizes against half-normal quantiles, and each with its 95 % interval.
+
+    `screening` is what `Screening.to_mapping` gave. Noise alone lies on a line through the origin.
+    """
+    from matplotlib.figure import Figure
+
+    effects, spare = screening["effects"], screening["spare"]
+    figure = Figure(figsize=(10.5, max(4.2, 1.6 + 0.32 * len(effects))), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for chosen, colour, marker, label in (
+        ([each for each in effects if each["active"]], _ACTIVE, "o", "active (Holm, 5 %)"),
+        ([each for each in effects if not each["active"]], _COLOURS[0], "o", "not shown to be active"),
+        (spare, _GREY, "x", "no factor's: interactions, noise"),
+    ):
+        if chosen:
+            sizes = [100 * abs(each["value"]) for each in chosen]
+            left.scatter([each["quantile"] for each in chosen], sizes, c=colour, marker=marker, label=label)
+    _reference_line(left, [*effects, *spare], effects[0]["standard_error"])
+    _label(left, [each for each in effects if each["active"]])
+    left.set_xlabel("half-normal quantile")
+    left.set_ylabel("size of the effect (points)")
+    left.set_ylim(bottom=0)
+    left.legend(frameon=False, fontsize=8, loc="upper left")
+    _intervals(right, effects, [_ACTIVE if each["active"] else _COLOURS[0] for each in effects])
+    right.set_xlabel("high level minus low level (points), 95 % interval")
+    figure.suptitle(f"{screening['design']['kind']}, error from {screening['error']}", fontsize=11)
+    return figure
+
+
+def ablation(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
+    """What each change does to the reference's accuracy (points), with 95 % intervals of paired differences.
+
+    `comparisons` are what `Comparison.to_mapping` gave, all against one reference.
+    """
+    from matplotlib.figure import Figure
+
+    reference = comparisons[0]["reference"]
+    rows = [
+        {"name": each["arm"], "value": each["over_seeds"]["difference"]["mean"]}
+        | {end: each["over_seeds"]["difference"][end] for end in ("low", "high")}
+        for each in comparisons
+    ]
+    shown = [each["verdict"] in ("better", "worse") for each in comparisons]
+    figure = Figure(figsize=(8.5, 1.6 + 0.36 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    _intervals(axes, rows, [_ACTIVE if each else _COLOURS[0] for each in shown])
+    axes.set_xlabel(f"test accuracy minus that of {_plain(reference, 30)} (points), 95 % interval over seeds")
+    label = "orange: a difference was shown (Holm, 5 %)" if any(shown) else "no difference was shown"
+    axes.set_title(label, fontsize=10)
+    return figure
+
+
+def _curve(axes: Axes, rows: Sequence[Mapping[str, Any]], at: int) -> None:
+    qubits, style = [row["n_qubits"] for row in rows], _style(at)
+    axes.plot(qubits, [100 * row["mean"] for row in rows], label=_plain(rows[0]["arm"], 28), **style)
+    banded = [row for row in rows if row["low"] is not None]
+    if banded:
+        axes.fill_between(
+            [row["n_qubits"] for row in banded],
+            [100 * row["low"] for row in banded],
+            [100 * row["high"] for row in banded],
+            color=style["color"],
+            alpha=0.13,
+            linewidth=0,
+        )
+
+
+def _level(panels: Sequence[Axes], row: Mapping[str, Any], place: int, at: int) -> None:
+    """An arm without qubits: its interval in the last panel, a line across the first where there are two."""
+    style, mean = _style(at), 100 * row["mean"]
+    panels[-1].plot(place, mean, label=_plain(row["arm"], 28), **style)
+    if row["low"] is not None:
+        ends = (100 * row["low"], 100 * row["high"])
+        panels[-1].plot((place, place), ends, color=style["color"], linewidth=2)
+    if len(panels) > 1:
+        panels[0].axhline(mean, color=style["color"], linestyle=style["linestyle"], linewidth=0.9)
+
+
+def _style(at: int) -> dict[str, Any]:
+    rounds, colour = divmod(at, len(_COLOURS))
+    return {
+        "color": _COLOURS[colour],
+        "marker": _MARKERS[colour],
+        "linestyle": _DASHES[rounds % len(_DASHES)],
+        "markersize": 5,
+    }
+
+
+def _reference_line(axes: Axes, effects: Sequence[Mapping[str, Any]], standard_error: float) -> None:
+    """Where effects would lie that are noise of the stated standard error."""
+    end = max(each["quantile"] for each in effects)
+    axes.plot(
+        (0, end),
+        (0, 100 * standard_error * end),
+        color=_GREY,
+        linestyle=":",
+        label="noise of the standard error",
+    )
+
+
+def _label(axes: Axes, effects: Sequence[Mapping[str, Any]]) -> None:
+    """Names by turns above left and below right of the points, where a rising row of them leaves room."""
+    ordered = sorted(effects, key=lambda each: abs(float(each["value"])), reverse=True)
+    for rank, each in enumerate(ordered):
+        above = rank % 2 == 0
+        axes.annotate(
+            _plain(each["name"], 18),
+            (each["quantile"], 100 * abs(each["value"])),
+            (-5, 3) if above else (5, -3),
+            textcoords="offset points",
+            fontsize=8,
+            ha="right" if above else "left",
+            va="bottom" if above else "top",
+        )
+
+
+def _intervals(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Sequence[str]) -> None:
+    """A dot and a bar for each row, the first at the top; without an interval the dot alone."""
+    for height, (row, colour) in enumerate(zip(rows, colours, strict=True)):
+        if row["low"] is not None:
+            axes.plot((100 * row["low"], 100 * row["high"]), (height, height), color=colour, linewidth=2)
+        axes.plot(100 * row["value"], height, "o", color=colour, markersize=6)
+    axes.axvline(0, color=_GREY, linestyle=":")
+    axes.set_yticks(range(len(rows)), [_plain(str(row["name"]), _LONGEST_NAME) for row in rows], fontsize=9)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.25)
+
+
+def _plain(name: str, longest: int) -> str:
+    """A name as matplotlib shows it letter by letter, cut where it would take the whole picture."""
+    short = name if len(name) <= longest else name[: longest - 1] + "…"
+    return short.replace("$", r"\$")

@@ -1,0 +1,117 @@
+"""The table of arms: what is compared, what each may search, and which is whose control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hybridqies.circuit import load_recipe
+from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.study.search import Choices, Interval, Space
+
+_RATE = {"training.learning_rate": Interval(0.0005, 0.05, log=True)}
+_TWO_MODULE: Space = {
+    **_RATE,
+    "training.encoder_learning_rate": Interval(0.001, 0.1, log=True),
+    "encoders": Choices((4, 8, 16)),
+    "encoder.layers": Choices((2, 4, 6)),
+    "constant": Choices((1.0, 2.0, 3.0)),
+    "feature_scale": Choices((3.0, 5.0, 8.0, 12.0)),
+}
+_DRESSED: Space = {
+    **_RATE,
+    "training.weight_decay": Interval(1e-4, 1.0, log=True),
+    "layers": Choices((1, 2, 3)),
+    "training.epochs": Choices((20, 40)),
+}
+_MLP: Space = {
+    **_RATE,
+    "training.weight_decay": Interval(1e-4, 1.0, log=True),
+    "dropout": Choices((0.0, 0.2, 0.5)),
+    "training.epochs": Choices((20, 40)),
+}
+_NO_HIDDEN: Space = {name: each for name, each in _MLP.items() if name != "dropout"}
+_PAPER_WIDTHS = (48, 96, 144, 192)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm of a study.
+
+    `options` are fixed settings of its head, as `--set` takes them; `space` is what a search may change.
+    `per_qubits` says that its numbers depend on the number of qubits; `matched` that it takes the
+    parameter count of the first quantum arm. `twin_of` names the arm that it is the control of.
+    """
+
+    name: str
+    head: str
+    what: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
+    quantum: bool = False
+    matched: bool = False
+    twin_of: str | None = None
+
+    @property
+    def per_qubits(self) -> bool:
+        """Whether it is another arm at another number of qubits."""
+        return self.quantum or self.matched
+
+
+_TABLE = (
+    Arm("two-module", "two-module", "the paper's head", space=_TWO_MODULE, quantum=True),
+    Arm(
+        "two-module-product",
+        "two-module",
+        "the same without an entangler in either module, read on every qubit",
+        {"circuit": "product", "encoder_circuit": "product-encoder"},
+        _TWO_MODULE,
+        quantum=True,
+        twin_of="two-module",
+    ),
+    Arm("dressed", "dressed", "linear, circuit, linear", space=_DRESSED, quantum=True),
+    Arm("matched-mlp", "matched-mlp", "a perceptron of as many parameters", space=_MLP, matched=True),
+    Arm("logistic", "logistic", "logistic regression", space={"C": Interval(1e-3, 1e3, log=True)}),
+    Arm(
+        "svc",
+        "svc",
+        "support-vector machine",
+        space={"C": Interval(1e-2, 1e3, log=True), "kernel": Choices(("rbf", "linear"))},
+    ),
+    Arm("mlp-0", "mlp", "a linear layer trained by gradients", {"widths": "none"}, _NO_HIDDEN),
+    *(Arm(f"mlp-{w}", "mlp", f"one hidden layer of {w}", {"widths": w}, _MLP) for w in _PAPER_WIDTHS),
+)
+
+ARMS: dict[str, Arm] = {arm.name: arm for arm in _TABLE}
+
+
+def arm_of(name: str) -> Arm:
+    """The arm of that name; `two-module:RECIPE` and `dressed:RECIPE` are the head with another circuit.
+
+    Raises
+    ------
+    UnknownNameError: no arm or recipe has that name.
+    InputError: a recipe for an arm that has no circuit of its own choice.
+    """
+    plain, colon, recipe = name.partition(":")
+    if plain not in ARMS:
+        raise UnknownNameError("arm", plain, ARMS)
+    arm = ARMS[plain]
+    if not colon:
+        return arm
+    if not arm.quantum or "circuit" in arm.options:
+        raise InputError(f"arm {plain!r} was given the recipe {recipe!r}", expected="two-module or dressed")
+    known = {option.name for option in load_recipe(recipe).options}
+    space = {
+        key: each
+        for key, each in arm.space.items()
+        if key != "layers" or arm.head != "dressed" or key in known
+    }
+    return replace(
+        arm,
+        name=name,
+        what=f"{arm.what}, circuit {recipe}",
+        options={**arm.options, "circuit": recipe},
+        space=space,
+    )

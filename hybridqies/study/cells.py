@@ -1,0 +1,79 @@
+"""A cell of a study: what was trained alike on every seed, and what its records show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridqies.options import to_mapping
+from hybridqies.study.comparisons import ArmResults, Marked
+from hybridqies.study.statistics import spread
+from hybridqies.study.trial import Trial, TrialRecord
+from hybridqies.study.trial_journal import StudyState
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Trials that differ in their seed alone, under one label."""
+
+    label: str
+    trials: tuple[Trial, ...]
+
+    def records(self, state: StudyState) -> dict[int, TrialRecord]:
+        """What came of it, by seed."""
+        return {trial.seed: state.records[trial.key] for trial in self.trials if trial.key in state.records}
+
+    def trained(self, state: StudyState) -> dict[str, Any]:
+        """What training shows, as JSON values; the test set has no part in it."""
+        records = self.records(state)
+        return {
+            "label": self.label,
+            "settings": self.trials[0].settings,
+            "validation_accuracy": spread_of(record.validation["accuracy"] for record in records.values()),
+            "n_parameters": sorted({record.n_parameters for record in records.values()}),
+            "chosen": {str(seed): record.chosen for seed, record in records.items()},
+            "converged": {str(seed): record.converged for seed, record in records.items()},
+            "seconds": spread_of(record.seconds for record in records.values()),
+            "errors": {
+                str(trial.seed): state.failures[trial.key].error
+                for trial in self.trials
+                if trial.key in state.failures
+            },
+        }
+
+    def tested(self, state: StudyState) -> dict[str, Any]:
+        """What the test set shows, as JSON values."""
+        records = self.records(state)
+        return {
+            "accuracies": {str(seed): record.test["accuracy"] for seed, record in records.items()},
+            "accuracy": spread_of(record.test["accuracy"] for record in records.values()),
+            "macro_f1": spread_of(record.test["macro_f1"] for record in records.values()),
+        }
+
+    def results(self, state: StudyState) -> ArmResults:
+        """What it is compared by."""
+        records, texts = self.records(state), _texts(state)
+        return ArmResults(
+            self.label,
+            self.trials[0].budget,
+            {seed: record.test["accuracy"] for seed, record in records.items()},
+            {
+                seed: Marked(texts[seed], np.equal(record.predictions, record.truth))
+                for seed, record in records.items()
+            },
+        )
+
+
+def spread_of(values: Iterable[float]) -> dict[str, Any] | None:
+    """Mean, deviation and interval as JSON values; None of nothing."""
+    found = list(values)
+    return to_mapping(spread(found)) if found else None
+
+
+def _texts(state: StudyState) -> Mapping[int, NDArray[np.int64]]:
+    about = state.about or {}
+    return {int(seed): np.array(rows) for seed, rows in about["test_texts"].items()}

@@ -1,0 +1,226 @@
+"""An executor of trials on a Ray cluster, one CPU each.
+
+Trials and their outcomes travel as JSON text. Nodes load data and encoder themselves, once a process; the
+journal and its claims stay with the process that submits. What a lost node was at is run again elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hybridqies import __version__
+from hybridqies.errors import HybridqiesError, InputError, MissingExtraError
+from hybridqies.options import from_mapping, to_mapping
+from hybridqies.study.config import DataOptions
+from hybridqies.study.context import TrialContext
+from hybridqies.study.processes import THREADS
+from hybridqies.study.protocol import attempt
+from hybridqies.study.trial import PROTOCOL, Outcome, Trial, TrialFailure, outcome_from, outcome_to_mapping
+
+# A trial that itself brings its process down must not go round the cluster for ever.
+_RETRIES = 3
+_CONNECT_SECONDS, _JOIN_SECONDS = 5.0, 45.0
+_CACHE = "HYBRIDQIES_CACHE"
+_JOIN = """
+import sys, ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+except Exception as error:
+    sys.exit(print(error) or 1)
+"""
+
+
+class Cluster:
+    """The Ray cluster at `address` (HOST:PORT) for trials on a data set and encoder; a context manager.
+
+    Raises
+    ------
+    MissingExtraError: Ray is not installed.
+    InputError: no cluster answers at the address, or it has no CPU; told within a minute.
+    """
+
+    def __init__(self, address: str, data: DataOptions, encoder: str) -> None:
+        if find_spec("ray") is None:
+            raise MissingExtraError("--cluster", "cluster")
+        import ray
+
+        # Ray's annotations are not complete.
+        self._ray: Any = ray
+        self.address = address
+        self._about = described(data, encoder)
+        self._submitted: dict[Any, tuple[Trial, float]] = {}
+        if self._ray.is_initialized():
+            raise InputError("this process is on a Ray cluster already", expected="one study at a time")
+        _check_answers(address)
+        with contextlib.ExitStack() as held:
+            # Ray tells of lost nodes on stdout, which belongs to the study's result.
+            held.enter_context(contextlib.redirect_stdout(sys.stderr))
+            held.callback(self._ray.shutdown)
+            self._ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": _environment()},
+            )
+            self._run = self._ray.remote(num_cpus=1, max_retries=_RETRIES)(run_on_node)
+            if not self._cpus():
+                raise InputError(
+                    f"the Ray cluster at {address} has no CPU", expected="nodes to run trials on"
+                )
+            self._held = held.pop_all()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the cluster, which ends the trials that are still running."""
+        self._held.close()
+
+    @property
+    def running(self) -> int:
+        """Trials on the cluster, those that wait for a CPU among them."""
+        return len(self._submitted)
+
+    @property
+    def free(self) -> int:
+        """CPUs that the cluster has now, less the trials on it."""
+        return max(self._cpus() - self.running, 0)
+
+    def submit(self, trial: Trial) -> None:
+        """Hands the trial to the cluster."""
+        with self._failing_clearly():
+            self._submitted[self._run.remote(self._about, json.dumps(trial.to_mapping()))] = (
+                trial,
+                time.perf_counter(),
+            )
+
+    def collect(self) -> Outcome:
+        """Waits for the first trial that is through; one whose process was lost again and again has failed.
+
+        Raises
+        ------
+        InputError: the cluster is gone, or a node has not what the study began with, and why.
+        """
+        from ray import exceptions as lost
+
+        with self._failing_clearly():
+            (first,), _ = self._ray.wait(list(self._submitted), num_returns=1)
+            trial, since = self._submitted.pop(first)
+            try:
+                answer = json.loads(self._ray.get(first))
+            except (
+                lost.WorkerCrashedError,
+                lost.NodeDiedError,
+                lost.LocalRayletDiedError,
+                lost.OutOfMemoryError,
+                lost.ObjectLostError,
+            ) as error:
+                why = f"its process was lost in each of {_RETRIES + 1} tries: {_first_line(error)}"
+                seconds = round(time.perf_counter() - since, 3)
+                return TrialFailure(trial.key, trial.to_mapping(), why, seconds)
+        if "error" in answer:
+            raise InputError(f"a node of the cluster cannot run this study: {answer['error']}")
+        return outcome_from(answer)
+
+    def _cpus(self) -> int:
+        with self._failing_clearly():
+            return int(self._ray.cluster_resources().get("CPU", 0))
+
+    @contextlib.contextmanager
+    def _failing_clearly(self) -> Iterator[None]:
+        from ray.exceptions import RayError
+
+        try:
+            yield
+        except RayError as error:
+            raise InputError(
+                f"the Ray cluster at {self.address} failed: {_first_line(error)}",
+                expected="hybridqies and what it needs on every node, and a head node that stays",
+                todo="mend that, and go on with --resume",
+            ) from error
+
+
+def described(data: DataOptions, encoder: str) -> str:
+    """What nodes are told of a study, as JSON."""
+    folder, version = str(Path.cwd()), _version()
+    return json.dumps({"data": to_mapping(data), "encoder": encoder, "folder": folder, "version": version})
+
+
+def run_on_node(about: str, content: str) -> str:
+    """One trial in a process of a node: JSON of study and trial in, of the outcome or an error out."""
+    trial = Trial.from_mapping(json.loads(content))
+    try:
+        context = _loaded(about)
+        context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
+    except (HybridqiesError, OSError) as error:
+        return json.dumps({"error": f"{socket.gethostname()}: {error}"})
+    return json.dumps(outcome_to_mapping(attempt(trial, context)), allow_nan=False)
+
+
+@lru_cache(maxsize=1)
+def _loaded(about: str) -> TrialContext:
+    """Data and encoder of a study, once a process of a node."""
+    import torch
+
+    given = json.loads(about)
+    if given["version"] != _version():
+        raise InputError(f"this node has {_version()}", expected=f"{given['version']}, as the study has")
+    # Relative paths, of recipes too, are meant from where the study was started.
+    os.chdir(given["folder"])
+    torch.set_num_threads(1)
+    options = from_mapping(DataOptions, given["data"], what="data option")
+    return TrialContext.load(options, given["encoder"])
+
+
+def _version() -> str:
+    return f"hybridqies {__version__} with protocol {PROTOCOL}"
+
+
+def _environment() -> dict[str, str]:
+    cache = {_CACHE: os.environ[_CACHE]} if _CACHE in os.environ else {}
+    return dict.fromkeys(THREADS, "1") | cache
+
+
+def _check_answers(address: str) -> None:
+    """Joins the cluster from another process first: where none answers, Ray tries for ever, or aborts."""
+    expected = "HOST:PORT of a head node that was started with: ray start --head"
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise InputError(f"--cluster was given {address!r}", expected=expected)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"nothing answers at {address}: {error}", expected=expected) from None
+    try:
+        joined = subprocess.run(
+            [sys.executable, "-c", _JOIN, address],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_JOIN_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        why = f"no Ray cluster answered at {address} for {_JOIN_SECONDS:g} s"
+        raise InputError(why, expected=expected, todo="start this on one of its nodes") from None
+    if joined.returncode:
+        said = joined.stdout.strip() or f"exit code {joined.returncode}"
+        raise InputError(f"the Ray cluster at {address} cannot be joined: {said}", expected=expected)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

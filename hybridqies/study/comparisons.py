@@ -1,0 +1,285 @@
+"""Every arm of a study against one named reference: two paired tests, effect sizes, a verdict."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.options import to_mapping
+from hybridqies.study.statistics import (
+    Paired,
+    Spread,
+    cohen_dz,
+    detectable_dz,
+    holm,
+    mcnemar,
+    pairs_needed,
+    sign_flip_test,
+    smallest_p,
+    spread,
+)
+
+LEVEL = 0.05
+
+
+class Verdict(enum.Enum):
+    """What a comparison shows of an arm against the reference."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_SHOWN = "no difference was shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """One trial's test set, (N,) each: numbers of its texts in the data, and which were answered rightly."""
+
+    texts: NDArray[np.int64]
+    right: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmResults:
+    """What a study recorded of one arm: `accuracies` of its seeds and, where kept, their marked test sets.
+
+    `budget` is the number of configurations that were tried for each seed.
+    """
+
+    name: str
+    budget: int
+    accuracies: Mapping[int, float]
+    marked: Mapping[int, Marked] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OverSeeds:
+    """The method against the reference: a sign-flip test of paired differences in accuracy, one a seed.
+
+    `detectable` is the difference that 80 % of such studies would have shown, given the spread of
+    this one; None where no difference could be shown, and then `seeds_needed` says from how many on it could.
+    """
+
+    n_seeds: int
+    difference: Spread
+    cohen_dz: float | None
+    p_value: float
+    p_holm: float
+    can_show: bool
+    seeds_needed: int
+    detectable: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class OverTexts:
+    """The trained models against those of the reference: McNemar's test on the texts of both."""
+
+    paired: Paired
+    p_holm: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One arm against the reference, in a family of `family` comparisons at 5 % together.
+
+    The verdict is on the method, and so by seeds. `left_out` are seeds that only one of the two has.
+    """
+
+    arm: str
+    reference: str
+    family: int
+    over_seeds: OverSeeds
+    over_texts: OverTexts | None
+    left_out: tuple[int, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is shown of the arm as a method: training anew included."""
+        return self.over_seeds.verdict
+
+    def statement(self) -> str:
+        """The comparison as one sentence, with what it could have shown; differences in percentage points."""
+        seeds, difference = self.over_seeds, self.over_seeds.difference
+        parts = [f"{_points(difference.mean)} points"]
+        if difference.low is not None and difference.high is not None:
+            parts.append(f"95 % t interval {_points(difference.low)} to {_points(difference.high)}")
+        parts.append(
+            f"p = {seeds.p_holm:.3g} by sign flips over {_seeds(seeds.n_seeds)}, Holm over {self.family}"
+        )
+        said = f"{self.arm} against {self.reference}: {self.verdict.value} ({', '.join(parts)})"
+        return said + self._limits() + self._by_texts()
+
+    def _by_texts(self) -> str:
+        if self.over_texts is None:
+            return ""
+        paired = self.over_texts.paired
+        return (
+            f"; the trained models on the same {paired.n_texts:,} texts: {self.over_texts.verdict.value}"
+            f" (alone right {paired.arm_only:,} times against {paired.reference_only:,},"
+            f" p = {self.over_texts.p_holm:.3g} by McNemar's test, Holm over {self.family})"
+        )
+
+    def _limits(self) -> str:
+        seeds, limits = self.over_seeds, ""
+        if not seeds.can_show:
+            limits = (
+                f"; {_seeds(seeds.n_seeds)} cannot show any difference,"
+                f" at least {seeds.seeds_needed} are needed"
+            )
+        elif self.verdict is Verdict.NOT_SHOWN and seeds.detectable is not None:
+            limits = (
+                f"; the smallest difference that could have been shown is {100 * seeds.detectable:.2f} points"
+            )
+        if self.left_out:
+            limits += f"; not paired: seeds {', '.join(map(str, self.left_out))}"
+        return limits
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The comparison as JSON values, with its verdict and statement."""
+        return to_mapping(self) | {"verdict": self.verdict.value, "statement": self.statement()}
+
+
+def compare(arms: Sequence[ArmResults], reference: str, *, seed: int = 0) -> tuple[Comparison, ...]:
+    """Every other arm against `reference`, paired by seed; either test is Holm-corrected over the arms.
+
+    `seed` draws sign patterns where there are too many to count (more than 14 seeds).
+
+    Raises
+    ------
+    UnknownNameError: no arm is called `reference`.
+    InputError: an arm was searched with another budget than the reference, shares no seed with
+        it, or was tested on other texts; or an arm stands there twice or alone.
+    """
+    named = {arm.name: arm for arm in arms}
+    if reference not in named:
+        raise UnknownNameError("reference arm", reference, named)
+    against = named[reference]
+    others = [arm for arm in arms if arm.name != reference]
+    if len(named) != len(arms) or not others:
+        raise InputError(
+            f"a comparison was given the arms {', '.join(arm.name for arm in arms)}",
+            expected="the reference and at least one other arm, each once",
+        )
+    for arm in others:
+        _check_pair(arm, against)
+    over_seeds = _over_seeds(others, against, seed)
+    over_texts = _over_texts(others, against)
+    return tuple(
+        Comparison(
+            arm.name,
+            reference,
+            len(others),
+            over_seeds[arm.name],
+            over_texts.get(arm.name),
+            tuple(sorted(set(arm.accuracies) ^ set(against.accuracies))),
+        )
+        for arm in others
+    )
+
+
+def _check_pair(arm: ArmResults, reference: ArmResults) -> None:
+    if arm.budget != reference.budget:
+        raise InputError(
+            f"arm {arm.name!r} was searched with {_configurations(arm.budget)}"
+            f" and {reference.name!r} with {_configurations(reference.budget)}",
+            expected="the same search budget for every arm that is compared",
+            todo="search both alike, or search neither",
+        )
+    if not _shared(arm, reference):
+        raise InputError(
+            f"arms {arm.name!r} and {reference.name!r} have no seed in common",
+            expected="at least one seed that both finished",
+        )
+
+
+def _shared(arm: ArmResults, reference: ArmResults) -> list[int]:
+    return sorted(set(arm.accuracies) & set(reference.accuracies))
+
+
+def _over_seeds(others: Sequence[ArmResults], reference: ArmResults, seed: int) -> dict[str, OverSeeds]:
+    differences = {
+        arm.name: np.array([arm.accuracies[s] - reference.accuracies[s] for s in _shared(arm, reference)])
+        for arm in others
+    }
+    p_values = [sign_flip_test(each, seed=seed) for each in differences.values()]
+    # What Holm asks of the first in the family is what a single true difference has to pass.
+    level = LEVEL / len(others)
+    effects = {n: detectable_dz(n, level) for n in {len(each) for each in differences.values()}}
+    lowest = holm([smallest_p(len(each)) for each in differences.values()])
+    found = {}
+    for (name, each), p_value, p_holm, least in zip(
+        differences.items(), p_values, holm(p_values), lowest, strict=True
+    ):
+        of, effect = spread(each), effects[len(each)]
+        found[name] = OverSeeds(
+            n_seeds=len(each),
+            difference=of,
+            cohen_dz=cohen_dz(each),
+            p_value=p_value,
+            p_holm=p_holm,
+            can_show=least <= LEVEL,
+            seeds_needed=pairs_needed(level),
+            detectable=None if effect is None or of.deviation is None else effect * of.deviation,
+            verdict=_verdict(p_holm, of.mean),
+        )
+    return found
+
+
+def _over_texts(others: Sequence[ArmResults], reference: ArmResults) -> dict[str, OverTexts]:
+    paired = {arm.name: _paired(arm, reference) for arm in others if arm.marked and reference.marked}
+    adjusted = holm([each.p_value for each in paired.values()])
+    return {
+        name: OverTexts(each, p_holm, _verdict(p_holm, each.difference))
+        for (name, each), p_holm in zip(paired.items(), adjusted, strict=True)
+    }
+
+
+def _paired(arm: ArmResults, reference: ArmResults) -> Paired:
+    texts, ours, theirs = [], [], []
+    for seed in _shared(arm, reference):
+        for each in (arm, reference):
+            if seed not in each.marked:
+                raise InputError(
+                    f"arm {each.name!r} has no marked test set of seed {seed}",
+                    expected="one for every seed or none",
+                )
+        own, other = _in_order(arm.marked[seed]), _in_order(reference.marked[seed])
+        if not np.array_equal(own.texts, other.texts):
+            raise InputError(
+                f"arms {arm.name!r} and {reference.name!r} were tested on different texts with seed {seed}",
+                expected="one test set for every arm of a seed",
+            )
+        texts.append(own.texts)
+        ours.append(own.right)
+        theirs.append(other.right)
+    return mcnemar(np.concatenate(texts), np.concatenate(ours), np.concatenate(theirs))
+
+
+def _in_order(marked: Marked) -> Marked:
+    order = np.argsort(marked.texts, kind="stable")
+    return Marked(marked.texts[order], marked.right[order])
+
+
+def _verdict(p_value: float, difference: float) -> Verdict:
+    if p_value > LEVEL:
+        return Verdict.NOT_SHOWN
+    return Verdict.BETTER if difference > 0 else Verdict.WORSE
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f}".replace("-", "−")
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _configurations(count: int) -> str:
+    return "no search (1 configuration)" if count == 1 else f"{count} configurations a seed"

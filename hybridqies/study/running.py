@@ -1,0 +1,136 @@
+"""A study in its folder, whatever it asks: begun or resumed, run, and summarised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hybridqies import __version__
+from hybridqies.errors import InputError
+from hybridqies.files import write_json, write_text
+from hybridqies.options import to_mapping
+from hybridqies.study.cluster import Cluster
+from hybridqies.study.context import TrialContext
+from hybridqies.study.plan import StudyPlan
+from hybridqies.study.processes import Processes
+from hybridqies.study.runner import Counts, Executor, InProcess, run_trials
+from hybridqies.study.trial import Trial
+from hybridqies.study.trial_journal import StudyState, TrialJournal
+
+PLAN, RESULT = "study.toml", "study.json"
+Plan = TypeVar("Plan", bound=StudyPlan)
+
+
+@dataclass(frozen=True, slots=True)
+class Study(Generic[Plan]):
+    """What a kind of study adds to the running of it: plan, trials of a plan, and result of their records."""
+
+    plan: type[Plan]
+    trials: Callable[[Plan, TrialContext], Sequence[Trial]]
+    summarise: Callable[[Plan, Sequence[Trial], StudyState], dict[str, Any]]
+
+
+def check_new(folder: Path) -> None:
+    """Refuses a folder that a study cannot begin in.
+
+    Raises
+    ------
+    InputError: it exists and is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{str(folder)!r} is not empty",
+            expected="a new folder",
+            todo="choose another --out, or go on with what is there by --resume",
+        )
+
+
+def recorded_plan(folder: Path, kind: type[Plan]) -> Plan:
+    """The plan that a study began with.
+
+    Raises
+    ------
+    InputError: the folder holds no study, or one of another kind.
+    """
+    if not (folder / PLAN).is_file():
+        raise InputError(f"{str(folder)!r} holds no {PLAN}", expected="the folder of a study that was begun")
+    return kind.read(folder / PLAN)
+
+
+def run_study(
+    study: Study[Plan],
+    plan: Plan,
+    folder: Path,
+    *,
+    resume: bool = False,
+    workers: int = 1,
+    cluster: str | None = None,
+    on_text: Callable[[int, int], None] | None = None,
+    on_counts: Callable[[Counts], None] | None = None,
+) -> dict[str, Any]:
+    """Runs a study in `folder`, or with `resume` what it lacks there; returns what `study.json` then holds.
+
+    Texts are embedded once, before the first trial. One worker is this process; more are processes of
+    their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
+
+    Raises
+    ------
+    InputError: something in the plan or data cannot be used; then nothing is trained, and no folder made.
+        Or the cluster cannot be reached, or was lost.
+    MissingExtraError: `cluster` is given and Ray is not installed.
+    """
+    if not resume:
+        check_new(folder)
+    # A cluster that isn't there is told before texts are embedded.
+    with _nodes(plan, cluster) as nodes:
+        context = TrialContext.load(plan.data, plan.encoder, on_text)
+        planned = study.trials(plan, context)
+        if not resume:
+            check_new(folder)
+            write_text(folder / PLAN, plan.to_toml())
+        with TrialJournal(folder) as journal:
+            journal.begin(_about(plan, context))
+            with _local(plan, context, workers) if nodes is None else nullcontext(nodes) as executor:
+                run_trials(planned, journal, executor, on_counts)
+            result = study.summarise(plan, planned, journal.state())
+    write_json(folder / RESULT, result)
+    return result
+
+
+def overview(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
+    """What every result begins with: the plan, the data, and how many trials came through."""
+    about = state.about or {}
+    return {
+        "kind": plan.kind.value,
+        "plan": to_mapping(plan),
+        "data": about["data"],
+        "classes": about["classes"],
+        "n_test": {seed: len(texts) for seed, texts in about["test_texts"].items()},
+        "trials": len(planned),
+        "done": sum(trial.key in state.records for trial in planned),
+        "failed": sum(trial.key in state.failures for trial in planned),
+        "hybridqies": __version__,
+    }
+
+
+def _nodes(plan: StudyPlan, cluster: str | None) -> AbstractContextManager[Executor | None]:
+    return nullcontext() if cluster is None else Cluster(cluster, plan.data, plan.encoder)
+
+
+def _local(plan: StudyPlan, context: TrialContext, workers: int) -> AbstractContextManager[Executor]:
+    if workers == 1:
+        return nullcontext(InProcess(context))
+    return Processes(plan.data, plan.encoder, workers)
+
+
+def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:
+    return {
+        "data": context.dataset.name,
+        "classes": list(context.dataset.classes),
+        "data_fingerprint": context.data_fingerprint,
+        "encoder_fingerprint": context.encoder_fingerprint,
+        "test_texts": {str(seed): context.test_rows(seed) for seed in plan.seeds},
+    }

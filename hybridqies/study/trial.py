@@ -1,0 +1,129 @@
+"""A trial: one arm on one seed, and the record of what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from hybridqies.options import from_mapping, to_mapping
+from hybridqies.study.config import DataOptions
+
+PROTOCOL = 1
+"""Raised with every change of the protocol that may change a number."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Everything that decides a trial's numbers, and nothing else; `key` is the digest of it.
+
+    `settings` are fixed options of the head and its training (`training.`), `space` what the `budget` is
+    spent on, in JSON values. `frozen` are parts of the head that stay as they are drawn. With `tested` of
+    False the test set stays sealed. `circuits` is the digest of the circuits that the head starts with, so
+    that an edited recipe makes another trial.
+    """
+
+    arm: str
+    head: str
+    seed: int
+    data: DataOptions
+    data_fingerprint: str
+    encoder: str
+    encoder_fingerprint: str
+    n_qubits: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    space: Mapping[str, Any] = field(default_factory=dict)
+    budget: int = 1
+    scaling: str = "none"
+    backend: str = "statevector"
+    frozen: tuple[str, ...] = ()
+    tested: bool = True
+    circuits: str = ""
+    protocol: int = PROTOCOL
+
+    @cached_property
+    def key(self) -> str:
+        """24 hex digits of a SHA-256 over all fields."""
+        content = json.dumps(self.to_mapping(), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:24]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON values."""
+        return to_mapping(self)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Trial:
+        """What `to_mapping` gave."""
+        return from_mapping(cls, values, what="trial field")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """What a trial measured; JSON values throughout.
+
+    `chosen` are the options that validation chose, beside the trial's settings; `candidates` all that were
+    tried. `predictions` and `truth` are class indices of the test rows, in one order for every arm; they
+    and `test` are empty where the test set stayed sealed.
+    """
+
+    key: str
+    trial: Mapping[str, Any]
+    chosen: Mapping[str, Any]
+    candidates: tuple[Mapping[str, Any], ...]
+    validation: Mapping[str, float]
+    test: Mapping[str, float]
+    predictions: tuple[int, ...]
+    truth: tuple[int, ...]
+    n_parameters: int
+    converged: bool
+    convergence: str
+    seconds: float
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON values."""
+        return to_mapping(self)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> TrialRecord:
+        """What `to_mapping` gave; long lists are taken as they are."""
+        plain = dict(values)
+        for name in ("candidates", "predictions", "truth"):
+            plain[name] = tuple(plain[name])
+        return cls(**plain)
+
+    def same_numbers(self, other: TrialRecord) -> bool:
+        """Whether everything but the time is equal."""
+        return dataclasses.replace(self, seconds=0.0) == dataclasses.replace(other, seconds=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailure:
+    """Why a trial has no record."""
+
+    key: str
+    trial: Mapping[str, Any]
+    error: str
+    seconds: float
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON values."""
+        return to_mapping(self)
+
+
+Outcome = TrialRecord | TrialFailure
+
+
+def outcome_to_mapping(outcome: Outcome) -> dict[str, Any]:
+    """What came of a trial, as JSON values."""
+    return {"kind": type(outcome).__name__, "outcome": outcome.to_mapping()}
+
+
+def outcome_from(values: Mapping[str, Any]) -> Outcome:
+    """What `outcome_to_mapping` gave."""
+    if values["kind"] == TrialRecord.__name__:
+        return TrialRecord.from_mapping(values["outcome"])
+    return TrialFailure(**values["outcome"])

@@ -1,0 +1,163 @@
+"""What became of a study's trials, on disk before it is relied on, and who is at work on which.
+
+Events of the journal:
+
+    study    what the study is about: fingerprints, and the test texts of each seed
+    claimed  a process began a trial
+    done     its record
+    failed   its error
+
+A claim itself is a lock on one byte of a file beside the journal, at a place that the trial's key gives.
+The kernel releases it when the process that holds it dies, however it dies: a killed process's trials are
+free again at once, and nobody has to judge how long a silence means death.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hybridqies.errors import InputError
+from hybridqies.journals import LineJournal
+from hybridqies.study.trial import TrialFailure, TrialRecord
+
+FILE_NAME, CLAIMS = "trials.jsonl", "trials.lock"
+# Offsets of locks are signed 64-bit numbers: 15 hex digits fit.
+_DIGITS = 15
+
+
+@dataclass(slots=True)
+class StudyState:
+    """The journal so far, by trial key."""
+
+    about: dict[str, Any] | None = None
+    claims: dict[str, int] = field(default_factory=dict)
+    records: dict[str, TrialRecord] = field(default_factory=dict)
+    failures: dict[str, TrialFailure] = field(default_factory=dict)
+
+    def has(self, key: str) -> bool:
+        """Whether the trial is over, one way or the other."""
+        return key in self.records or key in self.failures
+
+
+class TrialJournal(LineJournal):
+    """The journal of the study in `folder`. One process uses one at a time: claims are the process's own."""
+
+    header: ClassVar[Mapping[str, Any]] = {"format": "hybridqies-trials", "version": 1}
+    what: ClassVar[str] = "trial journal"
+    todo_damaged: ClassVar[str] = "restore the file, or begin another study with another --out"
+    todo_foreign: ClassVar[str] = "give the folder of a study"
+    todo_unusable: ClassVar[str] = "mend that, or begin another study with another --out"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / FILE_NAME)
+        self._claims_path = folder / CLAIMS
+        self._claims: int | None = None
+        self._held: set[str] = set()
+        self._state = StudyState()
+
+    def __enter__(self) -> TrialJournal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives every claim back."""
+        if self._claims is not None:
+            os.close(self._claims)
+            self._claims = None
+        self._held.clear()
+
+    def state(self) -> StudyState:
+        """What any process has appended until now."""
+        self._read()
+        return self._state
+
+    def begin(self, about: Mapping[str, Any]) -> None:
+        """Records what the study is about, once; several processes may begin it together.
+
+        Raises
+        ------
+        InputError: it was begun with something else.
+        """
+        with self.locked():
+            known = self.state().about
+            if known is None:
+                self._append({"event": "study", "time": time.time(), "about": about})
+            elif known != about:
+                raise InputError(
+                    f"the study in {self.path.parent} was begun with other data, encoder or seeds",
+                    expected="them as they were",
+                    todo="put them back, or begin another study with another --out",
+                )
+
+    def claim(self, key: str) -> bool:
+        """Takes the trial for this process; False when it is over, or another process has it."""
+        # To the kernel, what this process asks for again is not somebody else's.
+        if key in self._held or not self._lock(key):
+            return False
+        if self.state().has(key):
+            self.release(key)
+            return False
+        owner = {"process": os.getpid(), "host": socket.gethostname()}
+        self._append({"event": "claimed", "key": key, "time": time.time(), **owner})
+        return True
+
+    def release(self, key: str) -> None:
+        """Gives a claim back."""
+        self._held.discard(key)
+        fcntl.lockf(self._claims_descriptor(), fcntl.LOCK_UN, 1, int(key[:_DIGITS], 16))
+
+    def settle(self, outcome: TrialRecord | TrialFailure) -> None:
+        """Records what came of a claimed trial, and gives the claim back."""
+        if isinstance(outcome, TrialRecord):
+            content = {"event": "done", "record": outcome.to_mapping()}
+        else:
+            content = {"event": "failed", "failure": outcome.to_mapping()}
+        self._append({"key": outcome.key, "time": time.time(), **content})
+        self.release(outcome.key)
+
+    def _lock(self, key: str) -> bool:
+        try:
+            flags = fcntl.LOCK_EX | fcntl.LOCK_NB
+            fcntl.lockf(self._claims_descriptor(), flags, 1, int(key[:_DIGITS], 16))
+        except (BlockingIOError, PermissionError):
+            return False
+        self._held.add(key)
+        return True
+
+    def _claims_descriptor(self) -> int:
+        # Kept open: closing any descriptor of the file gives up all of the process's locks on it.
+        if self._claims is None:
+            self._claims_path.parent.mkdir(parents=True, exist_ok=True)
+            self._claims = os.open(self._claims_path, os.O_RDWR | os.O_CREAT, 0o666)
+        return self._claims
+
+    def _clear(self) -> None:
+        self._state = StudyState()
+
+    def _check(self, event: Mapping[str, Any]) -> None:
+        if event["event"] in ("done", "failed") and self._state.has(event["key"]):
+            raise InputError(
+                f"trial {event['key']} of {self.path} was to be recorded twice", expected="one record a trial"
+            )
+
+    def _fold(self, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "study":
+                self._state.about = event["about"]
+            case "claimed":
+                self._state.claims[event["key"]] = self._state.claims.get(event["key"], 0) + 1
+            case "done":
+                self._state.records[event["key"]] = TrialRecord.from_mapping(event["record"])
+            case "failed":
+                self._state.failures[event["key"]] = TrialFailure(**event["failure"])
+            case unknown:
+                raise ValueError(unknown)

@@ -1,0 +1,65 @@
+"""One worker process of a local study: trials in on stdin, what came of them out on stdout, JSON lines both.
+
+    python -m hybridqies.study.worker
+
+The first line in names data and encoder, the first out says that they are loaded. A worker ends when its
+stdin does, in the middle of a trial too: nobody is left to take the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from queue import SimpleQueue
+from typing import Any, TextIO
+
+
+def main() -> None:
+    """Serves trials until stdin ends."""
+    # Whatever libraries print must not get between the lines.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    lines: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+
+    import torch
+
+    from hybridqies.errors import HybridqiesError
+    from hybridqies.options import from_mapping
+    from hybridqies.study.config import DataOptions
+    from hybridqies.study.context import TrialContext
+    from hybridqies.study.protocol import attempt
+    from hybridqies.study.trial import Trial, outcome_to_mapping
+
+    torch.set_num_threads(1)
+    about = json.loads(lines.get())
+    try:
+        options = from_mapping(DataOptions, about["data"], what="data option")
+        context = TrialContext.load(options, about["encoder"])
+    except (HybridqiesError, OSError) as error:
+        _write(out, {"error": str(error)})
+        return
+    _write(out, {"error": None})
+    while True:
+        _write(out, outcome_to_mapping(attempt(Trial.from_mapping(json.loads(lines.get())), context)))
+
+
+def _read(lines: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)
+
+
+def _write(out: TextIO, content: dict[str, Any]) -> None:
+    try:
+        out.write(json.dumps(content, allow_nan=False) + "\n")
+        out.flush()
+    except BrokenPipeError:
+        # The parent is gone; the end of stdin may not have been met yet.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

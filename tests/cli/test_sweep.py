@@ -1,0 +1,128 @@
+"""`hybridqies sweep`: one command from texts to a table, resumed, printed as TOML, refused in one line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hybridqies.cli.app import run
+from hybridqies.errors import InputError
+from hybridqies.study.trial_journal import TrialJournal
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+# Dies by its own hand in the middle of a trial, once so many are recorded.
+STOPPING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from hybridqies.cli import main
+from hybridqies.study import runner
+trials, how, *sys.argv[1:] = sys.argv[1:]
+attempt, done = runner.attempt, []
+def stop(trial, context):
+    if len(done) == int(trials):
+        os.kill(os.getpid(), int(how))
+    done.append(trial)
+    return attempt(trial, context)
+runner.attempt = stop
+main()
+"""
+
+
+@pytest.fixture
+def flags(reviews: Path, tiny_encoder: Path) -> list[str]:
+    given = ["sweep", "--data", str(reviews), "--encoder", str(tiny_encoder), "--per-class", "20"]
+    given += ["--qubits", "2:3", "--seeds", "2", "--arms", "two-module,matched-mlp,logistic"]
+    given += ["--set", "training.epochs=2", "--set", "two-module.encoders=1"]
+    return [*given, "--set", "two-module.encoder.layers=1"]
+
+
+def read(folder: Path) -> dict[str, object]:
+    """`study.json` without the times."""
+    result: dict[str, object] = json.loads((folder / "study.json").read_text())
+    for cell in result["cells"]:  # type: ignore[attr-defined]
+        cell.pop("seconds")
+    return result
+
+
+def test_the_whole_way(flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "sweep"
+    assert run([*flags, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    for told in ("two-module", "matched-mlp", "the reference", "was shown", "cannot show any difference"):
+        assert told in printed
+    assert {path.name for path in out.iterdir()} == {
+        "study.toml", "trials.jsonl", "trials.lock", "study.json", "sweep.png",
+    }  # fmt: skip
+    assert (read(out)["trials"], read(out)["done"], read(out)["failed"]) == (10, 10, 0)
+    again = tmp_path / "again"
+    assert run(["sweep", str(out / "study.toml"), "--out", str(again), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 10
+    assert read(again) == read(out)
+
+
+def test_printed_toml_is_the_study(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*flags, "--print-toml", "--out", str(tmp_path / "none")]) == 0
+    printed = capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "study.toml").write_text(printed)
+    assert run(["sweep", str(tmp_path / "study.toml"), "--print-toml"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_killed_and_interrupted_it_goes_on_to_the_same_result(flags: list[str], tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run([*flags, "--out", str(whole), "--json"]) == 0
+    first = [sys.executable, "-c", STOPPING, "3", str(int(signal.SIGKILL)), *flags, "--out", str(cut)]
+    assert subprocess.run(first, check=False, capture_output=True).returncode == -signal.SIGKILL
+    again = ["sweep", "--resume", "--out", str(cut)]
+    second = [sys.executable, "-c", STOPPING, "4", str(int(signal.SIGINT)), *again]
+    done = subprocess.run(second, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == f"hybridqies: interrupted; go on with: hybridqies sweep --resume --out {cut}\n"
+    assert run([*again, "--json"]) == 0
+    assert read(cut) == read(whole)
+    claims = TrialJournal(cut).state().claims
+    assert sum(claims.values()) == 12
+    assert (cut / "trials.lock").stat().st_size == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--qubits", "x"], "--qubits was given 'x'; expected a number, 2,4,8 or a range"),
+        (["--seeds", "0"], "seeds were given as []"),
+        (["--arms", "two-modul"], "did you mean 'two-module'"),
+        (["--reference", "svc"], "unknown arm of this study 'svc'"),
+        (["--set", "encoders=2"], "expected training.KEY=VALUE for every arm, or ARM.KEY=VALUE"),
+        (["--budget", "0"], "a search budget of 0"),
+        (["--scaling", "some"], "unknown value for --scaling: 'some'"),
+        (["--backend", "ionq:simulator"], "is a remote service"),
+        (["--resume"], "--resume was given together with --data"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    given: list[str], told: str, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sweep"
+    assert run([*flags, *given, "--out", str(out)]) == 2
+    complaint = capsys.readouterr().err
+    assert told in complaint
+    assert complaint.count("\n") == 1
+    assert not out.exists()
+
+
+def test_settings_of_an_arm_whose_name_begins_with_another_s() -> None:
+    from hybridqies.cli.studying import read_study_settings
+
+    arms = ("two-module", "two-module-product")
+    training, options = read_study_settings(["two-module-product.layers=3", "training.epochs=4"], arms)
+    assert (training, options) == ({"epochs": 4}, {"two-module-product": {"layers": 3}})
+    with pytest.raises(InputError, match=r"--set was given 'svc\.C'"):
+        read_study_settings(["svc.C=1"], arms)

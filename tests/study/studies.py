@@ -1,0 +1,38 @@
+"""What tests of studies share: a small table of numbers in the place of embedded texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from hybridqies.study.config import DataOptions
+from hybridqies.study.context import TrialContext
+from hybridqies.study.plan import StudyPlan
+
+OPTIONS = DataOptions("rows", per_class=30, validation_fraction=0.3)
+QUICK: dict[str, Any] = {"epochs": 6, "learning_rate": 0.02, "batch_size": 16}
+
+
+def rows(n: int = 160, columns: int = 6, seed: int = 0) -> TrialContext:
+    """Labels that the first two columns tell, with noise; the last column is always 0."""
+    draw = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    features = draw.standard_normal((n, columns)).astype(np.float32)
+    features[:, :2] += (2 * labels[:, None] - 1) * 0.6
+    features[:, -1] = 0
+    return TrialContext.of_arrays("rows", torch.from_numpy(features), labels.tolist(), OPTIONS)
+
+
+def plan_of(**changes: Any) -> StudyPlan:
+    """A plan that takes a second."""
+    base: dict[str, Any] = {
+        "arms": ("two-module", "matched-mlp", "logistic"),
+        "qubits": (2, 3),
+        "seeds": (0, 1),
+        "data": OPTIONS,
+        "training": QUICK,
+        "options": {"two-module": {"encoders": 1, "encoder.layers": 1}},
+    }
+    return StudyPlan(**base | changes)

@@ -1,0 +1,227 @@
+"""The protocol: one budget, scaling on train, choice on validation, one look at the test set."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import Any
+
+import pytest
+import torch
+from study.studies import plan_of, rows
+
+from hybridqies.errors import InputError
+from hybridqies.study import convergence, protocol
+from hybridqies.study.context import Scaler, Scaling, TrialContext
+from hybridqies.study.plan import trials
+from hybridqies.study.protocol import attempt, run_trial
+from hybridqies.study.seal import SealedTest, SealError
+from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.training import predict_probabilities
+
+WIDTHS = {"mlp-48": {"widths": [4, 8, 12, 16, 20, 24], "training.learning_rate": [0.01, 0.02]}}
+
+
+def leaking(context: TrialContext, seed: int, size: float = 4.0) -> TrialContext:
+    """The label written into the last column of the test rows of `seed` alone."""
+    embeddings = context.embeddings.clone()
+    sealed = context.test_rows(seed)
+    labels = torch.tensor([context.dataset.train.labels[at] for at in sealed])
+    embeddings[sealed, -1] = size * (2.0 * labels - 1)
+    return dataclasses.replace(context, embeddings=embeddings)
+
+
+def searched_trials(arms: tuple[str, ...], seeds: tuple[int, ...], budget: int) -> tuple[Trial, ...]:
+    space = {name: WIDTHS[name] for name in arms if name in WIDTHS}
+    plan = plan_of(
+        arms=arms, reference=arms[0], seeds=seeds, budget=budget, space=space, qubits=(2,), options={}
+    )
+    return trials(plan, rows())
+
+
+class TestSeal:
+    def test_a_second_reading_is_refused(self) -> None:
+        sealed = rows().splits(0).test
+        half = torch.full((100, 2), 0.5).numpy()
+        reading = sealed.measure(lambda embeddings: half[: len(embeddings)])
+        assert reading.metrics.accuracy == 0.5
+        assert len(reading.truth) == len(reading.predictions) == 100
+        with pytest.raises(SealError, match="a second time"):
+            sealed.measure(lambda embeddings: half)
+
+    def test_a_trial_reads_once_after_all_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls: list[str] = []
+        measure, train = SealedTest.measure, protocol.train
+        monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), measure(*given))[1])
+        monkeypatch.setattr(
+            protocol, "train", lambda *given, **more: (calls.append("train"), train(*given, **more))[1]
+        )
+        run_trial(searched_trials(("logistic",), (0,), 5)[0], rows())
+        assert calls == ["train"] * 5 + ["test"]
+
+
+class TestLeak:
+    def test_selection_does_not_see_it(self) -> None:
+        clean, seeds = rows(), tuple(range(4))
+        accuracies: dict[str, list[float]] = {"clean": [], "leaking": [], "by the test set": []}
+        for trial in searched_trials(("mlp-48", "svc", "logistic"), seeds, 4):
+            leaky = leaking(clean, trial.seed)
+            without, with_leak = run_trial(trial, clean), run_trial(trial, leaky)
+            assert with_leak.chosen == without.chosen
+            assert with_leak.candidates == without.candidates
+            if trial.head in ("svc", "logistic"):
+                # Their answers have no random part that the leak could move.
+                assert with_leak.test["accuracy"] <= without.test["accuracy"]
+            if trial.arm == "mlp-48":
+                accuracies["clean"].append(without.test["accuracy"])
+                accuracies["leaking"].append(with_leak.test["accuracy"])
+                accuracies["by the test set"].append(max(of_each_candidate(trial, leaky)))
+        means = {name: statistics.mean(values) for name, values in accuracies.items()}
+        assert means["leaking"] <= means["clean"]
+        # It is worth peeking at: who chose by the test set would report more.
+        assert means["by the test set"] > means["leaking"]
+
+
+def of_each_candidate(trial: Trial, context: TrialContext) -> list[float]:
+    """The test accuracy of every candidate, as somebody would know who peeks."""
+    found = []
+    record = run_trial(trial, context)
+    for candidate in record.candidates:
+        alone = dataclasses.replace(
+            trial, settings={**trial.settings, **candidate["options"]}, space={}, budget=1
+        )
+        found.append(run_trial(alone, context).test["accuracy"])
+    return found
+
+
+class TestScaling:
+    def test_fitted_on_train_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        context = rows()
+        seen: list[torch.Tensor] = []
+        fit = Scaler.fit
+        monkeypatch.setattr(Scaler, "fit", lambda how, given: (seen.append(given), fit(how, given))[1])
+        plan = plan_of(arms=("logistic", "svc"), scaling=Scaling.STANDARD, options={}, seeds=(3,))
+        for trial in trials(plan, context):
+            run_trial(trial, context)
+        assert len(seen) == 2
+        for given in seen:
+            assert torch.equal(given, context.splits(3).train.embeddings)
+
+    def test_what_it_does(self) -> None:
+        embeddings = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
+        scaled = Scaler.fit(Scaling.STANDARD, embeddings)(embeddings)
+        assert scaled.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+        assert torch.equal(Scaler.fit(Scaling.NONE, embeddings)(embeddings), embeddings)
+
+
+class TestTrial:
+    def test_the_best_on_validation_is_what_is_tested(self) -> None:
+        context = rows()
+        record = run_trial(searched_trials(("svc",), (1,), 8)[0], context)
+        scores = [(each["validation_accuracy"], -each["validation_log_loss"]) for each in record.candidates]
+        chosen = record.candidates[scores.index(max(scores))]
+        assert record.chosen == chosen["options"]
+        assert record.validation["accuracy"] == chosen["validation_accuracy"]
+        right = [a == b for a, b in zip(record.predictions, record.truth, strict=True)]
+        assert statistics.mean(right) == pytest.approx(record.test["accuracy"])
+
+    def test_the_same_numbers_again(self) -> None:
+        context = rows()
+        for trial in trials(plan_of(qubits=(2,), seeds=(0,)), context):
+            assert run_trial(trial, context).same_numbers(run_trial(trial, rows()))
+
+    def test_every_arm_of_a_seed_has_the_same_parts(self) -> None:
+        context = rows()
+        truths = {run_trial(trial, context).truth for trial in trials(plan_of(seeds=(4,)), context)}
+        assert len(truths) == 1
+        split = context.splits(4)
+        assert (len(split.train.labels), len(split.validation.labels)) == (42, 18)
+
+    def test_a_candidate_that_diverges_is_none_to_choose(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        train, calls = protocol.train, [0]
+
+        def fail_first(*given: Any, **more: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == 1:
+                raise InputError("the training loss became nan in epoch 1")
+            return train(*given, **more)
+
+        monkeypatch.setattr(protocol, "train", fail_first)
+        record = run_trial(searched_trials(("logistic",), (0,), 3)[0], rows())
+        assert record.candidates[0] == {"options": {}, "error": "the training loss became nan in epoch 1"}
+        assert record.chosen in [each["options"] for each in record.candidates[1:]]
+
+    def test_a_failure_keeps_its_error_and_no_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("IONQ_API_KEY", "s3cr3t")
+
+        def fail(*given: Any, **more: Any) -> Any:
+            raise RuntimeError("the key s3cr3t is not known")
+
+        monkeypatch.setattr(protocol, "train", fail)
+        trial = searched_trials(("logistic",), (0,), 1)[0]
+        outcome = attempt(trial, rows())
+        assert isinstance(outcome, TrialFailure)
+        assert outcome.error == "RuntimeError: the key *** is not known"
+
+    def test_other_data_is_refused(self) -> None:
+        trial = searched_trials(("logistic",), (0,), 1)[0]
+        with pytest.raises(InputError, match="the encoder is not what the study began with"):
+            run_trial(trial, rows(seed=1))
+
+
+class TestConvergence:
+    def test_a_line_has_not_converged_and_an_end_has(self) -> None:
+        falling = [{"train_loss": 1 - at / 20, "learning_rate": 0.1} for at in range(20)]
+        assert not convergence.of_history(falling).reached
+        flat = [{"train_loss": max(0.0, 1 - at / 5), "learning_rate": 0.1} for at in range(20)]
+        assert convergence.of_history(flat).reached
+
+    def test_a_rate_that_ends_at_zero_makes_no_convergence(self) -> None:
+        """Falling by the learning rate spent, under a linear schedule: flat at the end, and not converged."""
+        rates = [1 - at / 20 for at in range(20)]
+        losses = [10 - sum(rates[: at + 1]) for at in range(20)]
+        history = [
+            {"train_loss": loss, "learning_rate": rate} for loss, rate in zip(losses, rates, strict=True)
+        ]
+        assert losses[-2] - losses[-1] < 0.01 * (losses[0] - losses[-1])
+        verdict = convergence.of_history(history)
+        assert not verdict.reached
+        assert "of its fall" in verdict.why
+
+    def test_too_few_epochs_and_a_loss_that_never_fell(self) -> None:
+        assert "too few" in convergence.of_history([{"train_loss": 1.0, "learning_rate": 1.0}]).why
+        rising = [{"train_loss": 1.0 + at, "learning_rate": 1.0} for at in range(9)]
+        assert "never fell" in convergence.of_history(rising).why
+
+    def test_a_solver_says_so_itself(self) -> None:
+        plan = plan_of(
+            arms=("logistic", "svc"), seeds=(0,), options={"logistic": {"max_iterations": 1, "C": 1000.0}}
+        )
+        cut, whole = (run_trial(trial, rows()) for trial in trials(plan, rows()))
+        assert not cut.converged
+        assert "failed to converge" in cut.convergence
+        assert whole.converged
+
+
+def test_records_go_through_json() -> None:
+    import json
+
+    trial = searched_trials(("svc",), (0,), 2)[0]
+    record = run_trial(trial, rows())
+    assert TrialRecord.from_mapping(json.loads(json.dumps(record.to_mapping()))) == record
+    again = Trial.from_mapping(json.loads(json.dumps(trial.to_mapping())))
+    assert (again, again.key) == (trial, trial.key)
+
+
+def test_predictions_are_of_the_tested_rows() -> None:
+    """`test_rows` numbers the rows that the sealed part has, in its order."""
+    context = rows()
+    splits = context.splits(2)
+    seen: list[torch.Tensor] = []
+
+    def look(embeddings: torch.Tensor) -> Any:
+        seen.append(embeddings)
+        return predict_probabilities(torch.nn.Linear(6, 2), embeddings)
+
+    splits.test.measure(look)
+    assert torch.equal(seen[0], context.embeddings[context.test_rows(2)])

@@ -1,0 +1,239 @@
+"""The runner: every trial once, whoever dies and however many are at work; failures keep their error."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from study.studies import plan_of, rows
+
+from hybridqies.errors import InputError
+from hybridqies.study.config import DataOptions
+from hybridqies.study.context import TrialContext
+from hybridqies.study.plan import StudyPlan, trials
+from hybridqies.study.processes import Processes
+from hybridqies.study.runner import Counts, InProcess, counted, run_trials
+from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trial_journal import TrialJournal
+
+
+def some_trials(count: int = 30) -> tuple[Trial, ...]:
+    return tuple(Trial("logistic", "logistic", seed, DataOptions(), "d", "e", "f") for seed in range(count))
+
+
+def record_of(trial: Trial) -> TrialRecord:
+    return TrialRecord(
+        trial.key, trial.to_mapping(), {}, (), {}, {"accuracy": 0.5}, (0, 1), (1, 1), 3, True, "", 0.0
+    )
+
+
+class Slow:
+    """An executor of trials that only take time; those of `failing` seeds fail."""
+
+    def __init__(self, room: int = 2, seconds: float = 0.0, failing: tuple[int, ...] = ()) -> None:
+        self.room, self.seconds, self.failing = room, seconds, failing
+        self.waiting: list[Trial] = []
+        self.seen: list[str] = []
+
+    @property
+    def running(self) -> int:
+        return len(self.waiting)
+
+    @property
+    def free(self) -> int:
+        return self.room - self.running
+
+    def submit(self, trial: Trial) -> None:
+        assert self.free
+        self.waiting.append(trial)
+        self.seen.append(trial.key)
+
+    def collect(self) -> TrialRecord | TrialFailure:
+        time.sleep(self.seconds * random.random())
+        trial = self.waiting.pop()
+        if trial.seed in self.failing:
+            return TrialFailure(trial.key, trial.to_mapping(), "ValueError: it broke", 0.1)
+        return record_of(trial)
+
+
+class TestRunning:
+    def test_failures_stop_nothing_and_keep_their_error(self, tmp_path: Path) -> None:
+        planned, seen = some_trials(6), list[Counts]()
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned, journal, Slow(failing=(1, 4)), seen.append)
+        state = TrialJournal(tmp_path).state()
+        assert sorted(failure.trial["seed"] for failure in state.failures.values()) == [1, 4]
+        assert {failure.error for failure in state.failures.values()} == {"ValueError: it broke"}
+        assert len(state.records) == 4
+        assert seen[0] == Counts(6, 0, 0, 2)
+        assert seen[-1] == Counts(6, 4, 2, 0)
+
+    def test_again_runs_what_is_missing_and_nothing_else(self, tmp_path: Path) -> None:
+        planned = some_trials(8)
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned[:5], journal, Slow(failing=(2,)))
+        executor = Slow()
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned, journal, executor)
+        assert set(executor.seen) == {trial.key for trial in planned[5:]}
+
+    def test_in_this_process(self, tmp_path: Path) -> None:
+        context = rows()
+        planned = trials(plan_of(arms=("logistic", "svc"), options={}), context)
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned, journal, InProcess(context))
+            assert counted(planned, journal) == Counts(4, 4, 0, 0)
+
+
+class TestJournal:
+    def test_a_claim_is_one_s_own_and_given_back(self, tmp_path: Path) -> None:
+        trial, journal = some_trials(1)[0], TrialJournal(tmp_path)
+        assert journal.claim(trial.key)
+        assert not journal.claim(trial.key)
+        journal.release(trial.key)
+        assert journal.claim(trial.key)
+        journal.settle(record_of(trial))
+        assert not journal.claim(trial.key)
+        with pytest.raises(InputError, match="recorded twice"):
+            journal.settle(record_of(trial))
+        journal.close()
+
+    def test_other_data_is_another_study(self, tmp_path: Path) -> None:
+        TrialJournal(tmp_path).begin({"data": 1})
+        TrialJournal(tmp_path).begin({"data": 1})
+        with pytest.raises(InputError, match="begun with other data"):
+            TrialJournal(tmp_path).begin({"data": 2})
+
+    def test_a_torn_line_is_healed(self, tmp_path: Path) -> None:
+        planned = some_trials(3)
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned[:2], journal, Slow())
+        path = tmp_path / "trials.jsonl"
+        path.write_bytes(path.read_bytes()[:-7])
+        with TrialJournal(tmp_path) as journal:
+            assert len(journal.state().records) == 1
+            run_trials(planned, journal, Slow())
+        assert len(TrialJournal(tmp_path).state().records) == 3
+
+    def test_damage_is_said(self, tmp_path: Path) -> None:
+        with TrialJournal(tmp_path) as journal:
+            run_trials(some_trials(2), journal, Slow())
+        path = tmp_path / "trials.jsonl"
+        path.write_text(path.read_text().replace('"claimed"', '"clamed"', 1))
+        with pytest.raises(InputError, match="line 2 of the trial journal"):
+            TrialJournal(tmp_path).state()
+
+
+def forked(folder: Path, planned: tuple[Trial, ...], seconds: float) -> int:
+    """A process of its own at the study; returns its number."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        random.seed(os.getpid())
+        with TrialJournal(folder) as journal:
+            run_trials(planned, journal, Slow(seconds=seconds))
+    except BaseException:
+        os._exit(4)
+    os._exit(0)
+
+
+class TestSeveralProcesses:
+    def test_side_by_side_no_trial_is_begun_twice(self, tmp_path: Path) -> None:
+        planned = some_trials(40)
+        children = [forked(tmp_path, planned, 0.01) for _ in range(3)]
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+        state = TrialJournal(tmp_path).state()
+        assert set(state.records) == set(state.claims) == {trial.key for trial in planned}
+        assert set(state.claims.values()) == {1}
+
+    def test_kills_lose_no_trial_and_repeat_none(self, tmp_path: Path) -> None:
+        draw, kills, planned = random.Random(0), 0, some_trials(60)
+        while kills < 15:
+            child = forked(tmp_path, planned, 0.02)
+            time.sleep(draw.uniform(0.02, 0.1))
+            os.kill(child, signal.SIGKILL)
+            if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+                break
+            kills += 1
+        assert kills > 3
+        assert os.waitpid(forked(tmp_path, planned, 0.0), 0)[1] == 0
+        lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+        done = [line for line in lines if '"event": "done"' in line]
+        assert len(done) == len(planned)
+        state = TrialJournal(tmp_path).state()
+        assert set(state.records) == {trial.key for trial in planned}
+        # Begun again was only what a kill had cut short: two at a time.
+        assert sum(state.claims.values()) <= len(planned) + 2 * kills
+
+    def test_the_claims_of_the_killed_are_free_at_once(self, tmp_path: Path) -> None:
+        planned = some_trials(1)
+        child = forked(tmp_path, planned, 3600.0)
+        journal = TrialJournal(tmp_path)
+        while not journal.state().claims:
+            time.sleep(0.01)
+        assert not journal.claim(planned[0].key)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert journal.claim(planned[0].key)
+        journal.close()
+
+
+class TestWorkers:
+    @pytest.fixture
+    def plan(self, reviews: Path, tiny_encoder: Path, own_cache: Path) -> StudyPlan:
+        data = DataOptions(str(reviews), per_class=20)
+        arms = ("dressed", "logistic")
+        return plan_of(arms=arms, options={}, data=data, encoder=str(tiny_encoder), qubits=(2,))
+
+    def test_the_same_numbers_as_here_and_a_killed_worker_s_trial_fails(
+        self, plan: StudyPlan, tmp_path: Path
+    ) -> None:
+        context = TrialContext.load(plan.data, plan.encoder)
+        planned = trials(plan, context)
+        with TrialJournal(tmp_path / "here") as journal:
+            run_trials(planned, journal, InProcess(context))
+            here = dict(journal.state().records)
+        with Processes(plan.data, plan.encoder, 1) as workers, TrialJournal(tmp_path / "there") as journal:
+            victim = workers._workers[0].process.pid
+            os.kill(victim, signal.SIGKILL)
+            run_trials(planned, journal, workers)
+            state = journal.state()
+        (failure,) = state.failures.values()
+        assert failure.error == "the worker process ended with signal 9"
+        assert len(state.records) == len(planned) - 1
+        for key, record in state.records.items():
+            assert record.same_numbers(here[key])
+
+    def test_workers_end_with_their_parent(self, plan: StudyPlan) -> None:
+        code = (
+            "import os, sys\n"
+            "from hybridqies.study.config import DataOptions\n"
+            "from hybridqies.study.processes import Processes\n"
+            "workers = Processes(DataOptions(sys.argv[1], per_class=20), sys.argv[2], 1)\n"
+            "print(workers._workers[0].process.pid, flush=True)\n"
+            "os.kill(os.getpid(), 9)\n"
+        )
+        command = [sys.executable, "-c", code, plan.data.source, plan.encoder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        worker = int(done.stdout)
+        deadline = time.monotonic() + 20
+        while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not Path(f"/proc/{worker}").exists() or _is_zombie(worker)
+
+    def test_a_worker_that_cannot_start_says_why(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"could not start: no file or folder .*none\.csv"):
+            Processes(DataOptions(str(tmp_path / "none.csv")), "x", 1)
+        with pytest.raises(InputError, match="0 workers"):
+            Processes(DataOptions(), "x", 0)
+
+
+def _is_zombie(process: int) -> bool:
+    return ") Z " in Path(f"/proc/{process}/stat").read_text()

@@ -1,0 +1,147 @@
+"""A sweep's result, from its records alone: intervals, tests, and what it refuses to say."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from study.studies import plan_of, rows
+
+from hybridqies.errors import InputError
+from hybridqies.report.study_tables import sweep_notes, sweep_table, write_sweep_plot
+from hybridqies.study.config import DataOptions
+from hybridqies.study.plan import StudyPlan, trials
+from hybridqies.study.running import check_new, recorded_plan, run_study
+from hybridqies.study.sweep import SWEEP, summarise
+from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trial_journal import StudyState
+
+SEEDS = tuple(range(12))
+TEXTS = 400
+
+
+def planned(**changes: Any) -> tuple[StudyPlan, tuple[Trial, ...]]:
+    plan = plan_of(seeds=SEEDS, options={}, **changes)
+    return plan, trials(plan, rows())
+
+
+def record_of(trial: Trial, accuracy: float) -> TrialRecord:
+    """A record of a trial that gave every answer but the last ones rightly."""
+    right = np.arange(TEXTS) < round(accuracy * TEXTS)
+    metrics = {"accuracy": float(right.mean()), "macro_f1": accuracy}
+    answers, truth = tuple(right.astype(int).tolist()), (1,) * TEXTS
+    return TrialRecord(
+        trial.key, trial.to_mapping(), {}, (), metrics, metrics, answers, truth, 9, True, "", 1.0
+    )
+
+
+def state_of(all_trials: tuple[Trial, ...], accuracy: Any) -> StudyState:
+    about = {
+        "data": "rows",
+        "classes": [0, 1],
+        "test_texts": {str(seed): list(range(TEXTS)) for seed in SEEDS},
+    }
+    return StudyState(about, records={t.key: record_of(t, accuracy(t)) for t in all_trials})
+
+
+def noisy(trial: Trial) -> float:
+    """A level for each arm, and a little that differs by seed."""
+    level = {"two-module": 0.70, "matched-mlp": 0.80, "logistic": 0.80}[trial.arm]
+    return level + 0.01 * np.random.default_rng([trial.seed, len(trial.arm)]).standard_normal()
+
+
+def test_what_is_shown_and_what_is_not() -> None:
+    plan, all_trials = planned()
+    result = summarise(plan, all_trials, state_of(all_trials, noisy))
+    assert [(each["arm"], each["n_qubits"]) for each in result["cells"]] == [
+        ("two-module", 2), ("two-module", 3), ("matched-mlp", 2), ("matched-mlp", 3), ("logistic", None),
+    ]  # fmt: skip
+    verdicts = {(each["arm"], each["n_qubits"]): each["verdict"] for each in result["comparisons"]}
+    assert verdicts == {
+        ("two-module", 2): "worse",
+        ("two-module", 3): "worse",
+        ("matched-mlp", 2): "no difference was shown",
+        ("matched-mlp", 3): "no difference was shown",
+    }
+    assert {each["family"] for each in result["comparisons"]} == {4}
+    cell = result["cells"][0]
+    values = list(cell["accuracies"].values())
+    assert cell["accuracy"]["mean"] == pytest.approx(np.mean(values))
+    assert cell["accuracy"]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert all(each["over_texts"]["paired"]["n_texts"] == TEXTS for each in result["comparisons"])
+
+
+def test_a_reference_with_qubits_is_met_at_its_own_number() -> None:
+    plan, all_trials = planned(reference="two-module")
+    result = summarise(plan, all_trials, state_of(all_trials, noisy))
+    names = [(each["arm"], each["reference"]) for each in result["comparisons"]]
+    assert names == [
+        ("matched-mlp", "two-module, 2 qubits"),
+        ("logistic", "two-module, 2 qubits"),
+        ("matched-mlp", "two-module, 3 qubits"),
+        ("logistic", "two-module, 3 qubits"),
+    ]
+
+
+def test_searched_against_unsearched_is_refused() -> None:
+    plan, all_trials = planned()
+    mixed = tuple(dataclasses.replace(t, budget=5) if t.arm == "logistic" else t for t in all_trials)
+    with pytest.raises(InputError, match=r"searched with no search .* and 'logistic' with 5 configurations"):
+        summarise(plan, mixed, state_of(mixed, noisy))
+
+
+def test_failed_trials_are_named_and_leave_the_rest(tmp_path: Path) -> None:
+    plan, all_trials = planned()
+    state = state_of(all_trials, noisy)
+    lost = next(trial for trial in all_trials if trial.arm == "two-module" and trial.n_qubits == 2)
+    gone = [trial for trial in all_trials if trial.arm == "matched-mlp" and trial.n_qubits == 3]
+    for trial in (lost, *gone):
+        del state.records[trial.key]
+        state.failures[trial.key] = TrialFailure(trial.key, trial.to_mapping(), "MemoryError: too large", 1.0)
+    result = summarise(plan, all_trials, state)
+    assert (result["done"], result["failed"]) == (len(all_trials) - 13, 13)
+    assert result["cells"][0]["accuracy"]["n"] == len(SEEDS) - 1
+    assert result["comparisons"][0]["left_out"] == [0]
+    notes = list(sweep_notes(result))
+    assert "Failed: two-module, 2 qubits, seed 0: MemoryError: too large" in notes
+    assert sweep_table(result).row_count == 5
+    write_sweep_plot(result, tmp_path / "sweep.png")
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_the_reference_nothing_is_compared() -> None:
+    plan, all_trials = planned()
+    state = state_of(tuple(trial for trial in all_trials if trial.arm != "logistic"), noisy)
+    result = summarise(plan, all_trials, state)
+    assert result["comparisons"] == []
+    assert sweep_table(result).row_count == 5
+
+
+def test_few_seeds_and_hand_made_settings_are_said() -> None:
+    plan = plan_of(options={"logistic": {"C": 2.0}})
+    all_trials = trials(plan, rows())
+    state = state_of(all_trials, noisy)
+    notes = " ".join(sweep_notes(summarise(plan, all_trials, state)))
+    assert "Set by hand, and so not searched alike: options of logistic." in notes
+    assert "2 seeds cannot show any difference in a family of 4: at least 8 are needed." in notes
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_plan_that_cannot_run_leaves_no_folder(reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    data = DataOptions(str(reviews), per_class=20)
+    plan = plan_of(data=data, encoder=str(tiny_encoder), options={"two-module": {"encoders": 0}})
+    with pytest.raises(InputError, match="encoders"):
+        run_study(SWEEP, plan, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_folders(tmp_path: Path) -> None:
+    check_new(tmp_path / "new")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="go on with what is there by --resume"):
+        check_new(tmp_path)
+    with pytest.raises(InputError, match=r"holds no study\.toml"):
+        recorded_plan(tmp_path, StudyPlan)
