@@ -99,11 +99,14 @@ class ExecutingBackend(Backend):
     def n_circuits(self, circuit: Circuit, batch: int, *, features: bool = True, weights: bool = True) -> int:
         """Circuits of one training step: samples times one and the points that the gradient rule looks at.
 
-        `features` and `weights` say whether their gradient is wanted. Another factor, the number of
+        `features` and `weights` say whether their gradient is wanted; one of the backend's own looks at no
+        further points. Another factor, the number of
         measurement bases, is 1 where only Z is read.
         """
         free = self.free(circuit)
-        if self.options.gradient is Gradient.SPSA:
+        if self.options.gradient is Gradient.ADJOINT:
+            points = 0
+        elif self.options.gradient is Gradient.SPSA:
             points = 2 * self.options.directions if features or weights else 0
         else:
             points = ShiftRule(free.frequencies, free.slots_of(features=features, weights=weights)).n_points

@@ -130,7 +130,7 @@ class Cluster:
                 lost.OutOfMemoryError,
                 lost.ObjectLostError,
             ) as error:
-                why = f"its process was lost in each of {_RETRIES + 1} tries: {_first_line(error)}"
+                why = f"its process was lost in each of {_RETRIES + 1} tries: {_told(error)}"
                 seconds = round(time.perf_counter() - since, 3)
                 return TrialFailure(trial.key, trial.to_mapping(), why, seconds)
         if "error" in answer:
@@ -149,7 +149,7 @@ class Cluster:
             yield
         except RayError as error:
             raise InputError(
-                f"the Ray cluster at {self.address} failed: {_first_line(error)}",
+                f"the Ray cluster at {self.address} failed: {_told(error)}",
                 expected="hybridqies and what it needs on every node, and a head node that stays",
                 todo="mend that, and go on with --resume",
             ) from error
@@ -163,9 +163,9 @@ def described(data: DataOptions, encoder: str) -> str:
 
 def run_on_node(about: str, content: str) -> str:
     """One trial in a process of a node: JSON of study and trial in, of the outcome or an error out."""
-    trial = Trial.from_mapping(json.loads(content))
     try:
         context = _loaded(about)
+        trial = Trial.from_mapping(json.loads(content))
         context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
     except (HybridqiesError, OSError) as error:
         return json.dumps({"error": f"{socket.gethostname()}: {error}"})
@@ -222,5 +222,9 @@ def _check_answers(address: str) -> None:
         raise InputError(f"the Ray cluster at {address} cannot be joined: {said}", expected=expected)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+def _told(error: Exception) -> str:
+    """The line of Ray's words that matters: the first, and the last where they are a node's traceback."""
+    from ray.exceptions import RayTaskError
+
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1] if isinstance(error, RayTaskError) else lines[0]

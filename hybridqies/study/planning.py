@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run, load_backend
-from hybridqies.backends.gradients import Gradient
 from hybridqies.backends.jobs import Limits
 from hybridqies.classifier import HybridClassifier, check_runs_circuit, is_quantum
 from hybridqies.errors import CapabilityError
@@ -97,19 +96,12 @@ def _steps(layer: QuantumLayer, model: HybridClassifier, sizes: dict[str, int]) 
     """How often a submission of how many rows goes out of a training on splits of these sizes."""
     batch, epochs, counts = model.training.batch_size, model.training.epochs, Counter[int]()
     for texts, times in _batches(sizes["train"], batch).items():
-        counts[_rows(_backend(layer), layer, texts)] += epochs * times
+        counts[_backend(layer).n_circuits(layer.circuit, texts)] += epochs * times
     for texts, times in _batches(sizes["validation"], batch).items():
         counts[texts] += epochs * times
     for name in ("validation", "test"):
         counts += _batches(sizes[name], model.batch_of(sizes[name]))
     return counts
-
-
-def _rows(backend: ExecutingBackend, layer: QuantumLayer, texts: int) -> int:
-    """Rows of one training step; a gradient of the backend's own takes none."""
-    if backend.gradient == Gradient.ADJOINT.value:
-        return texts
-    return backend.n_circuits(layer.circuit, texts)
 
 
 def _layers(head: Head, backend: Backend) -> list[QuantumLayer]:
