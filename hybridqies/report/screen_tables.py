@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from hybridqies.report.study_plots import half_normal
-from hybridqies.report.study_tables import mean_of, range_of, save, training_notes
+from hybridqies.report.study_tables import mean_of, range_of, save, seeds_of, training_notes
 
 
 def screen_table(result: Mapping[str, Any]) -> Table:
@@ -60,7 +60,7 @@ def _judgement(screening: Mapping[str, Any]) -> Iterator[str]:
     effect, freedom = screening["effects"][0], screening["degrees_of_freedom"]
     yield (
         f"Error from {screening['error']}: {100 * effect['standard_error']:.2f} points for each effect, "
-        f"{freedom:g} degrees of freedom; active are effects with p ≤ 0.05 after Holm over all factors."
+        f"{freedom:.3g} degrees of freedom; active are effects with p ≤ 0.05 after Holm over all factors."
     )
     curvature = screening["curvature"]
     if curvature is not None:
@@ -88,5 +88,4 @@ def _runs(result: Mapping[str, Any]) -> Table:
 
 
 def _title(result: Mapping[str, Any]) -> str:
-    plan = result["plan"]
-    return f"{result['data']}: {plan['arms'][0]}, {len(plan['seeds'])} seeds"
+    return f"{result['data']}: {result['plan']['arms'][0]}, {seeds_of(result)}"

@@ -47,7 +47,7 @@ def write_sweep_plot(result: Mapping[str, Any], path: Path) -> None:
         if cell["accuracy"] is not None
     ]
     if rows:
-        title = f"{result['data']}, {len(result['plan']['seeds'])} seeds"
+        title = f"{result['data']}, {seeds_of(result)}"
         save(accuracy_against_qubits(rows, title=title), path)
 
 
@@ -57,7 +57,13 @@ def setting_of(result: Mapping[str, Any]) -> str:
     searched = (
         "no search" if plan["budget"] == 1 else f"{plan['budget']} configurations searched by every arm"
     )
-    return f"{result['data']}: {len(plan['seeds'])} seeds, {searched}"
+    return f"{result['data']}: {seeds_of(result)}, {searched}"
+
+
+def seeds_of(result: Mapping[str, Any]) -> str:
+    """How many seeds, in words."""
+    count = len(result["plan"]["seeds"])
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def add_figures(table: Table) -> None:

@@ -319,7 +319,7 @@ class TestOverAWholeStudy:
         self, nodes: Nodes, plan: StudyPlan, tmp_path: Path
     ) -> None:
         """A kill -9 of the command and the loss of a node; then two commands finish the study together."""
-        plan = replace(plan, seeds=tuple(range(6)))
+        plan = replace(plan, seeds=tuple(range(4)))
         out = tmp_path / "ray"
         (tmp_path / "study.toml").write_text(plan.to_toml())
         lost = nodes.add()
@@ -339,6 +339,6 @@ class TestOverAWholeStudy:
         nodes.lose(lost)
         results = [json.loads(driver.communicate(timeout=240)[0]) for driver in pair]
         assert [driver.returncode for driver in pair] == [0, 0]
-        assert [(each["done"], each["failed"]) for each in results] == [(12, 6), (12, 6)]
+        assert [(each["done"], each["failed"]) for each in results] == [(8, 4), (8, 4)]
         assert same(TrialJournal(out).state(), run_locally(plan, tmp_path / "local"))
         assert not recorded_twice(out)
