@@ -35,8 +35,13 @@ def replacing(target: Path) -> Iterator[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Deletes the temporary files that killed processes left in `folder`; no other may be writing there."""
     for path in folder.glob(".*"):
-        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+        if is_leftover(path):
             path.unlink()
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether `path` is a temporary file as a killed process leaves it behind."""
+    return _TEMPORARY.fullmatch(path.name) is not None and path.is_file()
 
 
 def write_bytes(target: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 import itertools
 import json
 import re
@@ -19,7 +18,7 @@ from hybridqies.options import from_mapping, parse, to_mapping
 from hybridqies.study.arms import ARMS, Arm, arm_of
 from hybridqies.study.config import DataOptions
 from hybridqies.study.context import Scaling, TrialContext
-from hybridqies.study.protocol import TRAINING, training_of, untrained
+from hybridqies.study.protocol import TRAINING, circuits_digest, training_of, untrained
 from hybridqies.study.search import Space, check_searchable, parse_space, plain_space
 from hybridqies.study.trial import Trial
 
@@ -202,8 +201,7 @@ def laid_out(trial: Trial, context: TrialContext) -> Trial:
     """
     training_of(trial, {})
     head = untrained(trial, context.n_inputs, context.n_classes, {})
-    circuits = {role: circuit.to_mapping() for role, circuit in head.circuits().items()}
-    return replace(trial, circuits=_digest(circuits) if circuits else "")
+    return replace(trial, circuits=circuits_digest(head))
 
 
 def _target(plan: StudyPlan, count: int | None, context: TrialContext) -> int:
@@ -224,10 +222,6 @@ def _target(plan: StudyPlan, count: int | None, context: TrialContext) -> int:
         backend=plan.backend,
     )
     return untrained(bare, context.n_inputs, context.n_classes, {}).n_trained()
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def to_toml(content: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ models", arXiv:2403.07059, is the standard it is written to.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -57,6 +59,7 @@ def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
     """
     started = time.perf_counter()
     context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
+    _check_circuits(trial, context)
     splits = context.splits(trial.seed)
     scaler = Scaler.fit(Scaling(trial.scaling), splits.train.embeddings)
     best, candidates = _search(trial, context, splits, scaler)
@@ -79,6 +82,24 @@ def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
         convergence=best.convergence.why,
         seconds=round(time.perf_counter() - started, 3),
     )
+
+
+def circuits_digest(head: Head) -> str:
+    """A digest of the circuits that the head is laid out with; empty where it has none."""
+    circuits = {role: circuit.to_mapping() for role, circuit in head.circuits().items()}
+    if not circuits:
+        return ""
+    return hashlib.sha256(json.dumps(circuits, sort_keys=True).encode()).hexdigest()
+
+
+def _check_circuits(trial: Trial, context: TrialContext) -> None:
+    """Refuses other circuits under the trial's name: a recipe may have been edited since, or elsewhere."""
+    now = circuits_digest(untrained(trial, context.n_inputs, context.n_classes, {}))
+    if trial.circuits and now != trial.circuits:
+        raise InputError(
+            f"the circuits of arm {trial.arm!r} are not those that the study began with",
+            todo="put the recipe back as it was, or begin a new study",
+        )
 
 
 def attempt(trial: Trial, context: TrialContext) -> TrialRecord | TrialFailure:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from hybridqies import __version__
 from hybridqies.errors import InputError
-from hybridqies.files import write_json, write_text
+from hybridqies.files import is_leftover, write_json, write_text
 from hybridqies.options import to_mapping
 from hybridqies.study.cluster import Cluster
 from hybridqies.study.context import TrialContext
@@ -38,9 +38,9 @@ def check_new(folder: Path) -> None:
 
     Raises
     ------
-    InputError: it exists and is not empty.
+    InputError: it exists and is not empty; what a process that was killed left behind does not count.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and all(map(is_leftover, folder.iterdir()))):
         raise InputError(
             f"{str(folder)!r} is not empty",
             expected="a new folder",

@@ -270,12 +270,18 @@ def peak_of_arrays(
             values.sum().backward()
 
     run()
+    peaks = []
     tracemalloc.start()
     try:
-        run()
-        return tracemalloc.get_traced_memory()[1]
+        # What else is alive in the process can only add: the least of three is what a pass takes.
+        for _ in range(3):
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            run()
+            peaks.append(tracemalloc.get_traced_memory()[1] - before)
     finally:
         tracemalloc.stop()
+    return min(peaks)
 
 
 def test_memory_does_not_grow_with_depth(threads, path):

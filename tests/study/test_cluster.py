@@ -46,6 +46,7 @@ class Nodes:
     """A Ray cluster on this machine: a head without CPUs, and nodes of one or more that come and go."""
 
     def __init__(self, folder: Path) -> None:
+        from ray._private.utils import get_ray_address_file
         from ray.cluster_utils import Cluster as LocalCluster
 
         # A lost node is noticed after five of them.
@@ -58,6 +59,8 @@ class Nodes:
             "_system_config": checks,
             **self._room,
         }
+        # Ray writes the address of a cluster there, and takes it that the folder is there.
+        Path(get_ray_address_file(None)).parent.mkdir(parents=True, exist_ok=True)
         self._cluster = LocalCluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address
 

@@ -225,3 +225,11 @@ def test_predictions_are_of_the_tested_rows() -> None:
 
     splits.test.measure(look)
     assert torch.equal(seen[0], context.embeddings[context.test_rows(2)])
+
+
+def test_other_circuits_are_not_trained_under_a_trials_name() -> None:
+    planned = trials(plan_of(arms=("two-module", "logistic"), qubits=(2,), seeds=(0,)), rows())[0]
+    assert planned.circuits
+    edited = dataclasses.replace(planned, circuits="0" * 64)
+    with pytest.raises(InputError, match="the circuits of arm 'two-module' are not those"):
+        run_trial(edited, rows())

@@ -145,3 +145,11 @@ def test_folders(tmp_path: Path) -> None:
         check_new(tmp_path)
     with pytest.raises(InputError, match=r"holds no study\.toml"):
         recorded_plan(tmp_path, StudyPlan)
+
+
+def test_what_a_kill_left_behind_does_not_bar_a_new_study(tmp_path: Path) -> None:
+    (tmp_path / ".study-0123456789ab.toml").write_text("half")
+    check_new(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        check_new(tmp_path)
