@@ -111,7 +111,7 @@ class Comparison:
         if difference.low is not None and difference.high is not None:
             parts.append(f"95 % t interval {_points(difference.low)} to {_points(difference.high)}")
         parts.append(
-            f"p = {seeds.p_holm:.3g} by sign flips over {_seeds(seeds.n_seeds)}, Holm over {self.family}"
+            f"{_p(seeds.p_holm)} by sign flips over {_seeds(seeds.n_seeds)}, Holm over {self.family}"
         )
         said = f"{self.arm} against {self.reference}: {self.verdict.value} ({', '.join(parts)})"
         return said + self._limits() + self._by_texts()
@@ -123,7 +123,7 @@ class Comparison:
         return (
             f"; the trained models on the same {paired.n_texts:,} texts: {self.over_texts.verdict.value}"
             f" (alone right {paired.arm_only:,} times against {paired.reference_only:,},"
-            f" p = {self.over_texts.p_holm:.3g} by McNemar's test, Holm over {self.family})"
+            f" {_p(self.over_texts.p_holm)} by McNemar's test, Holm over {self.family})"
         )
 
     def _limits(self) -> str:
@@ -265,6 +265,11 @@ def _paired(arm: ArmResults, reference: ArmResults) -> Paired:
 def _in_order(marked: Marked) -> Marked:
     order = np.argsort(marked.texts, kind="stable")
     return Marked(marked.texts[order], marked.right[order])
+
+
+def _p(value: float) -> str:
+    """A chance in words; one below what a float can hold is no zero."""
+    return f"p = {value:.3g}" if value > 0 else "p < 1e-300"
 
 
 def _verdict(p_value: float, difference: float) -> Verdict:

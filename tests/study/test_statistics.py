@@ -354,3 +354,9 @@ def test_a_study_of_nothing_raises_a_flag_in_five_percent(
         [any(verdict(each) is not Verdict.NOT_SHOWN for each in study) for study in null_studies]
     )
     assert 0.02 <= flagged <= 0.08
+
+
+def test_a_vanishing_chance_is_not_said_to_be_zero() -> None:
+    from hybridqies.study.comparisons import _p
+
+    assert [_p(0.0), _p(0.04686), _p(1e-12)] == ["p < 1e-300", "p = 0.0469", "p = 1e-12"]
