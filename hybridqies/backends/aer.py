@@ -16,6 +16,7 @@ from hybridqies.backends.compiled import Compiled
 from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions, seed_of
 from hybridqies.backends.footprint import Footprint
+from hybridqies.backends.noise import misread
 from hybridqies.backends.readout import Frequencies, bases, estimate, measured_circuits
 from hybridqies.backends.snapshot import confusions_of, fake_device, noise_of
 from hybridqies.backends.transpiled import Bindable, Transpiler, measured_qubits, used_qubits
@@ -229,11 +230,7 @@ class Aer(ExecutingBackend):
     ) -> Frequencies:
         """What is read of these rows, by probabilities or by samples of them."""
         seen = np.stack([result.results[at].data.probabilities for at in part])
-        for qubit, confusion in enumerate(confusions):
-            if confusion is not None:
-                split = seen.reshape(len(seen), 1 << qubit, 2, -1)
-                seen = np.einsum("ti,natb->naib", confusion, split).reshape(len(seen), -1)
-        exact = Frequencies.of_probabilities(seen.clip(min=0))
+        exact = Frequencies.of_probabilities(misread(seen, confusions).clip(min=0))
         return exact if self.options.shots is None else exact.sampled(self.options.shots, draw)
 
 

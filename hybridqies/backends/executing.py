@@ -100,8 +100,7 @@ class ExecutingBackend(Backend):
         """Circuits of one training step: samples times one and the points that the gradient rule looks at.
 
         `features` and `weights` say whether their gradient is wanted; one of the backend's own looks at no
-        further points. Another factor, the number of
-        measurement bases, is 1 where only Z is read.
+        further points. Another factor, the number of measurement bases, is 1 where only Z is read.
         """
         free = self.free(circuit)
         if self.options.gradient is Gradient.ADJOINT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,12 +47,17 @@ class PauliNoise:
         if not self.readout:
             return probabilities
         flip = np.array([[1 - self.readout, self.readout], [self.readout, 1 - self.readout]])
-        n_qubits = probabilities.shape[1].bit_length() - 1
-        read = probabilities
-        for qubit in range(n_qubits):
+        return misread(probabilities, [flip] * (probabilities.shape[1].bit_length() - 1))
+
+
+def misread(probabilities: Floats, confusions: Sequence[Floats | None]) -> Floats:
+    """Probabilities (N, 2**n) of what is read; a confusion is (what is there, what is read), or None."""
+    read = probabilities
+    for qubit, confusion in enumerate(confusions):
+        if confusion is not None:
             parts = read.reshape(len(read), 1 << qubit, 2, -1)
-            read = np.einsum("ij,najb->naib", flip, parts).reshape(len(read), -1)
-        return read
+            read = np.einsum("ti,natb->naib", confusion, parts).reshape(len(read), -1)
+    return read
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,25 +144,29 @@ class Frequencies:
         if len(self.outcomes) == 1:
             step = max(1, _AT_ONCE // pairs)
             for at in range(0, count, step):
-                signs, products = _parities(self.outcomes[0, at : at + step], masks)
+                signs = _parities(self.outcomes[0, at : at + step], masks)
                 means += self.weights[:, at : at + step] @ signs
                 if self.shots is not None:
-                    second += self.weights[:, at : at + step] @ products
+                    second += self.weights[:, at : at + step] @ _products(signs)
         else:
             step = max(1, _AT_ONCE // (pairs * count))
             for at in range(0, rows, step):
-                signs, products = _parities(self.outcomes[at : at + step], masks)
-                own = self.weights[at : at + step]
+                signs, own = _parities(self.outcomes[at : at + step], masks), self.weights[at : at + step]
                 means[at : at + step] = np.einsum("nk,nkm->nm", own, signs)
-                second[at : at + step] = np.einsum("nk,nkp->np", own, products)
+                second[at : at + step] = np.einsum("nk,nkp->np", own, _products(signs))
         return means, second.reshape(rows, len(masks), len(masks))
 
 
-def _parities(outcomes: NDArray[np.int64], masks: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """+1 or -1 for each outcome and mask (..., M), and the products of each two (..., M * M)."""
-    signs = 1.0 - 2.0 * (np.bitwise_count(outcomes[..., None] & masks) & 1)
-    products = signs[..., :, None] * signs[..., None, :]
-    return signs, products.reshape(*outcomes.shape, -1)
+def _parities(outcomes: NDArray[np.int64], masks: NDArray[np.int64]) -> Floats:
+    """+1 or -1 for each outcome and mask, (..., M)."""
+    signs: Floats = 1.0 - 2.0 * (np.bitwise_count(outcomes[..., None] & masks) & 1)
+    return signs
+
+
+def _products(signs: Floats) -> Floats:
+    """The products of each two of (..., M) signs, (..., M * M)."""
+    products: Floats = signs[..., :, None] * signs[..., None, :]
+    return products.reshape(*signs.shape[:-1], -1)
 
 
 def _mask(observable: PauliString, n_qubits: int) -> int:
