@@ -11,10 +11,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from hybridqies.errors import DataError, InputError
+from hybridqies.errors import InputError
 from hybridqies.study.config import DataOptions
+from hybridqies.study.draws import drawn
 from hybridqies.study.seal import SealedTest
-from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, few_shot, load_dataset, split
+from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, load_dataset
 from hybridqies.training import Labelled
 
 
@@ -140,18 +141,7 @@ class TrialContext:
                 )
 
     def _drawn(self, seed: int) -> dict[str, Examples]:
-        options = self.options
-        if options.per_class is not None:
-            drawn = few_shot(self.dataset, options.per_class, options.validation_fraction, seed)
-        else:
-            drawn = split(self.dataset, options.validation_fraction, options.test_fraction, seed)
-        if not drawn.validation or not drawn.test:
-            raise DataError(
-                f"{drawn.name} leaves no texts for validation or test",
-                expected="some to choose on and some to measure on",
-                todo="give fractions above 0",
-            )
-        return drawn.splits()
+        return drawn(self.dataset, self.options, seed).splits()
 
     def _labelled(self, part: Examples) -> Labelled:
         index = {label: at for at, label in enumerate(self.dataset.classes)}

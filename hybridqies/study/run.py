@@ -22,13 +22,14 @@ from hybridqies.classifier import (
     read_config,
     write_config,
 )
-from hybridqies.errors import DataError, InputError, ModelFolderError
+from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.files import remove_leftovers, write_bytes, write_json
 from hybridqies.heads import head_class, head_options
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.config import DataOptions, RunConfig
+from hybridqies.study.draws import drawn
 from hybridqies.study.measuring import measured
-from hybridqies.text import Dataset, EmbeddingCache, Encoder, few_shot, load_dataset, overlap, split
+from hybridqies.text import Dataset, EmbeddingCache, Encoder, load_dataset, overlap
 from hybridqies.training import Labelled
 from hybridqies.training.checkpoint import CHECKPOINT
 from hybridqies.training.trainer import METRICS
@@ -72,18 +73,7 @@ def load_splits(options: DataOptions, seed: int) -> Dataset:
     DataError: it cannot be read, or leaves a split without texts.
     """
     data = load_dataset(options.source, options.text_column, options.label_column)
-    if options.per_class is not None:
-        data = few_shot(data, options.per_class, options.validation_fraction, seed)
-    else:
-        data = split(data, options.validation_fraction, options.test_fraction, seed)
-    for name, part in (("validation", data.validation), ("test", data.test)):
-        if part is None or not len(part):
-            raise DataError(
-                f"{data.name} leaves no {name} texts",
-                expected=f"some texts to {'choose the epoch' if name == 'validation' else 'measure'} on",
-                todo=f"give a {name} file or a {name} fraction above 0",
-            )
-    return data
+    return drawn(data, options, seed)
 
 
 def check(config: RunConfig, limits: Limits | None = None) -> None:
