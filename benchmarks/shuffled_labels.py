@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,25 +24,42 @@ from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan, trials
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.sweep import summarise
+from hybridqies.study.trial import Trial
 from hybridqies.study.trial_journal import StudyState
 
 # A draw is a few per cent of the rows, as in the few-shot protocol: seeds that share much of what they
 # train on are not independent, and a test that takes them for so flags too much.
-ROWS, COLUMNS, SEEDS = 2000, 8, 8
+ROWS, PER_CLASS, COLUMNS, SEEDS = 2000, 40, 8, 8
 
 
-def verdict(number: int, arms: tuple[str, str] = ("logistic", "svc"), budget: int = 1) -> str:
-    """The verdict of study `number` on its second arm."""
+class Ran(NamedTuple):
+    """A study that was run: its plan, its trials and their records."""
+
+    plan: StudyPlan
+    planned: Sequence[Trial]
+    state: StudyState
+
+
+def shuffled(
+    number: int,
+    arms: tuple[str, str] = ("logistic", "svc"),
+    budget: int = 1,
+    *,
+    rows: int = ROWS,
+    per_class: int = PER_CLASS,
+    seeds: int = SEEDS,
+) -> Ran:
+    """Study `number`: its own rows and labels, the whole protocol for either arm on every seed."""
     torch.set_num_threads(1)
     draw = np.random.default_rng(number)
-    features = torch.from_numpy(draw.standard_normal((ROWS, COLUMNS)).astype(np.float32))
-    labels = draw.permutation(np.arange(ROWS) % 2).tolist()
-    options = DataOptions("shuffled", per_class=40, validation_fraction=0.25)
+    features = torch.from_numpy(draw.standard_normal((rows, COLUMNS)).astype(np.float32))
+    labels = draw.permutation(np.arange(rows) % 2).tolist()
+    options = DataOptions("shuffled", per_class=per_class, validation_fraction=0.25)
     plan = StudyPlan(
         arms=arms,
         qubits=(2,),
         # Seeds of its own: draws of rows are a function of the seed alone.
-        seeds=tuple(range(SEEDS * number, SEEDS * (number + 1))),
+        seeds=tuple(range(seeds * number, seeds * (number + 1))),
         budget=budget,
         reference=arms[0],
         data=options,
@@ -52,9 +71,19 @@ def verdict(number: int, arms: tuple[str, str] = ("logistic", "svc"), budget: in
         "classes": [0, 1],
         "test_texts": {str(seed): context.test_rows(seed) for seed in plan.seeds},
     }
-    state = StudyState(about, records={trial.key: run_trial(trial, context) for trial in planned})
-    found: str = summarise(plan, planned, state)["comparisons"][0]["verdict"]
+    records = {trial.key: run_trial(trial, context) for trial in planned}
+    return Ran(plan, planned, StudyState(about, records=records))
+
+
+def verdict(ran: Ran) -> str:
+    """What the study says of its second arm."""
+    found: str = summarise(*ran)["comparisons"][0]["verdict"]
     return found
+
+
+def verdict_of(number: int, arms: tuple[str, str], budget: int) -> str:
+    """The verdict of study `number`, for a process of its own."""
+    return verdict(shuffled(number, arms, budget))
 
 
 def main() -> None:
@@ -67,7 +96,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    study = partial(verdict, arms=tuple(given.arms), budget=given.budget)
+    study = partial(verdict_of, arms=tuple(given.arms), budget=given.budget)
     with ProcessPoolExecutor(given.workers) as pool:
         counts = Counter(pool.map(study, range(given.studies), chunksize=5))
     flagged = given.studies - counts["no difference was shown"]

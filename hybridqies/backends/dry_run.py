@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from hybridqies.backends.executing import ExecutingBackend
 from hybridqies.backends.rates import Rates
 from hybridqies.backends.readout import measured_circuits
+from hybridqies.backends.remote import RemoteBackend
 from hybridqies.circuit import Circuit
+from hybridqies.errors import CapabilityError
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
     """One circuit's part of a submission; `shots` are those of one circuit, `seconds` and `price` of all.
 
-    Seconds and price are None where no rate is configured for the backend.
+    Seconds and price are None where no rate is configured for the backend, `head` where the circuit
+    was not planned for one.
     """
 
     backend: str
@@ -30,6 +33,7 @@ class DryRun:
     seconds: float | None = None
     price: float | None = None
     currency: str | None = None
+    head: str | None = None
 
 
 def dry_run(
@@ -40,9 +44,14 @@ def dry_run(
     A mapping tells how often it is handed in with how many rows.
 
     Depth and gates are those of the deepest of its measured circuits, compiled for the target.
+
+    Raises
+    ------
+    CapabilityError: the backend cannot run the circuit, or one row has more circuits than a job may.
     """
     backend.check(circuit)
     measured = measured_circuits(backend.free(circuit).circuit)
+    _check_together(backend, len(measured))
     compiled = max((backend.footprint(each) for each in measured), key=lambda each: each.depth)
     times = {rows: 1} if isinstance(rows, int) else rows
     circuits, shots = len(measured) * sum(each * n for each, n in times.items()), backend.options.shots
@@ -66,3 +75,16 @@ def dry_run(
     price = rate.price(jobs=jobs, circuits=circuits, shots=shots or 0, **gates)
     seconds = rate.seconds(jobs=jobs, shots=total)
     return replace(plan, seconds=seconds, price=price, currency=rate.currency)
+
+
+def _check_together(backend: ExecutingBackend, bases: int) -> None:
+    """Refuses what a submission would be refused for: all bases of a row go in one job."""
+    if not isinstance(backend, RemoteBackend) or not backend.has_jobs:
+        return
+    most = backend.provider().max_circuits
+    if bases > most:
+        raise CapabilityError(
+            f"{bases} circuits belong together in one job of {backend.label}",
+            expected=f"at most {most}",
+            todo="read fewer observables that do not commute",
+        )

@@ -53,6 +53,7 @@ def command(
     cluster: studying.Cluster = None,
     out: studying.Out = Path("runs/ablate"),
     resume: studying.Resume = False,
+    retry_failed: studying.RetryFailed = False,
     print_toml: studying.PrintToml = False,
     json: flags.AsJson = False,
 ) -> None:

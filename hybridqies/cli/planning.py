@@ -49,7 +49,8 @@ def show_plan(
     if as_json:
         say_json(rows)
     else:
-        show(dry_run_table(rows))
+        # Heads that are compared may have the same circuit.
+        show(dry_run_table([row | {"circuit": f"{row['head']}: {row['circuit']}"} for row in rows]))
     check_limits(plans, limits)
     return True
 

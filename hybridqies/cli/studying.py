@@ -36,10 +36,16 @@ Cluster = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="The study's folder.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Run what the study in --out lacks; others may too.")]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed", help="With --resume, run again what failed: --resume --retry-failed --out FOLDER."
+    ),
+]
 PrintToml = Annotated[bool, typer.Option("--print-toml", help="Print the study as TOML, and run nothing.")]
 
 # What is no part of a plan, and so may stand beside a file or --resume.
-_BESIDE = {"study", "out", "resume", "workers", "cluster", "json", "print_toml"}
+_BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "json", "print_toml"}
 _TRAINING = "training"
 # Trials may take minutes each; the time left is estimated from as many of them as there were.
 _REMEMBERED_SECONDS = 24 * 3600
@@ -66,6 +72,10 @@ def conduct(
 
     given: dict[str, Any] = dict(context.params)
     file, out, resume = given["study"], given["out"], given["resume"]
+    if given["retry_failed"] and not resume:
+        raise InputError(
+            "--retry-failed was given without --resume", expected="both: a new study has no failures"
+        )
     if resume or file is not None:
         _only_beside(context, "--resume" if resume else "a study file")
     if resume and file is not None:
@@ -102,7 +112,7 @@ def _only_beside(context: typer.Context, what: str) -> None:
 def _run(study: Study[Plan], plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
     from hybridqies.study.running import PLAN, run_study
 
-    how = {name: given[name] for name in ("resume", "workers", "cluster")}
+    how = {name: given[name] for name in ("resume", "retry_failed", "workers", "cluster")}
     out: Path = given["out"]
     try:
         with study_bars(given["json"]) as bars:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run, load_backend
@@ -29,7 +30,8 @@ def plan_evaluation(
 
     Raises
     ------
-    CapabilityError: the head's circuits run exactly in this process, and nothing is handed in.
+    CapabilityError: the head's circuits run exactly in this process, and nothing is handed in; or they
+        would be refused.
     InputError: the head has no circuit, or there are `limits` where nothing is paid.
     """
     _, part = evaluation_part(folder, options, split_name)
@@ -51,7 +53,7 @@ def plan_prediction(
     assert model.head_ is not None
     counts = _batches(n_texts, model.batch_of(n_texts))
     return [
-        dry_run(_backend(layer), layer.circuit, counts, rates)
+        replace(dry_run(_backend(layer), layer.circuit, counts, rates), head=model.head_.name)
         for layer in _layers(model.head_, model.backend)
     ]
 
@@ -76,7 +78,7 @@ def plan_training(config: RunConfig, rates: Rates | None = None) -> list[DryRun]
     for name in filter(is_quantum, heads):
         model = classifier_of(config, name, {}, encoder, cache, backend)
         plans += [
-            dry_run(_backend(layer), layer.circuit, _steps(layer, model, sizes), rates)
+            replace(dry_run(_backend(layer), layer.circuit, _steps(layer, model, sizes), rates), head=name)
             for layer in _layers(model.untrained(len(data.classes)), backend)
         ]
     return plans

@@ -66,6 +66,7 @@ def run_study(
     folder: Path,
     *,
     resume: bool = False,
+    retry_failed: bool = False,
     workers: int = 1,
     cluster: str | None = None,
     on_text: Callable[[int, int], None] | None = None,
@@ -73,6 +74,7 @@ def run_study(
 ) -> dict[str, Any]:
     """Runs a study in `folder`, or with `resume` what it lacks there; returns what `study.json` then holds.
 
+    `retry_failed` counts trials that failed before as missing, once; without it they keep their error.
     Texts are embedded once, before the first trial. One worker is this process; more are processes of
     their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
 
@@ -93,6 +95,8 @@ def run_study(
             write_text(folder / PLAN, plan.to_toml())
         with TrialJournal(folder) as journal:
             journal.begin(_about(plan, context))
+            if retry_failed:
+                journal.retry_failed(trial.key for trial in planned)
             with _local(plan, context, workers) if nodes is None else nullcontext(nodes) as executor:
                 run_trials(planned, journal, executor, on_counts)
             result = study.summarise(plan, planned, journal.state())

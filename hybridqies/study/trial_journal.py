@@ -6,6 +6,7 @@ Events of the journal:
     claimed  a process began a trial
     done     its record
     failed   its error
+    retried  trials whose failures count no longer; the lines of those stay
 
 A claim itself is a lock on one byte of a file beside the journal, at a place that the trial's key gives.
 The kernel releases it when the process that holds it dies, however it dies: a killed process's trials are
@@ -18,7 +19,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -98,6 +99,14 @@ class TrialJournal(LineJournal):
                     todo="put them back, or begin another study with another --out",
                 )
 
+    def retry_failed(self, keys: Iterable[str]) -> None:
+        """Has those of the trials that failed missing again; one line for all, which no kill can split."""
+        with self.locked():
+            failures = self.state().failures
+            failed = [key for key in keys if key in failures]
+            if failed:
+                self._append({"event": "retried", "keys": failed, "time": time.time()})
+
     def claim(self, key: str) -> bool:
         """Takes the trial for this process; False when it is over, or another process has it."""
         # To the kernel, what this process asks for again is not somebody else's.
@@ -159,5 +168,8 @@ class TrialJournal(LineJournal):
                 self._state.records[event["key"]] = TrialRecord.from_mapping(event["record"])
             case "failed":
                 self._state.failures[event["key"]] = TrialFailure(**event["failure"])
+            case "retried":
+                for key in event["keys"]:
+                    del self._state.failures[key]
             case unknown:
                 raise ValueError(unknown)

@@ -125,6 +125,7 @@ class TestComparedHeads:
     def test_they_are_planned_capped_and_journalled_as_one_run(self, server, train, out, capfd):
         command = [*train, "--backend", IONQ, "--compare", "dressed,logistic"]
         main, dressed = planned(command, capfd)
+        assert (main["head"], dressed["head"]) == ("two-module", "dressed")
         shots, jobs = main["total_shots"] + dressed["total_shots"], main["jobs"] + dressed["jobs"]
         assert run([*command, "--max-shots", str(shots - 1)]) == 2
         assert f"would pay for {shots} shots" in capfd.readouterr().err
@@ -205,6 +206,7 @@ class TestPredict:
     def test_it_is_planned_capped_and_journalled(self, server, trained, tmp_path, capfd):
         command = ["predict", str(trained), "a warm film", "a dull film", "--backend", IONQ]
         (plan,) = planned(command, capfd)
+        assert (plan["head"], plan["circuit"]) == ("two-module", "long-range-reupload")
         assert (plan["circuits"], plan["total_shots"], plan["jobs"]) == (2, 40, 1)
         assert run([*command, "--max-shots", "39"]) == 2
         assert "would pay for 40 shots; expected at most 39" in capfd.readouterr().err
@@ -241,6 +243,7 @@ class TestDryRun:
         assert run([*train, "--backend", IONQ, "--dry-run", "--max-jobs", "1"]) == 2
         said, err = capfd.readouterr()
         assert "nothing was sent" in said
+        assert "two-module:" in said
         assert "expected at most 1 (max_jobs)" in err
         assert not out.exists()
 

@@ -105,6 +105,17 @@ def test_a_dry_run_needs_neither_key_nor_network(monkeypatch, tmp_path):
     assert dry_run(load_backend("ionq:simulator"), circuit, 1).price is None
 
 
+def test_a_dry_run_refuses_what_one_job_cannot_hold(monkeypatch):
+    readings = [PauliString(((0, a), (1, b))) for a in "XYZ" for b in "XYZ"]
+    circuit = Circuit.of(2, [gate("RY", 0, feature(0))], readings)
+    backend = load_backend("ionq:simulator,shots=20")
+    assert dry_run(backend, circuit, 3).circuits == 27
+    monkeypatch.setattr(type(backend.provider()), "max_circuits", 8)
+    told = "9 circuits belong together in one job of ionq:simulator; expected at most 8"
+    with pytest.raises(CapabilityError, match=told):
+        dry_run(backend, circuit, 3)
+
+
 @pytest.mark.parametrize(
     "content", ["[", '["a"]\nper_shots = 1', '["a"]\nper_shot = "much"', '["a"]\nper_shot = -1']
 )

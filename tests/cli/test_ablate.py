@@ -56,6 +56,7 @@ def test_printed_toml_is_the_study(
         (["--set", "two-module.reuploads=1"], "'re-upload' is off in the whole head already"),
         (["--set", "two-module.circuit=iqp"], "expected the recipes of the paper's head"),
         (["--resume"], "--resume was given together with --data"),
+        (["--retry-failed"], "--retry-failed was given without --resume"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

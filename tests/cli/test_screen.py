@@ -70,6 +70,7 @@ def test_printed_toml_is_the_study(
         (["--design", "taguchi"], "unknown value for --design: 'taguchi'"),
         (["--arm", "two-modul"], "did you mean 'two-module'"),
         (["--resume"], "--resume was given together with --data"),
+        (["--retry-failed"], "--retry-failed was given without --resume"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -93,6 +93,28 @@ def test_killed_and_interrupted_it_goes_on_to_the_same_result(flags: list[str], 
     assert (cut / "trials.lock").stat().st_size == 0
 
 
+def test_what_failed_is_run_again_when_asked(
+    reviews: Path, tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sweep"
+    given = ["sweep", "--data", str(reviews), "--encoder", str(tiny_encoder), "--per-class", "20"]
+    assert run([*given, "--seeds", "2", "--arms", "logistic,svc", "--out", str(out)]) == 0
+    whole = read(out)
+    journal = out / "trials.jsonl"
+    *others, last = journal.read_text().splitlines()
+    done = json.loads(last)
+    failure = {"key": done["key"], "trial": done["record"]["trial"], "error": "MemoryError: ", "seconds": 1.0}
+    failed = {"key": done["key"], "time": done["time"], "event": "failed", "failure": failure}
+    journal.write_text("\n".join([*others, json.dumps(failed)]) + "\n")
+    before, again = journal.read_text(), ["sweep", "--resume", "--out", str(out), "--json"]
+    assert run(again) == 0
+    assert (read(out)["done"], read(out)["failed"], journal.read_text()) == (3, 1, before)
+    assert run([*again, "--retry-failed"]) == 0
+    assert read(out) == whole
+    assert journal.read_text().startswith(before)
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -105,6 +127,7 @@ def test_killed_and_interrupted_it_goes_on_to_the_same_result(flags: list[str], 
         (["--scaling", "some"], "unknown value for --scaling: 'some'"),
         (["--backend", "ionq:simulator"], "is a remote service"),
         (["--resume"], "--resume was given together with --data"),
+        (["--retry-failed"], "--retry-failed was given without --resume; expected both"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -144,6 +144,83 @@ def forked(folder: Path, planned: tuple[Trial, ...], seconds: float) -> int:
     os._exit(0)
 
 
+class TestRetrying:
+    def failed(self, folder: Path, planned: tuple[Trial, ...]) -> list[str]:
+        """Has the second and fourth of the trials fail; returns the lines of the journal."""
+        with TrialJournal(folder) as journal:
+            run_trials(planned, journal, Slow(failing=(1, 3)))
+        return self.lines(folder)
+
+    def lines(self, folder: Path) -> list[str]:
+        return (folder / "trials.jsonl").read_text().splitlines()
+
+    def test_the_new_outcome_counts_and_the_old_line_stays(self, tmp_path: Path) -> None:
+        planned, executor = some_trials(5), Slow(failing=(3,))
+        before = self.failed(tmp_path, planned)
+        with TrialJournal(tmp_path) as journal:
+            journal.retry_failed(trial.key for trial in planned)
+            assert counted(planned, journal) == Counts(5, 3, 0, 0)
+            run_trials(planned, journal, executor)
+        assert set(executor.seen) == {planned[1].key, planned[3].key}
+        state = TrialJournal(tmp_path).state()
+        assert set(state.failures) == {planned[3].key}
+        assert set(state.records) == {trial.key for trial in planned} - {planned[3].key}
+        assert state.claims[planned[1].key] == 2
+        assert self.lines(tmp_path)[: len(before)] == before
+
+    def test_only_what_is_planned_and_nothing_where_nothing_failed(self, tmp_path: Path) -> None:
+        planned = some_trials(5)
+        before = self.failed(tmp_path, planned)
+        with TrialJournal(tmp_path) as journal:
+            journal.retry_failed(trial.key for trial in planned if trial.seed not in (1, 3))
+            assert self.lines(tmp_path) == before
+            journal.retry_failed([planned[1].key])
+            assert set(journal.state().failures) == {planned[3].key}
+            with pytest.raises(InputError, match="recorded twice"):
+                journal.settle(TrialFailure(planned[3].key, planned[3].to_mapping(), "no", 0.1))
+
+    @pytest.mark.parametrize("cut", [1, 30])
+    def test_torn_off_by_a_kill_it_was_never_said(self, cut: int, tmp_path: Path) -> None:
+        planned = some_trials(5)
+        before = self.failed(tmp_path, planned)
+        TrialJournal(tmp_path).retry_failed(trial.key for trial in planned)
+        path = tmp_path / "trials.jsonl"
+        path.write_bytes(path.read_bytes()[:-cut])
+        executor = Slow()
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned, journal, executor)
+            assert (executor.seen, len(journal.state().failures)) == ([], 2)
+            journal.retry_failed(trial.key for trial in planned)
+            run_trials(planned, journal, executor)
+        assert len(executor.seen) == len(set(executor.seen)) == 2
+        assert len(TrialJournal(tmp_path).state().records) == 5
+        assert self.lines(tmp_path)[: len(before)] == before
+
+    def test_killed_after_it_was_said_the_trials_are_missing(self, tmp_path: Path) -> None:
+        planned = some_trials(5)
+        self.failed(tmp_path, planned)
+        TrialJournal(tmp_path).retry_failed(trial.key for trial in planned)
+        child = forked(tmp_path, planned, 3600.0)
+        journal = TrialJournal(tmp_path)
+        while sum(journal.state().claims.values()) < 7:
+            time.sleep(0.01)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        executor = Slow()
+        run_trials(planned, journal, executor)
+        journal.close()
+        assert set(executor.seen) == {planned[1].key, planned[3].key}
+        assert (len(journal.state().records), len(journal.state().failures)) == (5, 0)
+
+    def test_a_reader_of_before_learns_of_it(self, tmp_path: Path) -> None:
+        planned = some_trials(5)
+        self.failed(tmp_path, planned)
+        reader = TrialJournal(tmp_path)
+        assert len(reader.state().failures) == 2
+        TrialJournal(tmp_path).retry_failed(trial.key for trial in planned)
+        assert reader.state().failures == {}
+
+
 class TestSeveralProcesses:
     def test_side_by_side_no_trial_is_begun_twice(self, tmp_path: Path) -> None:
         planned = some_trials(40)
