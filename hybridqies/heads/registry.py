@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 HEADS: dict[str, str] = {
     "two-module": "hybridqies.heads.two_module:TwoModuleHead",
     "dressed": "hybridqies.heads.dressed:DressedHead",
+    "reupload": "hybridqies.heads.reupload:ReuploadHead",
     "logistic": "hybridqies.heads.logistic:LogisticHead",
     "mlp": "hybridqies.heads.mlp:MLPHead",
     "matched-mlp": "hybridqies.heads.mlp:MatchedMLPHead",
     "svc": "hybridqies.heads.svc:SVCHead",
 }
 
-QUANTUM_HEADS = ("two-module", "dressed")
+QUANTUM_HEADS = ("two-module", "dressed", "reupload")
 
 
 def head_class(name: str) -> type[Head]:

@@ -28,6 +28,7 @@ from hybridqies.errors import CircuitError, InputError, UnknownNameError
 # Weight counts from the papers' own descriptions, written apart from the recipes' formulas.
 COUNTS = {
     "brickwork": lambda n, layers=2, **_: 3 * n + layers * 3 * n,
+    "data-reuploading": lambda n, layers=4, **_: (layers + 1) * n * 3,
     "hardware-efficient": lambda n, layers=2, **_: 2 * n + layers * 2 * n,
     "iqp": lambda n, layers=2, **_: layers * (n + n),
     "long-range-encoder": lambda n, layers=4, connectivity=None, ry_column=True: (
@@ -45,6 +46,7 @@ COUNTS = {
 }
 OPTIONS = {
     "brickwork": [{}, {"layers": 3, "readout_qubits": 1}],
+    "data-reuploading": [{}, {"layers": 1, "entangled": False, "readout_qubits": 1}],
     "hardware-efficient": [{}, {"layers": 1, "entangler": "CZ"}],
     "iqp": [{}, {"uploads": 1, "pairs": "chain"}, {"layers": 3, "pairs": "ring"}],
     "long-range-encoder": [{}, {"connectivity": 1}, {"layers": 1, "ry_column": False}, {"layers": 3}],

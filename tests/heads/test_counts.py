@@ -44,6 +44,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
         *grid(n_qubits=[2, 4], circuit=[name for name in list_circuits() if name != "long-range-encoder"]),
         *grid(n_qubits=[4], circuit_options=[UPLOADS, {"fresh_features": True}]),
     ],
+    "reupload": [
+        *grid(n_qubits=[5, 6], circuit_options=[{}, {"layers": 1, "entangled": False, "readout_qubits": 2}]),
+        *grid(n_qubits=[13], columns_per_qubit=[1], circuit=["product"]),
+    ],
     "logistic": [{}],
     "mlp": [*grid(widths=[(), (5,), (7, 3)])],
     "matched-mlp": [*grid(target=[1, 50, 886])],

@@ -1,0 +1,120 @@
+"""The data re-uploading classifier: features straight into the gates, no linear layer before them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from hybridqies.backends import QuantumLayer
+from hybridqies.circuit import Circuit, load_circuit
+from hybridqies.errors import InputError
+from hybridqies.heads.base import Description, Head, HeadContext, Term
+from hybridqies.heads.readout import circuit_term, linear, linear_term
+from hybridqies.options import within
+
+
+@dataclass(frozen=True, slots=True)
+class ReuploadConfig:
+    """`n_qubits` of None are as many as the columns need; a qubit takes `columns_per_qubit` at an upload.
+
+    Before the trained scale, the training values of a column span ±`reach` radians.
+    """
+
+    n_qubits: int | None = None
+    circuit: str = "data-reuploading"
+    circuit_options: Mapping[str, Any] = field(default_factory=dict)
+    columns_per_qubit: int = 3
+    reach: float = math.pi / 2
+    spread: float = math.pi
+
+    def __post_init__(self) -> None:
+        within(self, "head option", columns_per_qubit=(1, 1e6), reach=(0, 1e6), spread=(0, 1e6))
+
+
+class ReuploadHead(Head):
+    """Embedding → every column to ±reach → times a trained scale → circuit → linear → logits.
+
+    Pérez-Salinas, Cervera-Lierta, Gil-Fuster, Latorre, "Data re-uploading for a universal quantum
+    classifier", Quantum 4, 226 (2020), arXiv:1907.02085: every upload u has angles ω_u · x with trained ω.
+    Their weighted fidelities are a linear readout of ⟨Z⟩ here, under cross-entropy. A circuit with fewer
+    features than uploads times columns repeats them itself, and has one ω a column then.
+
+    Raises
+    ------
+    InputError: a circuit whose angle features are no whole number of uploads that hold every column.
+    """
+
+    name: ClassVar[str] = "reupload"
+    Config: ClassVar[type] = ReuploadConfig
+
+    centre: Tensor
+    width: Tensor
+
+    def __init__(self, config: ReuploadConfig, context: HeadContext) -> None:
+        super().__init__(config, context)
+        draw, columns = context.generator, context.n_inputs
+        qubits = config.n_qubits
+        if qubits is None:
+            qubits = math.ceil(columns / config.columns_per_qubit)
+        circuit = context.circuit(
+            "circuit", lambda: load_circuit(config.circuit, qubits, **config.circuit_options)
+        )
+        places = config.columns_per_qubit * circuit.n_qubits
+        _check(circuit, columns, places)
+        self.empty = places - columns
+        self.register_buffer("centre", torch.zeros(columns))
+        self.register_buffer("width", torch.full((columns,), 2.0))
+        self.scale = nn.Parameter(torch.rand(circuit.n_features // places, columns, generator=draw))
+        self.circuit = QuantumLayer(circuit, context.backend, spread=config.spread, generator=draw)
+        self.readout = linear(len(circuit.observables), context.n_classes, draw)
+
+    def adapt(self, embeddings: Tensor) -> None:
+        """The range of every column; one that never changes is only centred."""
+        low, high = embeddings.aminmax(dim=0)
+        self.centre.copy_((low + high) / 2)
+        self.width.copy_(torch.where(high > low, high - low, torch.full_like(high, 2.0)))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, K) for embeddings (B, D)."""
+        angles = (embeddings - self.centre) * (2 * self.config.reach / self.width)
+        uploads = nn.functional.pad(angles[:, None] * self.scale, (0, self.empty))
+        logits: Tensor = self.readout(self.circuit(uploads.flatten(1)))
+        return logits
+
+    def circuits(self) -> dict[str, Circuit]:
+        """The one circuit, as "circuit"."""
+        return {"circuit": self.circuit.circuit}
+
+    def describe(self) -> Description:
+        """Counts of the scale, the circuit and the readout."""
+        uploads, columns = self.scale.shape
+        return Description(
+            self.name,
+            (
+                Term("scale", f"{uploads} * {columns}", uploads * columns),
+                circuit_term(
+                    "circuit", self.circuit.circuit, self.config.circuit, self.config.circuit_options
+                ),
+                linear_term("readout", self.readout),
+            ),
+        )
+
+
+def _check(circuit: Circuit, columns: int, places: int) -> None:
+    if circuit.n_amplitudes or not circuit.n_features or circuit.n_features % places:
+        raise InputError(
+            f"circuit {circuit.name!r} has {circuit.n_features} angle features on {circuit.n_qubits} qubits",
+            expected=f"a multiple of {places}, which is an upload",
+            todo="set columns_per_qubit to the features that the circuit has a qubit at one upload",
+        )
+    if columns > places:
+        raise InputError(
+            f"{columns} columns were given to uploads of {places} features",
+            expected=f"at most {places} columns",
+            todo="use more qubits, or the dressed head, which reduces the columns first",
+        )
