@@ -1,4 +1,4 @@
-"""From an embedding to an amplitude vector: centring, fitting 2**Q entries, and a constant amplitude."""
+"""From an embedding to what an encoder takes: an amplitude vector, or angles."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class AmplitudeOptions:
     the vector; constant entries give it linear terms. Spread over the padding they
     meet more of the vector within few layers than a single entry does. `permute` gives
     each encoder its own fixed order of the entries, so that the same ansatz reaches
-    different functions of the embedding in each.
+    different functions of the embedding in each. To an encoder that takes angles only `centre`
+    and `permute` mean anything: there every number is an angle of its own.
     """
 
     fit: Fit = Fit.PAD
@@ -51,25 +52,67 @@ class AmplitudeOptions:
         within(self, "head option", constant=(0.0, 1e6))
 
 
-class AmplitudeVector(nn.Module):
+class ScaledVector(nn.Module):
+    """Embeddings (B, D), centred and scaled to unit root-mean-square norm over the training set."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, options: AmplitudeOptions, n_inputs: int) -> None:
+        super().__init__()
+        self.options = options
+        self.projection: nn.Parameter | None = None
+        self.register_buffer("mean", torch.zeros(n_inputs))
+        self.register_buffer("scale", torch.ones(()))
+
+    def adapt(self, embeddings: Tensor) -> None:
+        """Takes mean and scale from the training embeddings (B, D)."""
+        if self.options.centre:
+            self.mean.copy_(embeddings.mean(dim=0))
+        self.scale.copy_((embeddings - self.mean).square().sum(dim=1).mean().sqrt().reciprocal())
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """The embeddings (B, D) as the training set has them scaled."""
+        return (embeddings - self.mean) * self.scale
+
+
+class AngleVector(ScaledVector):
+    """Embeddings (B, D) to angles in radians (B, F), scaled; what is left of F stays 0.
+
+    Raises
+    ------
+    InputError: more numbers than angles.
+    """
+
+    def __init__(self, options: AmplitudeOptions, n_inputs: int, n_angles: int) -> None:
+        super().__init__(options, n_inputs)
+        if n_inputs > n_angles:
+            raise InputError(
+                f"an embedding of {n_inputs} numbers was to be uploaded as {n_angles} angles",
+                expected=f"at most {n_angles} numbers",
+                todo="use an encoder recipe with the option 'inputs', such as product-encoder",
+            )
+        self.left = n_angles - n_inputs
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Angles (B, F)."""
+        return nn.functional.pad(super().forward(embeddings), (0, self.left))
+
+
+class AmplitudeVector(ScaledVector):
     """Embeddings (B, D) to unnormalised amplitudes (B, 2**Q).
 
-    Centred embeddings are scaled to unit root-mean-square norm over the training
-    set, so that `constant` means the same for every encoder.
+    They have unit root-mean-square norm before `constant`, which so means the same for every encoder.
 
     Raises
     ------
     InputError: PAD and the embedding (with its constant) does not fit.
     """
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(
         self, options: AmplitudeOptions, n_inputs: int, n_qubits: int, generator: torch.Generator | None
     ) -> None:
-        super().__init__()
-        self.options = options
+        super().__init__(options, n_inputs)
         self.size = 2**n_qubits
         room = self.size - (1 if options.constant else 0)
         if options.fit is Fit.PAD and n_inputs > room:
@@ -79,9 +122,6 @@ class AmplitudeVector(nn.Module):
                 todo="use more qubits, or fit=truncate or fit=project",
             )
         self.n_kept = room if options.fit is Fit.PROJECT else min(room, n_inputs)
-        self.register_buffer("mean", torch.zeros(n_inputs))
-        self.register_buffer("scale", torch.ones(()))
-        self.projection: nn.Parameter | None = None
         if options.fit is Fit.PROJECT:
             if room * n_inputs > _MOST_PROJECTED:
                 raise InputError(
@@ -94,15 +134,9 @@ class AmplitudeVector(nn.Module):
                 torch.empty(room, n_inputs).normal_(0, spread, generator=generator)
             )
 
-    def adapt(self, embeddings: Tensor) -> None:
-        """Takes mean and scale from the training embeddings (B, D)."""
-        if self.options.centre:
-            self.mean.copy_(embeddings.mean(dim=0))
-        self.scale.copy_((embeddings - self.mean).square().sum(dim=1).mean().sqrt().reciprocal())
-
     def forward(self, embeddings: Tensor) -> Tensor:
         """Amplitudes (B, 2**Q), not yet of unit norm."""
-        values = (embeddings - self.mean) * self.scale
+        values = super().forward(embeddings)
         if self.projection is not None:
             values = values @ self.projection.T
         amplitudes = values.new_zeros(values.shape[0], self.size)

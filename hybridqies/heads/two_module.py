@@ -1,4 +1,4 @@
-"""The two-module head: amplitude encoders, a re-uploading circuit, and a linear readout."""
+"""The two-module head: encoders of the embedding, a re-uploading circuit, and a linear readout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hybridqies.backends import QuantumLayer, load_backend
 from hybridqies.circuit import Circuit, load_circuit, load_recipe
 from hybridqies.errors import InputError
-from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, Fit
+from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, AngleVector, Fit, ScaledVector
 from hybridqies.heads.base import Description, Head, HeadContext, Term
 from hybridqies.heads.readout import circuit_term, linear, linear_term
 from hybridqies.options import within
@@ -34,11 +34,12 @@ class TwoModuleConfig:
     """Every open point of the paper as an option; the defaults are the documented ones.
 
     First module: `encoders` circuits (E) of the recipe `encoder_circuit` on `encoder_qubits`
-    (Q_c), fed as `amplitudes` say. Q_c of None is the second module's Q, or as many more as
-    padding needs; then the first Q qubits are read. `feature_scale` turns merged expectations
-    into radians. The second module is read as its recipe says, but on every qubit when there
-    are more than two classes. Angles start uniformly within ±`encoder_spread` and ±`spread`,
-    the readout's weights within ±`readout_gain` / sqrt(Q_m).
+    (Q_c), fed as `amplitudes` say. A recipe that starts from |0...0> has the embedding uploaded as
+    angles instead, as many as its option `inputs` makes room for. Q_c of None is the second
+    module's Q, or as many more as padding needs; then the first Q qubits are read. `feature_scale`
+    turns merged expectations into radians. The second module is read as its recipe says, but on
+    every qubit when there are more than two classes. Angles start uniformly within
+    ±`encoder_spread` and ±`spread`, the readout's weights within ±`readout_gain` / sqrt(Q_m).
     """
 
     n_qubits: int = 9
@@ -86,7 +87,7 @@ class TwoModuleHead(Head):
         first = context.circuit("encoder", lambda: _encoder_circuit(config, context.n_inputs, second))
         _check_encoder(first)
         load_backend("statevector").check(first)  # Before a projection onto its amplitudes is drawn.
-        self.amplitudes = AmplitudeVector(config.amplitudes, context.n_inputs, first.n_qubits, draw)
+        self.amplitudes = _start(config.amplitudes, context.n_inputs, first, draw)
         self.register_buffer("orders", _orders(config, first, draw))
         self.encoders = QuantumLayer(
             first, "statevector", copies=config.encoders, spread=config.encoder_spread, generator=draw
@@ -161,6 +162,8 @@ def _encoder_circuit(config: TwoModuleConfig, n_inputs: int, second: Circuit) ->
         needed = (entries - 1).bit_length() if config.amplitudes.fit is Fit.PAD else 0
         qubits = max(second.n_qubits, needed)
     options = dict(config.encoder_options)
+    if any(option.name == "inputs" for option in load_recipe(config.encoder_circuit).options):
+        options.setdefault("inputs", n_inputs)
     if config.merge in (Merge.MEAN, Merge.SUM) and qubits > second.n_features > 0:
         options.setdefault("readout_qubits", second.n_features)
     return load_circuit(config.encoder_circuit, qubits, **options)
@@ -175,20 +178,26 @@ def _check_second(circuit: Circuit) -> None:
 
 
 def _orders(config: TwoModuleConfig, first: Circuit, generator: torch.Generator | None) -> Tensor | None:
-    """One fixed order of the amplitudes for each encoder, (E, 2**Q), or None for the embedding's own."""
+    """One fixed order of what each encoder takes, (E, F), or None for the embedding's own."""
     if not config.amplitudes.permute:
         return None
-    return torch.stack(
-        [torch.randperm(first.n_amplitudes, generator=generator) for _ in range(config.encoders)]
-    )
+    return torch.stack([torch.randperm(first.n_inputs, generator=generator) for _ in range(config.encoders)])
 
 
 def _check_encoder(circuit: Circuit) -> None:
-    if not circuit.n_amplitudes or circuit.n_features:
+    if bool(circuit.n_amplitudes) == bool(circuit.n_features):
         raise InputError(
             f"circuit {circuit.name!r} was given as an encoder",
-            expected="one that starts from amplitudes and has no features, such as long-range-encoder",
+            expected="one with amplitudes or with angle features, such as long-range-encoder",
         )
+
+
+def _start(
+    options: AmplitudeOptions, n_inputs: int, first: Circuit, generator: torch.Generator | None
+) -> ScaledVector:
+    if first.n_amplitudes:
+        return AmplitudeVector(options, n_inputs, first.n_qubits, generator)
+    return AngleVector(options, n_inputs, first.n_features)
 
 
 def _merge(

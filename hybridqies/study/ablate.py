@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hybridqies.circuit import load_recipe
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
 from hybridqies.study.cells import Cell
@@ -19,7 +18,7 @@ from hybridqies.study.trial import Trial
 from hybridqies.study.trial_journal import StudyState
 
 HEAD, WHOLE = "two-module", "whole head"
-_RECIPE, _UPLOADS = "long-range-reupload", "reuploads"
+_UPLOADS = "reuploads"
 _CIRCUIT = "circuit."
 Settings = Mapping[str, Any]
 
@@ -44,12 +43,9 @@ def _with(changes: Settings) -> Callable[[Settings], Settings]:
 
 
 def _product(whole: Settings) -> Settings:
-    """Product recipes in both modules, with as many uploads as before."""
-    recipe = load_recipe(_RECIPE)
-    uploads = next(option.default for option in recipe.options if option.name == _UPLOADS)
-    own = {option.name for option in recipe.options}
-    kept = {key: each for key, each in whole.items() if key not in own}
-    return {**kept, **ARMS["two-module-product"].options, "layers": whole.get(_UPLOADS, uploads)}
+    """The twin without entanglement, which has the options of the whole head and reads every qubit."""
+    kept = {key: each for key, each in whole.items() if key != "readout_qubits"}
+    return {**kept, **ARMS["two-module-product"].options}
 
 
 _TABLE = (
@@ -65,7 +61,7 @@ _TABLE = (
     Module(
         "entanglers",
         "no entanglers",
-        "rotations alone in both modules, as many uploads, read on every qubit: one qubit knows one feature",
+        "rotations alone in both modules, as many angles, the embedding as angles, read on every qubit",
         _product,
     ),
     Module(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -64,9 +65,10 @@ _TABLE = (
     Arm(
         "two-module-product",
         "two-module",
-        "the same without an entangler in either module, read on every qubit",
-        {"circuit": "product", "encoder_circuit": "product-encoder"},
-        _TWO_MODULE,
+        "the same without entanglement: as many angles and uploads, read on every qubit",
+        # Near 0 the angles between uploads would leave expectations even in what is uploaded.
+        {"circuit": "product-reupload", "encoder_circuit": "product-encoder", "encoder_spread": math.pi},
+        {name: each for name, each in _TWO_MODULE.items() if name != "constant"},
         quantum=True,
         twin_of="two-module",
     ),

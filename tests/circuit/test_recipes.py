@@ -38,8 +38,11 @@ COUNTS = {
         (1 + pqc2) * (layers * n * (connectivity or min(3, n - 1)) + n * ry_column)
     ),
     "product": lambda n, layers=2, **_: layers * n * 3,
-    "product-encoder": lambda n, layers=4, connectivity=None, ry_column=True: (
+    "product-encoder": lambda n, layers=4, connectivity=None, ry_column=True, **_: (
         layers * n * (connectivity or min(3, n - 1)) + n * ry_column
+    ),
+    "product-reupload": lambda n, layers=1, connectivity=None, ry_column=True, pqc2=True, **_: (
+        (1 + pqc2) * (layers * n * (connectivity or min(3, n - 1)) + n * ry_column)
     ),
     "rot-ring": lambda n, layers=3: layers * n * 3,
     "strongly-entangling": lambda n, layers=2, **_: layers * n * 3,
@@ -58,7 +61,17 @@ OPTIONS = {
         {"fresh_features": True, "reuploads": 3, "readout_qubits": 2},
     ],
     "product": [{}, {"layers": 4}],
-    "product-encoder": [{}, {"connectivity": 1}, {"layers": 1, "ry_column": False}],
+    "product-encoder": [
+        {},
+        {"connectivity": 1, "inputs": 1},
+        {"layers": 1, "ry_column": False, "inputs": 99},
+    ],
+    "product-reupload": [
+        {},
+        {"connectivity": 1, "reuploads": 4},
+        {"layers": 2, "pqc2": False},
+        {"fresh_features": True, "reuploads": 3, "ry_column": False},
+    ],
     "rot-ring": [{}, {"layers": 5}],
     "strongly-entangling": [{}, {"layers": 3, "reupload": False}],
 }

@@ -214,8 +214,21 @@ class TestCircuits:
         with pytest.raises(InputError, match="padded to 3 qubits"):
             build(encoder_qubits=3, n_qubits=3)
 
-    def test_an_encoder_has_to_start_from_amplitudes(self) -> None:
-        with pytest.raises(InputError, match="'iqp' was given as an encoder; expected one that starts from"):
+    def test_an_encoder_may_take_the_embedding_as_angles(self) -> None:
+        head = build(encoders=3, encoder_circuit="product-encoder", encoder_options={"layers": 1})
+        embeddings = sample()
+        head.adapt(embeddings)
+        encoder = head.circuits()["encoder"]
+        assert encoder.n_amplitudes == 0
+        angles = head.amplitudes(embeddings)
+        assert angles.shape == (len(embeddings), encoder.n_features)
+        assert float(angles.square().sum(dim=1).mean()) == pytest.approx(1.0, rel=1e-5)
+        assert head.orders is not None
+        assert torch.equal(head.orders.sort(dim=1).values, torch.arange(encoder.n_features).expand(3, -1))
+        assert head(embeddings).shape == (len(embeddings), 2)
+
+    def test_an_encoder_has_to_have_room_for_the_embedding(self) -> None:
+        with pytest.raises(InputError, match=r"was to be uploaded as 4 angles; expected at most 4 numbers"):
             build(encoder_circuit="iqp")
 
     @pytest.mark.parametrize("fit", ["pad", "project"])

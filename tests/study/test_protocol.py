@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from study.studies import plan_of, rows
+from study.studies import QUICK, plan_of, rows
 
 from hybridqies.errors import InputError
 from hybridqies.study import convergence, protocol
 from hybridqies.study.context import Scaler, Scaling, TrialContext
 from hybridqies.study.plan import trials
-from hybridqies.study.protocol import attempt, run_trial
+from hybridqies.study.protocol import Cohorts, attempt, run_cohort, run_trial
 from hybridqies.study.seal import SealedTest, SealError
 from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
 from hybridqies.training import predict_probabilities
@@ -159,7 +159,7 @@ class TestTrial:
 
         monkeypatch.setattr(protocol, "train", fail)
         trial = searched_trials(("logistic",), (0,), 1)[0]
-        outcome = attempt(trial, rows())
+        (outcome,) = attempt([trial], rows())
         assert isinstance(outcome, TrialFailure)
         assert outcome.error == "RuntimeError: the key *** is not known"
 
@@ -167,6 +167,78 @@ class TestTrial:
         trial = searched_trials(("logistic",), (0,), 1)[0]
         with pytest.raises(InputError, match="the encoder is not what the study began with"):
             run_trial(trial, rows(seed=1))
+
+
+class TestCohorts:
+    """Trials that differ in their seed alone train together, and are none the worse for it."""
+
+    def cohort(self, arm: str, seeds: int = 5, **changes: Any) -> tuple[Trial, ...]:
+        plan = plan_of(
+            arms=(arm,), reference=arm, qubits=(2,), seeds=tuple(range(seeds)), options={}, **changes
+        )
+        return trials(plan, rows())
+
+    @pytest.mark.parametrize("arm", ["dressed", "mlp-0", "mlp-48"])
+    def test_the_same_record_to_the_last_bit_whoever_is_in_it(self, arm: str) -> None:
+        context, group = rows(), self.cohort(arm, training={**QUICK, "clip_norm": 0.5})
+        name = Cohorts(context)
+        assert len({name(trial) for trial in group}) == 1
+        alone = [run_trial(trial, context) for trial in group]
+        for some in (group, group[3:], group[1:2]):
+            for trial, record in zip(some, run_cohort(some, context), strict=True):
+                assert record.same_numbers(alone[trial.seed])
+                assert record.key == trial.key
+
+    def test_a_search_and_a_head_that_cannot_be_stacked_go_alone(self) -> None:
+        name = Cohorts(rows())
+        alone = [
+            *self.cohort("two-module"),
+            *self.cohort("logistic"),
+            *self.cohort("mlp-48", budget=2),
+            *self.cohort("dressed", backend="statevector,shots=64"),
+        ]
+        assert [name(trial) for trial in alone] == [trial.key for trial in alone]
+        dropped = dataclasses.replace(self.cohort("mlp-48", 1)[0], settings={"widths": 4, "dropout": 0.2})
+        assert name(dropped) == dropped.key
+
+    def test_arms_and_options_are_cohorts_of_their_own(self) -> None:
+        name = Cohorts(rows())
+        groups = [
+            self.cohort("dressed"),
+            self.cohort("mlp-48"),
+            self.cohort("mlp-96"),
+            self.cohort("mlp-48", training={**QUICK, "epochs": 7}),
+        ]
+        assert [len({name(trial) for trial in group}) for group in groups] == [1, 1, 1, 1]
+        assert len({name(group[0]) for group in groups}) == 4
+
+    def test_one_that_diverges_takes_nobody_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        context, group, stack = rows(), self.cohort("mlp-48", 3), protocol.train_stack
+        expected = [run_trial(trial, context) for trial in group]
+
+        def diverging(trainings: Any) -> Any:
+            if any(each.config.seed == 1 for each in trainings):
+                raise InputError("the training loss became nan in epoch 2")
+            return stack(trainings)
+
+        monkeypatch.setattr(protocol, "train_stack", diverging)
+        first, failed, last = attempt(group, context)
+        for outcome, record in ((first, expected[0]), (last, expected[2])):
+            assert isinstance(outcome, TrialRecord)
+            assert outcome.same_numbers(record)
+        assert isinstance(failed, TrialFailure)
+        assert failed.key == group[1].key
+        assert failed.error == (
+            "InputError: none of 1 candidates could be trained: the training loss became nan in epoch 2"
+        )
+
+    def test_each_reads_its_own_test_part_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls: list[str] = []
+        measure, stack = SealedTest.measure, protocol.train_stack
+        monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), measure(*given))[1])
+        monkeypatch.setattr(protocol, "train_stack", lambda given: (calls.append("train"), stack(given))[1])
+        run_cohort(self.cohort("mlp-48", 3), rows())
+        assert calls == ["train", "test", "test", "test"]
 
 
 class TestConvergence:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,9 @@ from hybridqies.study.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan, trials
 from hybridqies.study.processes import Processes
-from hybridqies.study.runner import Counts, InProcess, counted, run_trials
-from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.protocol import Cohorts, run_cohort
+from hybridqies.study.runner import MOST_TOGETHER, Counts, InProcess, counted, run_trials
+from hybridqies.study.trial import Outcome, Trial, TrialFailure, TrialRecord
 from hybridqies.study.trial_journal import TrialJournal
 
 
@@ -33,30 +36,49 @@ def record_of(trial: Trial) -> TrialRecord:
     )
 
 
+def cohorts(count: int, seeds: int) -> tuple[Trial, ...]:
+    """Trials seed by seed, as studies have them, of so many arms."""
+    return tuple(
+        Trial(f"arm {at}", "logistic", seed, DataOptions(), "d", "e", "f")
+        for seed in range(seeds)
+        for at in range(count)
+    )
+
+
+def arm_alone(trial: Trial) -> str:
+    return trial.arm
+
+
 class Slow:
     """An executor of trials that only take time; those of `failing` seeds fail."""
 
     def __init__(self, room: int = 2, seconds: float = 0.0, failing: tuple[int, ...] = ()) -> None:
-        self.room, self.seconds, self.failing = room, seconds, failing
-        self.waiting: list[Trial] = []
-        self.seen: list[str] = []
+        self.places, self.seconds, self.failing = room, seconds, failing
+        self.waiting: list[Sequence[Trial]] = []
+        self.groups: list[Sequence[Trial]] = []
 
     @property
     def running(self) -> int:
-        return len(self.waiting)
+        return sum(map(len, self.waiting))
 
     @property
     def free(self) -> int:
-        return self.room - self.running
+        return self.places - len(self.waiting)
 
-    def submit(self, trial: Trial) -> None:
+    @property
+    def seen(self) -> list[str]:
+        return [trial.key for group in self.groups for trial in group]
+
+    def submit(self, trials: Sequence[Trial]) -> None:
         assert self.free
-        self.waiting.append(trial)
-        self.seen.append(trial.key)
+        self.waiting.append(trials)
+        self.groups.append(trials)
 
-    def collect(self) -> TrialRecord | TrialFailure:
+    def collect(self) -> list[Outcome]:
         time.sleep(self.seconds * random.random())
-        trial = self.waiting.pop()
+        return [self.outcome(trial) for trial in self.waiting.pop()]
+
+    def outcome(self, trial: Trial) -> Outcome:
         if trial.seed in self.failing:
             return TrialFailure(trial.key, trial.to_mapping(), "ValueError: it broke", 0.1)
         return record_of(trial)
@@ -89,6 +111,55 @@ class TestRunning:
         with TrialJournal(tmp_path) as journal:
             run_trials(planned, journal, InProcess(context))
             assert counted(planned, journal) == Counts(4, 4, 0, 0)
+
+
+class TestCohorts:
+    """Trials of one cohort are handed out together; claims, records and failures stay each trial's own."""
+
+    def test_groups_are_whole_while_there_is_plenty_and_small_at_the_end(self, tmp_path: Path) -> None:
+        planned, executor = cohorts(4, 5), Slow(room=2)
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned, journal, executor, cohort_of=arm_alone)
+        assert all(len({trial.arm for trial in group}) == 1 for group in executor.groups)
+        assert [len(group) for group in executor.groups] == [5, 5, 5, 3, 1, 1]
+        assert sorted(executor.seen) == sorted(trial.key for trial in planned)
+
+    def test_one_place_takes_them_whole_and_large_ones_in_even_parts(self, tmp_path: Path) -> None:
+        executor = Slow(room=1)
+        with TrialJournal(tmp_path) as journal:
+            run_trials(cohorts(2, 11), journal, executor, cohort_of=arm_alone)
+        assert 6 <= MOST_TOGETHER < 11
+        assert [len(group) for group in executor.groups] == [6, 6, 5, 5]
+
+    def test_progress_counts_trials(self, tmp_path: Path) -> None:
+        seen: list[Counts] = []
+        with TrialJournal(tmp_path) as journal:
+            run_trials(cohorts(2, 4), journal, Slow(1, failing=(2,)), seen.append, arm_alone)
+        assert seen == [Counts(8, 0, 0, 4), Counts(8, 3, 1, 4), Counts(8, 6, 2, 0)]
+
+    def test_kills_lose_none_of_a_group_and_repeat_none(self, tmp_path: Path) -> None:
+        draw, kills, planned = random.Random(1), 0, cohorts(12, 5)
+        while kills < 10:
+            child = forked(tmp_path, planned, 0.05, arm_alone)
+            time.sleep(draw.uniform(0.02, 0.1))
+            os.kill(child, signal.SIGKILL)
+            if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+                break
+            kills += 1
+        assert kills > 3
+        assert os.waitpid(forked(tmp_path, planned, 0.0, arm_alone), 0)[1] == 0
+        state = TrialJournal(tmp_path).state()
+        assert set(state.records) == {trial.key for trial in planned}
+        # Begun again was only what a kill had cut short: two groups at a time.
+        assert sum(state.claims.values()) <= len(planned) + 2 * 5 * kills
+
+    def test_a_group_has_only_what_nobody_else_is_at(self, tmp_path: Path) -> None:
+        planned, executor = cohorts(1, 5), Slow(room=1)
+        with TrialJournal(tmp_path) as journal:
+            assert journal.claim(planned[1].key)
+            journal.settle(record_of(planned[1]))
+            run_trials(planned, journal, executor, cohort_of=arm_alone)
+        assert [trial.seed for trial in executor.groups[0]] == [0, 2, 3, 4]
 
 
 class TestJournal:
@@ -130,7 +201,12 @@ class TestJournal:
             TrialJournal(tmp_path).state()
 
 
-def forked(folder: Path, planned: tuple[Trial, ...], seconds: float) -> int:
+def forked(
+    folder: Path,
+    planned: tuple[Trial, ...],
+    seconds: float,
+    cohort_of: Callable[[Trial], str] = lambda trial: trial.key,
+) -> int:
     """A process of its own at the study; returns its number."""
     child = os.fork()
     if child:
@@ -138,7 +214,7 @@ def forked(folder: Path, planned: tuple[Trial, ...], seconds: float) -> int:
     try:
         random.seed(os.getpid())
         with TrialJournal(folder) as journal:
-            run_trials(planned, journal, Slow(seconds=seconds))
+            run_trials(planned, journal, Slow(seconds=seconds), cohort_of=cohort_of)
     except BaseException:
         os._exit(4)
     os._exit(0)
@@ -287,6 +363,28 @@ class TestWorkers:
         assert len(state.records) == len(planned) - 1
         for key, record in state.records.items():
             assert record.same_numbers(here[key])
+
+    def test_a_group_whose_worker_is_killed_runs_again_trial_by_trial(
+        self, plan: StudyPlan, tmp_path: Path
+    ) -> None:
+        plan = replace(plan, arms=("dressed", "logistic"), seeds=(0, 1, 2), qubits=(2,))
+        context = TrialContext.load(plan.data, plan.encoder)
+        group = [trial for trial in trials(plan, context) if trial.arm == "dressed"]
+        assert len({Cohorts(context)(trial) for trial in group}) == 1
+        with Processes(plan.data, plan.encoder, 1) as workers:
+            os.kill(workers._workers[0].process.pid, signal.SIGKILL)
+            workers.submit(group)
+            outcomes, running = list[Outcome](), list[int]()
+            while workers.running:
+                running.append(workers.running)
+                assert not workers.free
+                outcomes += workers.collect()
+            assert (running, workers.free) == ([3, 2, 1], 1)
+        together = {record.key: record for record in run_cohort(group, context)}
+        assert len(outcomes) == 3
+        for outcome in outcomes:
+            assert isinstance(outcome, TrialRecord)
+            assert outcome.same_numbers(together[outcome.key])
 
     def test_workers_end_with_their_parent(self, plan: StudyPlan) -> None:
         code = (

@@ -73,7 +73,7 @@ def test_known_effects_come_back(
     design: TwoLevel, reviews: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From plan to `study.json`, through journal, runner and report; only the training is made up."""
-    monkeypatch.setattr(runner, "attempt", lambda trial, context: measured(trial))
+    monkeypatch.setattr(runner, "attempt", lambda group, context: [measured(trial) for trial in group])
     plan = ScreenPlan(
         data=DataOptions(str(reviews), per_class=20),
         encoder=str(tiny_encoder),
