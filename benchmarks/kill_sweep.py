@@ -76,7 +76,7 @@ def _command(folder: Path) -> list[str]:
 def _killed(folder: Path, draw: random.Random) -> bool:
     """Whether a sweep was killed before it was through, a moment after so many more lines in its journal."""
     process = subprocess.Popen(_command(folder), stdout=subprocess.DEVNULL)
-    before, lines, moment = _lines(folder), draw.randrange(12), 0.3 * draw.random()
+    before, lines, moment = _lines(folder), draw.randrange(30), 0.3 * draw.random()
     while process.poll() is None and _lines(folder) < before + lines:
         time.sleep(0.005)
     time.sleep(moment)

@@ -1,4 +1,4 @@
-"""An executor of trials on a Ray cluster, one CPU each.
+"""An executor of trials on a Ray cluster, one CPU for each group that trains together.
 
 Trials and their outcomes travel as JSON text. Nodes load data and encoder themselves, once a process; the
 journal and its claims stay with the process that submits. What a lost node was at is run again elsewhere.
@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +60,7 @@ class Cluster:
         self._ray: Any = ray
         self.address = address
         self._about = described(data, encoder)
-        self._submitted: dict[Any, tuple[Trial, float]] = {}
+        self._submitted: dict[Any, tuple[Sequence[Trial], float]] = {}
         if self._ray.is_initialized():
             raise InputError("this process is on a Ray cluster already", expected="one study at a time")
         _check_answers(address)
@@ -92,35 +92,46 @@ class Cluster:
         self._held.close()
 
     @property
+    def places(self) -> int:
+        """CPUs that the cluster has now, and never none."""
+        return max(self._cpus(), 1)
+
+    @property
     def running(self) -> int:
         """Trials on the cluster, those that wait for a CPU among them."""
-        return len(self._submitted)
+        return sum(len(trials) for trials, _ in self._submitted.values())
 
     @property
     def free(self) -> int:
-        """CPUs that the cluster has now, less the trials on it."""
-        return max(self._cpus() - self.running, 0)
+        """CPUs that the cluster has now, less the groups on it."""
+        return max(self._cpus() - len(self._submitted), 0)
 
-    def submit(self, trial: Trial) -> None:
-        """Hands the trial to the cluster."""
+    def submit(self, trials: Sequence[Trial]) -> None:
+        """Hands the group to the cluster."""
+        content = json.dumps([trial.to_mapping() for trial in trials])
         with self._failing_clearly():
-            self._submitted[self._run.remote(self._about, json.dumps(trial.to_mapping()))] = (
-                trial,
-                time.perf_counter(),
-            )
+            self._submitted[self._run.remote(self._about, content)] = (trials, time.perf_counter())
 
-    def collect(self) -> Outcome:
-        """Waits for the first trial that is through; one whose process was lost again and again has failed.
+    def collect(self) -> list[Outcome]:
+        """Waits for the first group that is through.
+
+        A group whose process was lost again and again is run once more, trial by trial; a trial has failed.
 
         Raises
         ------
         InputError: the cluster is gone, or a node has not what the study began with, and why.
         """
+        while True:
+            outcomes = self._collected()
+            if outcomes is not None:
+                return outcomes
+
+    def _collected(self) -> list[Outcome] | None:
         from ray import exceptions as lost
 
         with self._failing_clearly():
             (first,), _ = self._ray.wait(list(self._submitted), num_returns=1)
-            trial, since = self._submitted.pop(first)
+            trials, since = self._submitted.pop(first)
             try:
                 answer = json.loads(self._ray.get(first))
             except (
@@ -130,12 +141,16 @@ class Cluster:
                 lost.OutOfMemoryError,
                 lost.ObjectLostError,
             ) as error:
+                if len(trials) > 1:
+                    for trial in trials:
+                        self.submit([trial])
+                    return None
                 why = f"its process was lost in each of {_RETRIES + 1} tries: {_told(error)}"
                 seconds = round(time.perf_counter() - since, 3)
-                return TrialFailure(trial.key, trial.to_mapping(), why, seconds)
+                return [TrialFailure(trial.key, trial.to_mapping(), why, seconds) for trial in trials]
         if "error" in answer:
             raise InputError(f"a node of the cluster cannot run this study: {answer['error']}")
-        return outcome_from(answer)
+        return [outcome_from(each) for each in answer["outcomes"]]
 
     def _cpus(self) -> int:
         with self._failing_clearly():
@@ -162,14 +177,16 @@ def described(data: DataOptions, encoder: str) -> str:
 
 
 def run_on_node(about: str, content: str) -> str:
-    """One trial in a process of a node: JSON of study and trial in, of the outcome or an error out."""
+    """One group in a process of a node: JSON of study and trials in, of the outcomes or an error out."""
     try:
         context = _loaded(about)
-        trial = Trial.from_mapping(json.loads(content))
-        context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
+        trials = [Trial.from_mapping(each) for each in json.loads(content)]
+        for trial in trials:
+            context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
     except (HybridqiesError, OSError) as error:
         return json.dumps({"error": f"{socket.gethostname()}: {error}"})
-    return json.dumps(outcome_to_mapping(attempt(trial, context)), allow_nan=False)
+    outcomes = [outcome_to_mapping(each) for each in attempt(trials, context)]
+    return json.dumps({"outcomes": outcomes}, allow_nan=False)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""An executor of local worker processes, one trial and one thread each."""
+"""An executor of local worker processes, one group of trials and one thread each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from hybridqies.errors import InputError
@@ -21,14 +21,14 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 
 
 class _Worker:
-    """One process and the trial it is at."""
+    """One process and the trials it is at."""
 
     def __init__(self, data: DataOptions, encoder: str) -> None:
         self._about = {"data": to_mapping(data), "encoder": encoder}
         self._start()
 
     def _start(self) -> None:
-        self.trial: Trial | None = None
+        self.trials: Sequence[Trial] = ()
         self.since = 0.0
         self.process = subprocess.Popen(
             [sys.executable, "-m", "hybridqies.study.worker"],
@@ -45,33 +45,31 @@ class _Worker:
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
-    def begin(self, trial: Trial) -> None:
-        """Sends it a trial."""
-        self.trial, self.since = trial, time.perf_counter()
-        self._send(trial.to_mapping())
+    def begin(self, trials: Sequence[Trial]) -> None:
+        """Sends it a group."""
+        self.trials, self.since = trials, time.perf_counter()
+        self._send([trial.to_mapping() for trial in trials])
 
-    def line(self) -> dict[str, Any] | None:
+    def line(self) -> Any:
         """Its next line; None when it died."""
         assert self.process.stdout is not None
         read = self.process.stdout.readline()
-        if not read.endswith(b"\n"):
-            return None
-        content: dict[str, Any] = json.loads(read)
-        return content
+        return json.loads(read) if read.endswith(b"\n") else None
 
-    def take(self) -> Outcome:
-        """What came of its trial; a worker that died is replaced."""
-        assert self.trial is not None
-        line, trial = self.line(), self.trial
-        if line is None:
-            error = f"the worker process ended with {_ending(self.process.wait())}"
-            seconds = round(time.perf_counter() - self.since, 3)
-            self.end()
-            self._start()
-            self.check_ready()
-            return TrialFailure(trial.key, trial.to_mapping(), error, seconds)
-        self.trial = None
-        return outcome_from(line)
+    def take(self) -> list[Outcome] | None:
+        """What came of its group; a worker that died is replaced, and None for several that it was at."""
+        line, trials = self.line(), self.trials
+        if line is not None:
+            self.trials = ()
+            return [outcome_from(each) for each in line]
+        error = f"the worker process ended with {_ending(self.process.wait())}"
+        seconds = round(time.perf_counter() - self.since, 3)
+        self.end()
+        self._start()
+        self.check_ready()
+        if len(trials) > 1:
+            return None
+        return [TrialFailure(trial.key, trial.to_mapping(), error, seconds) for trial in trials]
 
     def check_ready(self) -> None:
         """Waits until it has loaded its data.
@@ -93,7 +91,7 @@ class _Worker:
             assert stream is not None
             stream.close()
 
-    def _send(self, content: Mapping[str, Any]) -> None:
+    def _send(self, content: Any) -> None:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(content).encode() + b"\n")
@@ -109,6 +107,7 @@ class Processes:
     def __init__(self, data: DataOptions, encoder: str, count: int) -> None:
         if count < 1:
             raise InputError(f"{count} workers were asked for", expected="at least 1")
+        self._again: list[Trial] = []
         self._workers = [_Worker(data, encoder) for _ in range(count)]
         try:
             for worker in self._workers:
@@ -129,25 +128,42 @@ class Processes:
             worker.end()
 
     @property
+    def places(self) -> int:
+        """Workers."""
+        return len(self._workers)
+
+    @property
     def running(self) -> int:
-        """Workers at a trial."""
-        return sum(worker.trial is not None for worker in self._workers)
+        """Trials that workers are at, and those that are to be run again."""
+        return sum(len(worker.trials) for worker in self._workers) + len(self._again)
 
     @property
     def free(self) -> int:
-        """Workers without one."""
-        return len(self._workers) - self.running
+        """Workers without a trial, and with none that waits for them."""
+        return max(0, len(self._idle()) - len(self._again))
 
-    def submit(self, trial: Trial) -> None:
-        """Gives the trial to an idle worker."""
-        next(worker for worker in self._workers if worker.trial is None).begin(trial)
+    def submit(self, trials: Sequence[Trial]) -> None:
+        """Gives the group to an idle worker."""
+        self._idle()[0].begin(trials)
 
-    def collect(self) -> Outcome:
-        """Waits for the first worker that is through."""
-        busy = [worker for worker in self._workers if worker.trial is not None]
-        ready, _, _ = select.select(busy, [], [])
-        first: _Worker = ready[0]
-        return first.take()
+    def collect(self) -> list[Outcome]:
+        """Waits for the first worker that is through.
+
+        A group whose worker died is run again, trial by trial: it may be one of them that brings it down.
+        """
+        while True:
+            for worker in self._idle()[: len(self._again)]:
+                worker.begin([self._again.pop()])
+            ready, _, _ = select.select([worker for worker in self._workers if worker.trials], [], [])
+            first: _Worker = ready[0]
+            group = first.trials
+            outcomes = first.take()
+            if outcomes is not None:
+                return outcomes
+            self._again += group
+
+    def _idle(self) -> list[_Worker]:
+        return [worker for worker in self._workers if not worker.trials]
 
 
 def _ending(code: int) -> str:

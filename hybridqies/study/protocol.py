@@ -10,9 +10,9 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,8 +27,18 @@ from hybridqies.study import convergence
 from hybridqies.study.context import Scaler, Scaling, Splits, TrialContext
 from hybridqies.study.convergence import Convergence
 from hybridqies.study.search import Proposal, Search, parse_space
-from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
-from hybridqies.training import Labelled, Metrics, TrainingConfig, evaluate, predict_probabilities, train
+from hybridqies.study.trial import Outcome, Trial, TrialFailure, TrialRecord
+from hybridqies.training import (
+    Labelled,
+    Metrics,
+    Training,
+    TrainingConfig,
+    evaluate,
+    predict_probabilities,
+    train,
+    train_stack,
+    why_alone,
+)
 from hybridqies.training.trainer import Solvable
 
 TRAINING = "training."
@@ -50,6 +60,29 @@ class _Fitted:
         return self.validation.accuracy, -self.validation.log_loss
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A trial and its seed's parts, scaled but for the sealed one."""
+
+    trial: Trial
+    splits: Splits
+    scaler: Scaler
+    training: Labelled
+    validation: Labelled
+
+    @classmethod
+    def of(cls, trial: Trial, context: TrialContext) -> _Prepared:
+        """Refuses a context that is not what the trial was planned on."""
+        context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
+        _check_circuits(trial, context)
+        splits = context.splits(trial.seed)
+        scaler = Scaler.fit(Scaling(trial.scaling), splits.train.embeddings)
+        training, validation = (
+            Labelled(scaler(part.embeddings), part.labels) for part in (splits.train, splits.validation)
+        )
+        return cls(trial, splits, scaler, training, validation)
+
+
 def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
     """Searches, chooses on validation, and measures the chosen candidate on the test set, once or never.
 
@@ -58,15 +91,38 @@ def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
     InputError: the context is not what the trial was planned on, or no candidate could be trained.
     """
     started = time.perf_counter()
-    context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
-    _check_circuits(trial, context)
-    splits = context.splits(trial.seed)
-    scaler = Scaler.fit(Scaling(trial.scaling), splits.train.embeddings)
-    best, candidates = _search(trial, context, splits, scaler)
-    reading = None
+    prepared = _Prepared.of(trial, context)
+    best, candidates = _search(prepared, context)
+    return _record(prepared, best, candidates, started)
+
+
+def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[TrialRecord, ...]:
+    """What `run_trial` gives for each of the trials, which `Cohorts` names alike, trained in one stack.
+
+    A trial's time is its even share.
+
+    Raises
+    ------
+    InputError: as `run_trial`, for any of them; or their parts are not of one size.
+    """
+    started = time.perf_counter()
+    prepared = [_Prepared.of(trial, context) for trial in trials]
+    found = _fit(prepared, context, Proposal({}, None, None))
+    records = [
+        _record(each, fitted, [_told(fitted)], started) for each, fitted in zip(prepared, found, strict=True)
+    ]
+    share = round((time.perf_counter() - started) / len(trials), 3)
+    return tuple(replace(record, seconds=share) for record in records)
+
+
+def _record(
+    prepared: _Prepared, best: _Fitted, candidates: Sequence[Mapping[str, Any]], started: float
+) -> TrialRecord:
+    """The record of a trial whose choice is made; here the test set is read."""
+    trial, reading = prepared.trial, None
     if trial.tested:
-        reading = splits.test.measure(
-            lambda embeddings: predict_probabilities(best.head, scaler(embeddings), _BATCH)
+        reading = prepared.splits.test.measure(
+            lambda embeddings: predict_probabilities(best.head, prepared.scaler(embeddings), _BATCH)
         )
     return TrialRecord(
         key=trial.key,
@@ -102,8 +158,18 @@ def _check_circuits(trial: Trial, context: TrialContext) -> None:
         )
 
 
-def attempt(trial: Trial, context: TrialContext) -> TrialRecord | TrialFailure:
-    """`run_trial`, with an error as a failure that is kept; an interrupt passes."""
+def attempt(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:
+    """The records of trials that train together, with errors as failures that are kept; an interrupt passes.
+
+    Whatever goes wrong among several of them, each is then run by itself: its numbers are the same.
+    """
+    if len(trials) > 1:
+        with suppress(Exception):
+            return run_cohort(trials, context)
+    return tuple(_attempt_alone(trial, context) for trial in trials)
+
+
+def _attempt_alone(trial: Trial, context: TrialContext) -> Outcome:
     started = time.perf_counter()
     try:
         return run_trial(trial, context)
@@ -111,6 +177,32 @@ def attempt(trial: Trial, context: TrialContext) -> TrialRecord | TrialFailure:
         text = scrubbed(f"{type(error).__name__}: {error}")
         seconds = round(time.perf_counter() - started, 3)
         return TrialFailure(trial.key, trial.to_mapping(), text, seconds)
+
+
+class Cohorts:
+    """Names trials so that those with one name are trained together: all but their seeds are the same.
+
+    A trial whose head is not stacked, or that searches, has its own key for a name: later candidates of a
+    search differ from seed to seed.
+    """
+
+    def __init__(self, context: TrialContext) -> None:
+        self.context = context
+        self._stacked: dict[str, bool] = {}
+
+    def __call__(self, trial: Trial) -> str:
+        """The name of the trial's cohort."""
+        shared = replace(trial, seed=0).key
+        if shared not in self._stacked:
+            self._stacked[shared] = _is_stacked(
+                trial, untrained(trial, self.context.n_inputs, self.context.n_classes, {})
+            )
+        return shared if self._stacked[shared] else trial.key
+
+
+def _is_stacked(trial: Trial, head: Head) -> bool:
+    """Whether a trial trains in a stack, be it of one; its numbers then don't depend on who else is in it."""
+    return trial.budget == 1 and why_alone(head, training_of(trial, {})) is None
 
 
 def untrained(trial: Trial, n_inputs: int, n_classes: int, options: Mapping[str, Any]) -> Head:
@@ -150,25 +242,21 @@ def training_of(trial: Trial, options: Mapping[str, Any]) -> TrainingConfig:
     return from_mapping(TrainingConfig, given | {"seed": trial.seed}, what="training option")
 
 
-def _search(
-    trial: Trial, context: TrialContext, splits: Splits, scaler: Scaler
-) -> tuple[_Fitted, list[dict[str, Any]]]:
+def _search(prepared: _Prepared, context: TrialContext) -> tuple[_Fitted, list[dict[str, Any]]]:
     best: _Fitted | None = None
     candidates: list[dict[str, Any]] = []
-    training, validation = (
-        Labelled(scaler(part.embeddings), part.labels) for part in (splits.train, splits.validation)
-    )
+    trial = prepared.trial
     search = Search(parse_space(trial.space, "search space of"), trial.budget, trial.seed)
     for proposal in search.candidates():
         try:
-            found = _fit(trial, context, training, validation, proposal)
+            (found,) = _fit([prepared], context, proposal)
         except InputError as error:
             # A learning rate that made the loss infinite is an answer of the search, not its end.
             proposal.tell(None)
             candidates.append({"options": proposal.options, "error": str(error)})
             continue
         proposal.tell(found.validation.accuracy)
-        candidates.append({"options": proposal.options, **found.validation.to_mapping("validation_")})
+        candidates.append(_told(found))
         if best is None or found.score > best.score:
             best = found
     if best is None:
@@ -176,18 +264,35 @@ def _search(
     return best, candidates
 
 
-def _fit(
-    trial: Trial, context: TrialContext, training: Labelled, validation: Labelled, proposal: Proposal
-) -> _Fitted:
-    head = untrained(trial, context.n_inputs, context.n_classes, proposal.options)
+def _told(found: _Fitted) -> dict[str, Any]:
+    """What a record tells of a candidate that could be trained."""
+    return {"options": found.proposal.options, **found.validation.to_mapping("validation_")}
+
+
+def _fit(group: Sequence[_Prepared], context: TrialContext, proposal: Proposal) -> list[_Fitted]:
+    """One candidate of each trial, all of them in one stack where there are several."""
+    n_inputs, n_classes = context.n_inputs, context.n_classes
+    heads = [untrained(each.trial, n_inputs, n_classes, proposal.options) for each in group]
+    trainings = [
+        Training(head, each.training, each.validation, training_of(each.trial, proposal.options))
+        for head, each in zip(heads, group, strict=True)
+    ]
     with _complaints() as complaints:
-        outcome = train(head, training, validation, training_of(trial, proposal.options))
-    verdict = (
-        convergence.of_solver(complaints)
-        if isinstance(head, Solvable)
-        else convergence.of_history(outcome.history)
-    )
-    return _Fitted(proposal, head, evaluate(head, validation, _BATCH), verdict)
+        if len(group) > 1 or _is_stacked(group[0].trial, heads[0]):
+            outcomes = train_stack(trainings)
+        else:
+            outcomes = tuple(
+                train(each.head, each.training, each.validation, each.config) for each in trainings
+            )
+    found = []
+    for head, each, outcome in zip(heads, group, outcomes, strict=True):
+        verdict = (
+            convergence.of_solver(complaints)
+            if isinstance(head, Solvable)
+            else convergence.of_history(outcome.history)
+        )
+        found.append(_Fitted(proposal, head, evaluate(head, each.validation, _BATCH), verdict))
+    return found
 
 
 @contextmanager

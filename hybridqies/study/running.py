@@ -16,6 +16,7 @@ from hybridqies.study.cluster import Cluster
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan
 from hybridqies.study.processes import Processes
+from hybridqies.study.protocol import Cohorts
 from hybridqies.study.runner import Counts, Executor, InProcess, run_trials
 from hybridqies.study.trial import Trial
 from hybridqies.study.trial_journal import StudyState, TrialJournal
@@ -98,7 +99,7 @@ def run_study(
             if retry_failed:
                 journal.retry_failed(trial.key for trial in planned)
             with _local(plan, context, workers) if nodes is None else nullcontext(nodes) as executor:
-                run_trials(planned, journal, executor, on_counts)
+                run_trials(planned, journal, executor, on_counts, Cohorts(context))
             result = study.summarise(plan, planned, journal.state())
     write_json(folder / RESULT, result)
     return result

@@ -13,7 +13,7 @@ from typing import Any
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.config import DataOptions
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised with every change of the protocol that may change a number."""
 
 

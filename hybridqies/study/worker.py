@@ -1,4 +1,4 @@
-"""One worker process of a local study: trials in on stdin, what came of them out on stdout, JSON lines both.
+"""One worker process of a local study: groups of trials in on stdin, their outcomes out, JSON lines both.
 
     python -m hybridqies.study.worker
 
@@ -43,7 +43,8 @@ def main() -> None:
         return
     _write(out, {"error": None})
     while True:
-        _write(out, outcome_to_mapping(attempt(Trial.from_mapping(json.loads(lines.get())), context)))
+        trials = [Trial.from_mapping(each) for each in json.loads(lines.get())]
+        _write(out, [outcome_to_mapping(each) for each in attempt(trials, context)])
 
 
 def _read(lines: SimpleQueue[str]) -> None:
@@ -52,7 +53,7 @@ def _read(lines: SimpleQueue[str]) -> None:
     os._exit(0)
 
 
-def _write(out: TextIO, content: dict[str, Any]) -> None:
+def _write(out: TextIO, content: Any) -> None:
     try:
         out.write(json.dumps(content, allow_nan=False) + "\n")
         out.flush()

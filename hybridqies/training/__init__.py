@@ -3,6 +3,7 @@
 from hybridqies.training.config import ClassWeights, Schedule, SelectOn, TrainingConfig
 from hybridqies.training.metrics import Metrics, calibration_error, confusion, measure
 from hybridqies.training.shots import ShotNoise, is_sampled, probabilities_with_noise
+from hybridqies.training.stacked import Training, train_stack, why_alone
 from hybridqies.training.trainer import Labelled, Outcome, evaluate, predict_probabilities, train
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Schedule",
     "SelectOn",
     "ShotNoise",
+    "Training",
     "TrainingConfig",
     "calibration_error",
     "confusion",
@@ -22,4 +24,6 @@ __all__ = [
     "predict_probabilities",
     "probabilities_with_noise",
     "train",
+    "train_stack",
+    "why_alone",
 ]

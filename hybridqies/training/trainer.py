@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -160,6 +160,69 @@ def learning_rate_factor(config: TrainingConfig, step: int, steps_per_epoch: int
             return 0.5 * (1.0 + math.cos(math.pi * done))
 
 
+def set_rates(optimiser: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:
+    """Gives every group its own rate, times `factor`."""
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+
+
+def batches(config: TrainingConfig, epoch: int, n_rows: int) -> tuple[Tensor, ...]:
+    """The rows of each step of an epoch (counted from 0), in an order that (seed, epoch) alone decide."""
+    order = np.random.default_rng([config.seed, epoch]).permutation(n_rows)
+    rows: tuple[Tensor, ...] = torch.from_numpy(order).split(config.batch_size)
+    return rows
+
+
+def check_finite(loss: float, epoch: int) -> None:
+    """Refuses a loss that stopped being finite in an epoch (counted from 1).
+
+    Raises
+    ------
+    InputError: it did.
+    """
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the training loss became {loss} in epoch {epoch}",
+            expected="a finite loss",
+            todo="lower learning_rate or feature_scale",
+        )
+
+
+def close_epoch(
+    progress: Progress,
+    config: TrainingConfig,
+    about: Mapping[str, float],
+    measured: Metrics | None,
+    state: Callable[[], dict[str, Tensor]],
+) -> dict[str, Any]:
+    """Counts an epoch, keeps the weights `state()` where it is the best one so far; returns its record.
+
+    `about` is what there is to say of the pass over the training set, `measured` is on validation.
+    """
+    progress.epoch += 1
+    record: dict[str, Any] = {"epoch": progress.epoch, **about}
+    if measured is not None:
+        record |= measured.to_mapping("validation_")
+    score = _score(measured, config.select_on, progress.epoch)
+    if score > progress.best_score:
+        progress.best_score, progress.best_epoch = score, progress.epoch
+        progress.best_state = state()
+    progress.history.append(record)
+    return record
+
+
+def spend(progress: Progress, record: dict[str, Any], seconds: float) -> None:
+    """Adds the time of an epoch, and notes in its record what the training has taken so far."""
+    progress.seconds += seconds
+    record["seconds"] = round(progress.seconds, 3)
+
+
+def is_over(progress: Progress, config: TrainingConfig, *, validated: bool) -> bool:
+    """Whether the last epoch was trained, or validation has not improved for as long as patience lasts."""
+    since = progress.epoch - progress.best_epoch
+    return progress.epoch >= config.epochs or (validated and 0 < config.patience <= since)
+
+
 class _Run:
     """One training by gradients; every random draw of an epoch comes from (seed, epoch) alone."""
 
@@ -176,9 +239,8 @@ class _Run:
         self.head, self.training, self.validation, self.config = head, training, validation, config
         self.folder, self.on_epoch = folder, on_epoch
         self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=config.label_smoothing)
-        self.optimiser = torch.optim.AdamW(_groups(head, config))
+        self.optimiser = torch.optim.AdamW(parameter_groups(head, config))
         self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
-        self.steps = math.ceil(len(training.labels) / config.batch_size)
         self.progress = Progress()
         self.key = _key(config, training, validation, head)
 
@@ -187,7 +249,7 @@ class _Run:
             self.head.adapt(self.training.embeddings)
         if resume and self.folder is not None and (self.folder / CHECKPOINT).exists():
             self.progress = load_checkpoint(self.folder / CHECKPOINT, self.head, self.optimiser, self.key)
-        while self.progress.epoch < self.config.epochs and not self._stopped_early():
+        while not is_over(self.progress, self.config, validated=self.validation is not None):
             self._epoch()
         self.head.load_state_dict(self.progress.best_state)
         self.head.eval()
@@ -195,23 +257,15 @@ class _Run:
 
     def _epoch(self) -> None:
         start = time.perf_counter()
-        progress = self.progress
         loss = self._pass_over_training()
-        progress.epoch += 1
-        record: dict[str, Any] = {"epoch": progress.epoch, "learning_rate": self._rate(), "train_loss": loss}
+        about = {"learning_rate": float(self.optimiser.param_groups[0]["lr"]), "train_loss": loss}
         measured = None if self.validation is None else self._measured()
-        if measured is not None:
-            record |= measured.to_mapping("validation_")
-        score = _score(measured, self.config.select_on, progress.epoch)
-        if score > progress.best_score:
-            progress.best_score, progress.best_epoch = score, progress.epoch
-            progress.best_state = {
-                name: value.detach().clone() for name, value in self.head.state_dict().items()
-            }
-        progress.seconds += time.perf_counter() - start
-        record["seconds"] = round(progress.seconds, 3)
-        progress.history.append(record)
+        record = close_epoch(self.progress, self.config, about, measured, self._state)
+        spend(self.progress, record, time.perf_counter() - start)
         self._record(record)
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.head.state_dict().items()}
 
     def _measured(self) -> Metrics:
         assert self.validation is not None
@@ -220,43 +274,25 @@ class _Run:
 
     def _pass_over_training(self) -> float:
         self.head.train()
-        order = np.random.default_rng([self.config.seed, self.progress.epoch]).permutation(
-            len(self.training.labels)
-        )
-        total = 0.0
-        with _seeded(self.config.seed * 1_000_003 + self.progress.epoch, self.training.embeddings.device):
-            for step, rows in enumerate(torch.from_numpy(order).split(self.config.batch_size)):
-                self._set_rate(self.progress.epoch * self.steps + step)
+        epoch, total = self.progress.epoch, 0.0
+        steps = batches(self.config, epoch, len(self.training.labels))
+        with _seeded(self.config.seed * 1_000_003 + epoch, self.training.embeddings.device):
+            for step, rows in enumerate(steps):
+                factor = learning_rate_factor(self.config, epoch * len(steps) + step, len(steps))
+                set_rates(self.optimiser, self.rates, factor)
                 total += self._step(rows) * len(rows)
-        return total / len(order)
+        return total / len(self.training.labels)
 
     def _step(self, rows: Tensor) -> float:
         self.optimiser.zero_grad()
         loss = self.loss(self.head(self.training.embeddings[rows]), self.training.labels[rows])
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise InputError(
-                f"the training loss became {value} in epoch {self.progress.epoch + 1}",
-                expected="a finite loss",
-                todo="lower learning_rate or feature_scale",
-            )
+        check_finite(value, self.progress.epoch + 1)
         loss.backward()
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.head.parameters(), self.config.clip_norm)
         self.optimiser.step()
         return value
-
-    def _set_rate(self, step: int) -> None:
-        factor = learning_rate_factor(self.config, step, self.steps)
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-
-    def _rate(self) -> float:
-        return float(self.optimiser.param_groups[0]["lr"])
-
-    def _stopped_early(self) -> bool:
-        since = self.progress.epoch - self.progress.best_epoch
-        return self.validation is not None and 0 < self.config.patience <= since
 
     def _record(self, record: dict[str, Any]) -> None:
         if self.folder is not None:
@@ -278,7 +314,7 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _groups(head: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+def parameter_groups(head: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
     """The head's parameters by how they are trained: encoders, other circuits, readout, everything else."""
     rate, decay = config.learning_rate, config.weight_decay
     circuits = {id(p) for part in head.modules() if isinstance(part, QuantumLayer) for p in part.parameters()}
