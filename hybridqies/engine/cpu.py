@@ -31,7 +31,7 @@ def forward(
     call = Call(plan, features, weights, amplitudes)
     values = np.empty((call.batch, len(plan.flat.layout.observables)), call.features.dtype)
     states = call.empty_states(call.n_tiles if keep else 1)
-    if plan.n_qubits > WHOLE_QUBITS:
+    if not plan.is_whole:
         pieces.forward(call, states, values)
     else:
 
@@ -52,7 +52,7 @@ def backward(
     call, states = kept
     slopes = Slopes(call, wants_amplitudes=wants_amplitudes)
     given, plan = array_of(gradients), call.plan
-    if plan.n_qubits > WHOLE_QUBITS:
+    if not plan.is_whole:
         pieces.backward(call, states, given, slopes)
     else:
         mine = (slopes.of_angles, slopes.of_inputs, slopes.of_amplitudes)

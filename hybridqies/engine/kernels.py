@@ -3,7 +3,9 @@
 A tile holds one state a lane: amplitude p of the flat array lies at p * planes * lanes, its
 real plane first. Real circuits have one plane, and half the memory and a quarter of the
 arithmetic. `shape` is (lanes, planes), two tuples of None whose lengths are meant;
-`matrices` are those of the steps, shared and batched (see `coefficients`).
+`matrices` are those of the steps, shared and batched (see `coefficients`). `ahead` says what to
+ask memory for on the way: () for nothing, or (places, start, done, ket) or (places, start, done,
+ket, bra), of which amplitudes start ^ places[done] and on come next.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from typing import Any
 
 from hybridqies.engine.jit import chosen_by_type, kernel
 from hybridqies.engine.plan import Op
-from hybridqies.engine.vectors import fma, fnma, load, mul, neg, parity, splat, store
+from hybridqies.engine.vectors import fma, fnma, load, mul, neg, parity, prefetch, splat, store
 
+# Of a cache line.
+_LINE_BITS = 512
 _FIRST, _SECOND, _CONDITIONS = (Op._fields.index(name) for name in ("first", "second", "conditions"))
 _PIVOT0, _PIVOT1 = Op._fields.index("pivot0"), Op._fields.index("pivot1")
 _MASK0, _OUTER0, _TARGET0, _SHIFT0 = range(Op._fields.index("mask0"), Op._fields.index("shift0") + 1)
@@ -190,8 +194,37 @@ def mix_two(m: Any, is_crossed: bool, a: Any, b: Any, c: Any, d: Any) -> Any:
     return a, b, c, d
 
 
+def fetch(ahead: Any, k: Any, shape: Any) -> None:
+    """Asks for a cache line's amplitudes of the next coset while this one is worked on."""
+    raise NotImplementedError
+
+
+@chosen_by_type(fetch)
+def _fetch(ahead: Any, k: Any, shape: Any) -> Any:
+    if len(ahead) == 0:
+        return lambda ahead, k, shape: None
+    width = len(shape[0]) * len(shape[1])
+    # Neighbours in memory are neighbours in `places`, too: the lowest bits are in every coset.
+    step = max(1, _LINE_BITS // (width * ahead[3].dtype.bitwidth))
+
+    def of_ket(ahead: Any, k: Any, shape: Any) -> None:
+        at = (ahead[2] + k) * step
+        if at < len(ahead[0]):
+            prefetch(ahead[3], (ahead[1] ^ ahead[0][at]) * width)
+
+    def of_both(ahead: Any, k: Any, shape: Any) -> None:
+        at = (ahead[2] + k) * step
+        if at < len(ahead[0]):
+            prefetch(ahead[3], (ahead[1] ^ ahead[0][at]) * width)
+            prefetch(ahead[4], (ahead[1] ^ ahead[0][at]) * width)
+
+    return of_ket if len(ahead) == 4 else of_both
+
+
 @kernel
-def apply(op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any, shape: Any) -> None:
+def apply(
+    op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any, ahead: Any, shape: Any
+) -> None:
     """One op of the forward pass, in place, on 2**n_bits amplitudes of the coset at `base`."""
     turn0 = parity(op[_OUTER0] & base) ^ op[_TARGET0]
     turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
@@ -200,6 +233,7 @@ def apply(op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any,
     if op[_SECOND] < 0:
         alone = op[_CONDITIONS] == 1
         for k in range(1 << (n_bits - op[_CONDITIONS])):
+            fetch(ahead, k, shape)
             r0 = _first_of_one(k, op, turn0) if alone else _first_of_two(k, op, turn0, turn1)
             a, b = mix(m, get(tile, r0, shape), get(tile, r0 ^ flip0, shape))
             put(tile, r0, a, shape)
@@ -209,12 +243,15 @@ def apply(op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any,
     # Three loops, so that each is straight code.
     if op[_CROSSED] == 0:
         for k in range(1 << (n_bits - 2)):
+            fetch(ahead, k, shape)
             _apply_four(_first_of_two(k, op, turn0, turn1), flip0, flip1, False, False, m, n, tile, shape)
     elif op[_CROSSED] == 1:
         for k in range(1 << (n_bits - 2)):
+            fetch(ahead, k, shape)
             _apply_four(_first_of_two(k, op, turn0, turn1), flip0, flip1, True, False, m, n, tile, shape)
     else:
         for k in range(1 << (n_bits - 2)):
+            fetch(ahead, k, shape)
             _apply_four(_first_of_two(k, op, turn0, turn1), flip0, flip1, False, True, m, n, tile, shape)
 
 
@@ -243,7 +280,16 @@ def _apply_four(
 
 @kernel
 def undo(
-    op: Any, slots: Any, n_bits: int, base: int, matrices: Any, ket: Any, bra: Any, sums: Any, shape: Any
+    op: Any,
+    slots: Any,
+    n_bits: int,
+    base: int,
+    matrices: Any,
+    ket: Any,
+    bra: Any,
+    sums: Any,
+    ahead: Any,
+    shape: Any,
 ) -> None:
     """One op of the backward pass: both states go back through it; `sums` (2, 3, lanes) takes its slopes.
 
@@ -257,6 +303,7 @@ def undo(
     if op[_SECOND] < 0:
         alone = op[_CONDITIONS] == 1
         for k in range(1 << (n_bits - op[_CONDITIONS])):
+            fetch(ahead, k, shape)
             r0 = _first_of_one(k, op, turn0) if alone else _first_of_two(k, op, turn0, turn1)
             first = _undo_pair(r0, r0 ^ op[_FLIP0], m, ket, bra, first, shape)
     else:
@@ -264,14 +311,17 @@ def undo(
         flips = (op[_FLIP0], op[_FLIP1])
         if op[_CROSSED] == 0:
             for k in range(1 << (n_bits - 2)):
+                fetch(ahead, k, shape)
                 r0 = _first_of_two(k, op, turn0, turn1)
                 first, second = _undo_commuting(r0, flips, m, n, ket, bra, first, second, shape)
         elif op[_CROSSED] == 1:
             for k in range(1 << (n_bits - 2)):
+                fetch(ahead, k, shape)
                 r0 = _first_of_two(k, op, turn0, turn1)
                 first, second = _undo_four(r0, flips, True, False, m, n, ket, bra, first, second, shape)
         else:
             for k in range(1 << (n_bits - 2)):
+                fetch(ahead, k, shape)
                 r0 = _first_of_two(k, op, turn0, turn1)
                 first, second = _undo_four(r0, flips, False, True, m, n, ket, bra, first, second, shape)
         _write(sums, 1, second, shape)

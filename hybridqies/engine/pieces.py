@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from hybridqies.engine import states, tiles
+from hybridqies.engine import cosets, states, tiles
 from hybridqies.engine.call import ALONE, Call, Slopes
 from hybridqies.engine.coefficients import batched_matrices, shared_matrices
 from hybridqies.engine.tables import Array
@@ -137,13 +137,13 @@ class _Tile:
 
     def _through(self, block: int) -> None:
         def run(piece: int, first: int, last: int) -> None:  # noqa: ARG001
-            tiles.block_forward(self.flat, block, first, last, self.matrices, self.ket, self.shape)
+            cosets.block_forward(self.flat, block, first, last, self.matrices, self.ket, self.shape)
 
         _each(run, self._cosets(), PIECES)
 
     def _back_through(self, block: int, bra: Array, parts: list[Pair]) -> None:
         def run(piece: int, first: int, last: int) -> None:
-            tiles.block_backward(
+            cosets.block_backward(
                 self.flat, block, first, last, self.matrices, self.ket, bra, parts[piece], self.shape
             )
 

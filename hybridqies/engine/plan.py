@@ -131,6 +131,11 @@ class Plan:
     flat: Flat
     packed: Packed
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether one block holds the whole state."""
+        return int(self.flat.layout.basis.shape[1]) == self.n_qubits
+
 
 def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rules | None = None) -> Plan:
     """The plan of `circuit`; `batched_weights` says that each sample brings its own weights."""

@@ -17,7 +17,7 @@ from hybridqies.engine.coefficients import (
     shared_matrices,
 )
 from hybridqies.engine.jit import kernel
-from hybridqies.engine.kernels import apply, get, is_idle, put, undo
+from hybridqies.engine.kernels import apply, put, undo
 from hybridqies.engine.packed import unpacked
 from hybridqies.engine.plan import Op
 from hybridqies.engine.states import (
@@ -35,47 +35,6 @@ _WANTS, _SECOND = Op._fields.index("wants_gradient"), Op._fields.index("second")
 
 
 @kernel
-def offsets(basis: Any) -> Any:
-    """Where the amplitudes of a coset lie from its start: every sum of the basis vectors."""
-    result = np.zeros(1 << len(basis), np.int64)
-    for j in range(len(basis)):
-        for k in range(1 << j):
-            result[(1 << j) + k] = result[k] ^ basis[j]
-    return result
-
-
-@kernel
-def coset(k: int, pivots: Any) -> Any:
-    """The start of coset k: k with zeros inserted at the pivots, lowest first."""
-    for pivot in pivots:
-        k = ((k >> pivot) << (pivot + 1)) | (k & ((1 << pivot) - 1))
-    return k
-
-
-@kernel
-def block_forward(flat: Any, block: int, first: int, last: int, matrices: Any, tile: Any, shape: Any) -> None:
-    """Applies one block's ops to cosets first..last of a tile."""
-    slots, layout = flat.tables.step_slot, flat.layout
-    start, end = layout.block_first[block], layout.block_first[block + 1]
-    width = layout.basis.shape[1]
-    if width == flat.n_qubits:
-        for at in range(start, end):
-            apply(layout.ops[at], slots, width, 0, matrices, tile, shape)
-        return
-    places = offsets(layout.basis[block])
-    near = np.empty(len(places) * len(shape[0]) * len(shape[1]), tile.dtype)
-    for k in range(first, last):
-        base = coset(k, layout.pivots[block])
-        for j in range(len(places)):
-            put(near, j, get(tile, base ^ places[j], shape), shape)
-        for at in range(start, end):
-            if not is_idle(layout.ops[at], base):
-                apply(layout.ops[at], slots, width, base, matrices, near, shape)
-        for j in range(len(places)):
-            put(tile, base ^ places[j], get(near, j, shape), shape)
-
-
-@kernel
 def add_slopes(step: int, slots: Any, sums: Any, at: int, slopes: Any, lanes: Any) -> None:
     """Adds slopes number `at` of `sums` (…, 3, lanes) to those of a step, in double."""
     width, slot = len(lanes), slots[step]
@@ -89,7 +48,7 @@ def add_slopes(step: int, slots: Any, sums: Any, at: int, slopes: Any, lanes: An
 
 
 @kernel
-def _undo_op(
+def undo_op(
     op: Any,
     slots: Any,
     n_bits: int,
@@ -99,9 +58,11 @@ def _undo_op(
     bra: Any,
     sums: Any,
     slopes: Any,
+    ahead: Any,
     shape: Any,
 ) -> None:
-    undo(op, slots, n_bits, base, matrices, ket, bra, sums, shape)
+    """Takes both states back through one op, and adds its slopes."""
+    undo(op, slots, n_bits, base, matrices, ket, bra, sums, ahead, shape)
     if op[_WANTS]:
         add_slopes(op[0], slots, sums, 0, slopes, shape[0])
         if op[_SECOND] >= 0:
@@ -109,34 +70,18 @@ def _undo_op(
 
 
 @kernel
-def block_backward(
-    flat: Any, block: int, first: int, last: int, matrices: Any, ket: Any, bra: Any, slopes: Any, shape: Any
-) -> None:
-    """Takes both states of cosets first..last back through one block, and adds its slopes."""
-    slots, layout = flat.tables.step_slot, flat.layout
-    start, end = layout.block_first[block], layout.block_first[block + 1]
-    width = layout.basis.shape[1]
+def _through(flat: Any, matrices: Any, tile: Any, shape: Any) -> None:
+    ops, slots = flat.layout.ops, flat.tables.step_slot
+    for at in range(len(ops)):
+        apply(ops[at], slots, flat.n_qubits, 0, matrices, tile, (), shape)
+
+
+@kernel
+def _back_through(flat: Any, matrices: Any, ket: Any, bra: Any, slopes: Any, shape: Any) -> None:
+    ops, slots = flat.layout.ops, flat.tables.step_slot
     sums = np.empty(6 * len(shape[0]), ket.dtype)
-    if width == flat.n_qubits:
-        for at in range(end - 1, start - 1, -1):
-            _undo_op(layout.ops[at], slots, width, 0, matrices, ket, bra, sums, slopes, shape)
-        return
-    places = offsets(layout.basis[block])
-    size = len(places) * len(shape[0]) * len(shape[1])
-    near_ket, near_bra = np.empty(size, ket.dtype), np.empty(size, ket.dtype)
-    for k in range(first, last):
-        base = coset(k, layout.pivots[block])
-        for j in range(len(places)):
-            put(near_ket, j, get(ket, base ^ places[j], shape), shape)
-            put(near_bra, j, get(bra, base ^ places[j], shape), shape)
-        for at in range(end - 1, start - 1, -1):
-            if not is_idle(layout.ops[at], base):
-                _undo_op(
-                    layout.ops[at], slots, width, base, matrices, near_ket, near_bra, sums, slopes, shape
-                )
-        for j in range(len(places)):
-            put(ket, base ^ places[j], get(near_ket, j, shape), shape)
-            put(bra, base ^ places[j], get(near_bra, j, shape), shape)
+    for at in range(len(ops) - 1, -1, -1):
+        undo_op(ops[at], slots, flat.n_qubits, 0, matrices, ket, bra, sums, slopes, (), shape)
 
 
 @kernel
@@ -194,9 +139,7 @@ def forward_tiles(
         _, own = batched_matrices(flat.tables, features, weights, start, shared_angles, lanes, planes)
         tile = states[at if len(states) > 1 else 0]
         _start(flat, amplitudes, start, (shared, own), tile, shape)
-        for block in range(len(flat.layout.block_first) - 1):
-            cosets = 1 << (flat.n_qubits - flat.layout.basis.shape[1])
-            block_forward(flat, block, 0, cosets, (shared, own), tile, shape)
+        _through(flat, (shared, own), tile, shape)
         read[:] = 0
         measure(flat.layout.observables, 0, 1 << flat.n_qubits, tile, read, shape)
         write_values(read, start, values)
@@ -292,9 +235,7 @@ def backward_tiles(
         of_steps = empty_slopes(flat.tables, len(lanes))
         slope = tile_weights(gradients, start, len(lanes))
         start_bra(flat.layout.observables, 0, 1 << flat.n_qubits, slope, ket, bra, shape)
-        for block in range(len(flat.layout.block_first) - 2, -1, -1):
-            cosets = 1 << (flat.n_qubits - flat.layout.basis.shape[1])
-            block_backward(flat, block, 0, cosets, (shared, own), ket, bra, of_steps, shape)
+        _back_through(flat, (shared, own), ket, bra, of_steps, shape)
         if len(flat.layout.product):
             _back_to_zero(flat, (shared, own), ket, bra, of_steps, shape)
         elif len(of_amplitudes):

@@ -72,6 +72,23 @@ def store(typing: Any, array: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing: Any, array: Any, at: Any) -> Any:
+    """Asks for the cache line of index `at` of a flat array, to come as far as the second-level cache."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        address, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        place = builder.bitcast(builder.gep(data, [args[1]]), address)
+        # To be read, into the second level, data. Asked for as written to, a line would go into the first.
+        builder.call(function, [place, number(0), number(2), number(1)])
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def splat(typing: Any, array: Any, number: Any, lanes: Any) -> Any:
     """`number`, rounded to the array's type, in every lane."""
     vector = Vector(array.dtype, len(lanes))

@@ -1,0 +1,79 @@
+"""One block of a plan on a tile larger than it: coset by coset, each in a copy that a core's cache holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hybridqies.engine.jit import kernel
+from hybridqies.engine.kernels import apply, get, is_idle, put
+from hybridqies.engine.tiles import undo_op
+
+
+@kernel
+def offsets(basis: Any) -> Any:
+    """Where the amplitudes of a coset lie from its start: every sum of the basis vectors."""
+    result = np.zeros(1 << len(basis), np.int64)
+    for j in range(len(basis)):
+        for k in range(1 << j):
+            result[(1 << j) + k] = result[k] ^ basis[j]
+    return result
+
+
+@kernel
+def coset(k: int, pivots: Any) -> Any:
+    """The start of coset k: k with zeros inserted at the pivots, lowest first."""
+    for pivot in pivots:
+        k = ((k >> pivot) << (pivot + 1)) | (k & ((1 << pivot) - 1))
+    return k
+
+
+@kernel
+def block_forward(flat: Any, block: int, first: int, last: int, matrices: Any, tile: Any, shape: Any) -> None:
+    """Applies one block's ops to cosets first..last of a tile."""
+    slots, layout = flat.tables.step_slot, flat.layout
+    start, end = layout.block_first[block], layout.block_first[block + 1]
+    width = layout.basis.shape[1]
+    places = offsets(layout.basis[block])
+    near = np.empty(len(places) * len(shape[0]) * len(shape[1]), tile.dtype)
+    for k in range(first, last):
+        base = coset(k, layout.pivots[block])
+        for j in range(len(places)):
+            put(near, j, get(tile, base ^ places[j], shape), shape)
+        after = coset(min(k + 1, last - 1), layout.pivots[block])
+        for at in range(start, end):
+            if not is_idle(layout.ops[at], base):
+                # An op has at least a quarter as many turns as the coset has amplitudes.
+                ahead = (places, after, ((at - start) << width) >> 2, tile)
+                apply(layout.ops[at], slots, width, base, matrices, near, ahead, shape)
+        for j in range(len(places)):
+            put(tile, base ^ places[j], get(near, j, shape), shape)
+
+
+@kernel
+def block_backward(
+    flat: Any, block: int, first: int, last: int, matrices: Any, ket: Any, bra: Any, slopes: Any, shape: Any
+) -> None:
+    """Takes both states of cosets first..last back through one block, and adds its slopes."""
+    slots, layout = flat.tables.step_slot, flat.layout
+    start, end = layout.block_first[block], layout.block_first[block + 1]
+    width = layout.basis.shape[1]
+    sums = np.empty(6 * len(shape[0]), ket.dtype)
+    places = offsets(layout.basis[block])
+    size = len(places) * len(shape[0]) * len(shape[1])
+    near_ket, near_bra = np.empty(size, ket.dtype), np.empty(size, ket.dtype)
+    for k in range(first, last):
+        base = coset(k, layout.pivots[block])
+        for j in range(len(places)):
+            put(near_ket, j, get(ket, base ^ places[j], shape), shape)
+            put(near_bra, j, get(bra, base ^ places[j], shape), shape)
+        after = coset(min(k + 1, last - 1), layout.pivots[block])
+        for at in range(end - 1, start - 1, -1):
+            op = layout.ops[at]
+            if not is_idle(op, base):
+                ahead = (places, after, ((end - 1 - at) << width) >> 2, ket, bra)
+                undo_op(op, slots, width, base, matrices, near_ket, near_bra, sums, slopes, ahead, shape)
+        for j in range(len(places)):
+            put(ket, base ^ places[j], get(near_ket, j, shape), shape)
+            put(bra, base ^ places[j], get(near_bra, j, shape), shape)
