@@ -17,8 +17,6 @@ Lanes = tuple[None, ...]
 ALONE: Lanes = (None,)
 # Samples a tile, by element size: a vector of AVX-512 has 64 bytes.
 _LANES = {4: (1, 8, 16), 8: (1, 8)}
-# Bytes of a cache line.
-_LINE = 64
 # Larger states take narrower tiles, so that memory does not grow with the width of a vector.
 _WIDE_QUBITS = 18
 
@@ -51,7 +49,7 @@ class Call:
     def empty_states(self, n_tiles: int) -> Array:
         """Room for the states of some tiles, each flat."""
         size = (self.lanes * len(self.shape[1])) << self.plan.n_qubits
-        return _aligned(n_tiles, size, self.features.dtype)
+        return self.plan.workspace.empty(n_tiles, size, self.features.dtype)
 
 
 class Slopes:
@@ -75,15 +73,6 @@ class Slopes:
             return None
         planes = torch.from_numpy(self.of_amplitudes)
         return torch.view_as_complex(planes) if kind.is_complex else planes[..., 0]
-
-
-def _aligned(rows: int, width: int, kind: Any) -> Array:
-    """An empty array that begins with a cache line, so that no vector of it lies across two."""
-    count = rows * width * kind.itemsize
-    room = np.empty(count + _LINE, np.uint8)
-    first = -room.ctypes.data % _LINE
-    aligned: Array = room[first : first + count].view(kind).reshape(rows, width)
-    return aligned
 
 
 def inputs_of(features: Tensor, weights: Tensor) -> tuple[Array, Array]:

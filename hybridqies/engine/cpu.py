@@ -33,6 +33,8 @@ def forward(
     states = call.empty_states(call.n_tiles if keep else 1)
     if not plan.is_whole:
         pieces.forward(call, states, values)
+        if not keep:
+            plan.workspace.take_back(states)
     else:
 
         def run(first: int, last: int) -> None:

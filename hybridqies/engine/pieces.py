@@ -35,10 +35,11 @@ def forward(call: Call, kept: Array, values: Array) -> None:
 
 
 def backward(call: Call, kept: Array, gradients: Array, slopes: Slopes) -> None:
-    """Takes every tile from its final state in `kept` back to the slopes of its inputs."""
+    """Takes every tile from its final state in `kept`, which is used up, back to the slopes of its inputs."""
     tables = call.plan.flat.tables
     shared_angles, shared = shared_matrices(tables, call.weights, call.features, ALONE, call.shape[1])
-    bra = call.empty_states(1)[0]
+    bras = call.empty_states(1)
+    bra = bras[0]
     for at in range(call.n_tiles):
         tile = _Tile(call, at, shared_angles, shared, kept[at])
         of_steps = tile.backward(bra, tiles.tile_weights(gradients, tile.start, call.lanes), slopes)
@@ -55,6 +56,7 @@ def backward(call: Call, kept: Array, gradients: Array, slopes: Slopes) -> None:
             call.shape[0],
         )
     tiles.shared_weight_slopes(tables, slopes.of_angles, call.inputs, slopes.of_inputs)
+    call.plan.workspace.take_back(kept, bras)
 
 
 def _each(run: Callable[[int, int, int], None], count: int, small: int = _SMALL) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from hybridqies.engine.fusion import (
 )
 from hybridqies.engine.lowering import Step, Turn, lower
 from hybridqies.engine.tables import Array, Tables, tables
+from hybridqies.engine.workspace import Workspace
 
 # States up to this many qubits stay in a core's cache with their adjoint: one block holds them whole.
 WHOLE_QUBITS = 14
@@ -130,6 +131,7 @@ class Plan:
     steps: tuple[Step, ...]
     flat: Flat
     packed: Packed
+    workspace: Workspace = field(default_factory=Workspace, repr=False)
 
     @property
     def is_whole(self) -> bool:
