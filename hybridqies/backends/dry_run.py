@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hybridqies.backends.executing import ExecutingBackend
+from hybridqies.backends.jobs.limits import check_together
 from hybridqies.backends.rates import Rates
 from hybridqies.backends.readout import measured_circuits
 from hybridqies.backends.remote import RemoteBackend
 from hybridqies.circuit import Circuit
-from hybridqies.errors import CapabilityError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def dry_run(
     """
     backend.check(circuit)
     measured = measured_circuits(backend.free(circuit).circuit)
-    _check_together(backend, len(measured))
+    if isinstance(backend, RemoteBackend) and backend.has_jobs:
+        check_together(len(measured), backend.provider().max_circuits, backend.label)
     compiled = max((backend.footprint(each) for each in measured), key=lambda each: each.depth)
     times = {rows: 1} if isinstance(rows, int) else rows
     circuits, shots = len(measured) * sum(each * n for each, n in times.items()), backend.options.shots
@@ -75,16 +76,3 @@ def dry_run(
     price = rate.price(jobs=jobs, circuits=circuits, shots=shots or 0, **gates)
     seconds = rate.seconds(jobs=jobs, shots=total)
     return replace(plan, seconds=seconds, price=price, currency=rate.currency)
-
-
-def _check_together(backend: ExecutingBackend, bases: int) -> None:
-    """Refuses what a submission would be refused for: all bases of a row go in one job."""
-    if not isinstance(backend, RemoteBackend) or not backend.has_jobs:
-        return
-    most = backend.provider().max_circuits
-    if bases > most:
-        raise CapabilityError(
-            f"{bases} circuits belong together in one job of {backend.label}",
-            expected=f"at most {most}",
-            todo="read fewer observables that do not commute",
-        )

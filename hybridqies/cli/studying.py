@@ -32,7 +32,7 @@ Scale = Annotated[str, typer.Option(help="Of embeddings, fitted on training text
 Workers = Annotated[int, typer.Option(help="Worker processes; 1 runs in this one.")]
 Cluster = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Run the trials on this Ray cluster instead, one a CPU."),
+    typer.Option(metavar="HOST:PORT", help="Run the trials on this Ray cluster instead, one process a CPU."),
 ]
 Out = Annotated[Path, typer.Option(help="The study's folder.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Run what the study in --out lacks; others may too.")]

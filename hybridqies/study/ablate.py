@@ -36,6 +36,7 @@ class Module:
     meaning: str
     off: Callable[[Settings], Settings]
     frozen: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
 
 
 def _with(changes: Settings) -> Callable[[Settings], Settings]:
@@ -55,6 +56,7 @@ _TABLE = (
         "the circuits of the first module keep random angles, drawn from ±π with the seed",
         _with({"encoder_spread": math.pi}),
         frozen=("encoders",),
+        idle=("training.encoder_learning_rate",),
     ),
     Module("re-upload", "one upload", "the features are uploaded once, N = 1", _with({_UPLOADS: 1})),
     Module("pqc-2", "no PQC 2", "the circuit ends with PQC 1 of the last upload", _with({"pqc2": False})),
@@ -63,6 +65,7 @@ _TABLE = (
         "no entanglers",
         "rotations alone in both modules, as many angles, the embedding as angles, read on every qubit",
         _product,
+        idle=("constant",),
     ),
     Module(
         "long-range",
@@ -135,7 +138,8 @@ def ablation_trials(plan: AblationPlan, context: TrialContext) -> tuple[Trial, .
     whole = laid_out(replace(bare, settings=plan.settings_of_whole()), context)
     designs = [whole]
     for module in (MODULES[name] for name in plan.modules):
-        off = replace(whole, settings=module.off(whole.settings), frozen=module.frozen)
+        space = {name: each for name, each in whole.space.items() if name not in module.idle}
+        off = replace(whole, settings=module.off(whole.settings), space=space, frozen=module.frozen)
         variant = laid_out(off, context)
         if (variant.circuits, variant.frozen) == (whole.circuits, whole.frozen):
             raise InputError(

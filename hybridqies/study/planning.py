@@ -65,7 +65,8 @@ def plan_training(config: RunConfig, rates: Rates | None = None) -> list[DryRun]
 
     Raises
     ------
-    CapabilityError: the circuits run exactly in this process, and nothing is handed in.
+    CapabilityError: the circuits run exactly in this process, and nothing is handed in; or one row of a
+        batch has more circuits than a job may.
     InputError: no head has a circuit.
     """
     heads = (config.head, *config.compare)

@@ -11,7 +11,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,23 +96,26 @@ def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
     return _record(prepared, best, candidates, started)
 
 
-def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[TrialRecord, ...]:
+def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:
     """What `run_trial` gives for each of the trials, which `Cohorts` names alike, trained in one stack.
 
-    A trial's time is its even share.
+    A trial's time is its even share. Once all are trained, an error is that of one trial alone.
 
     Raises
     ------
-    InputError: as `run_trial`, for any of them; or their parts are not of one size.
+    InputError: as `run_trial` before anything is measured, for any of them; or parts of several sizes.
     """
     started = time.perf_counter()
     prepared = [_Prepared.of(trial, context) for trial in trials]
     found = _fit(prepared, context, Proposal({}, None, None))
-    records = [
-        _record(each, fitted, [_told(fitted)], started) for each, fitted in zip(prepared, found, strict=True)
-    ]
+    outcomes: list[Outcome] = []
+    for each, fitted in zip(prepared, found, strict=True):
+        try:
+            outcomes.append(_record(each, fitted, [_told(fitted)], started))
+        except Exception as error:
+            outcomes.append(_failure(each.trial, error, started))
     share = round((time.perf_counter() - started) / len(trials), 3)
-    return tuple(replace(record, seconds=share) for record in records)
+    return tuple(replace(outcome, seconds=share) for outcome in outcomes)
 
 
 def _record(
@@ -161,11 +164,17 @@ def _check_circuits(trial: Trial, context: TrialContext) -> None:
 def attempt(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:
     """The records of trials that train together, with errors as failures that are kept; an interrupt passes.
 
-    Whatever goes wrong among several of them, each is then run by itself: its numbers are the same.
+    Where one of several cannot be trained, each is then run by itself: its numbers are the same, and no
+    test set has been read.
     """
+    started = time.perf_counter()
     if len(trials) > 1:
-        with suppress(Exception):
+        try:
             return run_cohort(trials, context)
+        except InputError:
+            pass
+        except Exception as error:
+            return tuple(_failure(trial, error, started) for trial in trials)
     return tuple(_attempt_alone(trial, context) for trial in trials)
 
 
@@ -174,9 +183,12 @@ def _attempt_alone(trial: Trial, context: TrialContext) -> Outcome:
     try:
         return run_trial(trial, context)
     except Exception as error:
-        text = scrubbed(f"{type(error).__name__}: {error}")
-        seconds = round(time.perf_counter() - started, 3)
-        return TrialFailure(trial.key, trial.to_mapping(), text, seconds)
+        return _failure(trial, error, started)
+
+
+def _failure(trial: Trial, error: Exception, started: float) -> TrialFailure:
+    text = scrubbed(f"{type(error).__name__}: {error}")
+    return TrialFailure(trial.key, trial.to_mapping(), text, round(time.perf_counter() - started, 3))
 
 
 class Cohorts:

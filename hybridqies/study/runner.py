@@ -110,7 +110,8 @@ def run_trials(
         while waiting and executor.free:
             group = _next_group(waiting, cohorts, executor.places)
             claimed = [trial for trial in group if journal.claim(trial.key)]
-            waiting = [trial for trial in waiting if trial not in group]
+            looked_at = {trial.key for trial in group}
+            waiting = [trial for trial in waiting if trial.key not in looked_at]
             if claimed:
                 begun.update(trial.key for trial in claimed)
                 executor.submit(claimed)
@@ -119,6 +120,8 @@ def run_trials(
         if executor.running:
             for outcome in executor.collect():
                 journal.settle(outcome)
+                # Another process may have a failed trial run again, and die over it.
+                begun.discard(outcome.key)
         elif missing:
             time.sleep(_POLL_SECONDS)
         else:

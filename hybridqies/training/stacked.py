@@ -96,7 +96,7 @@ def train_stack(trainings: Sequence[Training]) -> tuple[Outcome, ...]:
     """
     first = trainings[0]
     for each in trainings:
-        if replace(each.config, seed=0) != replace(first.config, seed=0) or sizes(each) != sizes(first):
+        if replace(each.config, seed=0) != replace(first.config, seed=0) or _sizes(each) != _sizes(first):
             raise InputError(
                 "a stack was given trainings that differ in more than head, rows and seed",
                 expected="one configuration, and parts of the same sizes",
@@ -107,7 +107,7 @@ def train_stack(trainings: Sequence[Training]) -> tuple[Outcome, ...]:
     return _Stack(trainings).go()
 
 
-def sizes(training: Training) -> tuple[int, int]:
+def _sizes(training: Training) -> tuple[int, int]:
     """Rows of training and validation part, which all members of a stack have in common."""
     validation = training.validation
     return len(training.training.labels), 0 if validation is None else len(validation.labels)
@@ -144,7 +144,7 @@ class _Stack:
     def _epoch(self, at_it: Sequence[int]) -> None:
         start = time.perf_counter()
         # Whoever is still at it has been from the first epoch on.
-        losses = self._pass_over_training(self.progress[at_it[0]].epoch)
+        losses = self._pass_over_training(at_it, self.progress[at_it[0]].epoch)
         rate = float(self.optimiser.param_groups[0]["lr"])
         measured = self._measured(at_it) if self.validated else [None] * len(at_it)
         records = []
@@ -159,7 +159,7 @@ class _Stack:
         stacked = self.model.state_dict()
         return lambda: {name: value[at].detach().clone() for name, value in stacked.items()}
 
-    def _pass_over_training(self, epoch: int) -> list[float]:
+    def _pass_over_training(self, at_it: Sequence[int], epoch: int) -> list[float]:
         n_rows = len(self.trainings[0].training.labels)
         orders = [batches(each.config, epoch, n_rows) for each in self.trainings]
         n_steps = len(orders[0])
@@ -167,11 +167,14 @@ class _Stack:
         for step, taken in enumerate(zip(*orders, strict=True)):
             factor = learning_rate_factor(self.config, epoch * n_steps + step, n_steps)
             set_rates(self.optimiser, self.rates, factor)
-            for at, loss in enumerate(self._step(taken, epoch)):
-                totals[at] += loss * len(taken[at])
+            losses = self._step(taken)
+            for at in at_it:
+                # What becomes of a head that has stopped early is nobody's matter any more.
+                check_finite(losses[at], epoch + 1)
+                totals[at] += losses[at] * len(taken[at])
         return [total / n_rows for total in totals]
 
-    def _step(self, taken: Sequence[Tensor], epoch: int) -> list[float]:
+    def _step(self, taken: Sequence[Tensor]) -> list[float]:
         parts = [
             (loss, each.training.embeddings[rows], each.training.labels[rows])
             for loss, each, rows in zip(self.losses, self.trainings, taken, strict=True)
@@ -182,8 +185,6 @@ class _Stack:
             [loss(own, labels) for own, (loss, _, labels) in zip(logits, parts, strict=True)]
         )
         values: list[float] = losses.detach().tolist()
-        for value in values:
-            check_finite(value, epoch + 1)
         losses.sum().backward()
         if self.config.clip_norm:
             self._clip()

@@ -232,6 +232,31 @@ class TestCohorts:
             "InputError: none of 1 candidates could be trained: the training loss became nan in epoch 2"
         )
 
+    def test_an_error_at_the_test_set_is_one_trial_s_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        measure, readings = SealedTest.measure, []
+
+        def failing(*given: Any) -> Any:
+            readings.append(given)
+            if len(readings) == 2:
+                raise RuntimeError("no memory")
+            return measure(*given)
+
+        monkeypatch.setattr(SealedTest, "measure", failing)
+        first, failed, last = attempt(self.cohort("mlp-48", 3), rows())
+        assert isinstance(first, TrialRecord)
+        assert isinstance(last, TrialRecord)
+        assert isinstance(failed, TrialFailure)
+        assert failed.error == "RuntimeError: no memory"
+        assert len(readings) == 3
+
+    def test_a_stack_that_is_broken_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(trainings: Any) -> Any:
+            raise TypeError("a bug")
+
+        monkeypatch.setattr(protocol, "train_stack", broken)
+        outcomes = attempt(self.cohort("mlp-48", 2), rows())
+        assert [getattr(each, "error", None) for each in outcomes] == ["TypeError: a bug"] * 2
+
     def test_each_reads_its_own_test_part_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[str] = []
         measure, stack = SealedTest.measure, protocol.train_stack

@@ -288,6 +288,29 @@ class TestRetrying:
         assert set(executor.seen) == {planned[1].key, planned[3].key}
         assert (len(journal.state().records), len(journal.state().failures)) == (5, 0)
 
+    def test_what_another_had_run_again_and_died_over_is_taken_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned = some_trials(3)
+
+        class WithAnother(Slow):
+            def collect(self) -> list[Outcome]:
+                if len(self.seen) == 2:
+                    self.failing = ()
+                    TrialJournal(tmp_path).retry_failed([planned[0].key])
+                return super().collect()
+
+        def waits(_: float) -> None:
+            raise AssertionError("it waits for a trial that nobody runs")
+
+        executor = WithAnother(room=1, failing=(0,))
+        monkeypatch.setattr(Slow, "collect", lambda own: [own.outcome(each) for each in own.waiting.pop()])
+        monkeypatch.setattr(time, "sleep", waits)
+        with TrialJournal(tmp_path) as journal:
+            run_trials(planned, journal, executor)
+            assert len(journal.state().records) == 3
+        assert executor.seen.count(planned[0].key) == 2
+
     def test_a_reader_of_before_learns_of_it(self, tmp_path: Path) -> None:
         planned = some_trials(5)
         self.failed(tmp_path, planned)

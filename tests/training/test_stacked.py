@@ -21,11 +21,12 @@ from hybridqies.training import (
     SelectOn,
     Training,
     TrainingConfig,
+    stacked,
     train,
     train_stack,
     why_alone,
 )
-from hybridqies.training.trainer import Solvable
+from hybridqies.training.trainer import Solvable, batches
 
 D, K, ROWS = 7, 3, 45
 QUICK = TrainingConfig(epochs=4, batch_size=16, learning_rate=0.05)
@@ -128,6 +129,22 @@ def test_early_stops_are_each_head_s_own() -> None:
     for outcome, length in zip(outcomes, lengths, strict=True):
         assert length == min(outcome.best_epoch + 2, 9)
         assert [record["epoch"] for record in outcome.history] == list(range(1, length + 1))
+
+
+def test_what_becomes_of_a_head_that_is_over_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = train_stack([a_training("mlp", seed, CONFIGS["patient"]) for seed in range(5)])
+    lengths = [len(outcome.history) for outcome in expected]
+    first = lengths.index(min(lengths))
+    stack = [a_training("mlp", seed, CONFIGS["patient"]) for seed in range(5)]
+
+    def ordered(config: TrainingConfig, epoch: int, n_rows: int) -> Any:
+        if epoch == lengths[first]:
+            stack[first].training.embeddings.fill_(float("nan"))
+        return batches(config, epoch, n_rows)
+
+    monkeypatch.setattr(stacked, "batches", ordered)
+    for outcome, single in zip(train_stack(stack), expected, strict=True):
+        assert numbers(outcome) == numbers(single)
 
 
 @pytest.mark.parametrize("rule", list(SelectOn))

@@ -7,6 +7,21 @@ from dataclasses import dataclass
 from hybridqies.errors import CapabilityError, InputError
 
 
+def check_together(circuits: int, most: int, where: str) -> None:
+    """Refuses a row of a batch whose circuits, which belong together, are too many for a job of `where`.
+
+    Raises
+    ------
+    CapabilityError: more than `most`.
+    """
+    if circuits > most:
+        raise CapabilityError(
+            f"{circuits} circuits belong together in one job of {where}",
+            expected=f"at most {most}",
+            todo="read fewer observables that do not commute",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most shots and jobs that may be newly paid for; None is no cap. Journalled results are free."""

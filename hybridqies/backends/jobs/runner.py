@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from hybridqies.backends.jobs.journal import Journal
-from hybridqies.backends.jobs.limits import Limits
+from hybridqies.backends.jobs.limits import Limits, check_together
 from hybridqies.backends.jobs.provider import (
     Counts,
     JobError,
@@ -23,7 +23,7 @@ from hybridqies.backends.jobs.provider import (
 from hybridqies.backends.jobs.record import SHORT_KEY, JobRecord
 from hybridqies.backends.jobs.retry import Retry
 from hybridqies.backends.jobs.scrubbing import scrubbed
-from hybridqies.errors import CapabilityError, InputError
+from hybridqies.errors import InputError
 
 T = TypeVar("T")
 Progress: TypeAlias = Callable[[int, int], None]
@@ -82,12 +82,7 @@ class JobRunner:
         CapabilityError: a cap would be passed, or one row has more circuits than a job may; nothing was sent.
         """
         most = self.provider.max_circuits
-        if len(work.circuits) > most:
-            raise CapabilityError(
-                f"{len(work.circuits)} circuits belong together in one job of {work.backend}",
-                expected=f"at most {most}",
-                todo="read fewer observables that do not commute",
-            )
+        check_together(len(work.circuits), most, work.backend)
         cut = [(part.key(), part) for part in work.split(most)]
         self._finish(dict(cut))
         records = self.journal.records()
