@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from hybridqies.study.plan import StudyPlan
 
 Qubits = Annotated[str, typer.Option(help="Numbers of qubits: 2:14:2, or 2,4,9.")]
-Arms = Annotated[str, typer.Option(help="Arms with commas, or all; two-module:RECIPE is one as well.")]
+Arms = Annotated[
+    str,
+    typer.Option(
+        help="Arms with commas, such as two-module,dressed,matched-mlp,logistic,svc,mlp-48, or all; "
+        "two-module:RECIPE is one as well."
+    ),
+]
 Reference = Annotated[str, typer.Option(help="The arm that the others are tested against.")]
 Settings = Annotated[
     list[str] | None,

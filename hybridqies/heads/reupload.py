@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from hybridqies.backends import QuantumLayer
+from hybridqies.backends import Backend, QuantumLayer, load_backend
 from hybridqies.circuit import Circuit, load_circuit
 from hybridqies.errors import InputError
 from hybridqies.heads.base import Description, Head, HeadContext, Term
@@ -61,6 +61,8 @@ class ReuploadHead(Head):
         qubits = config.n_qubits
         if qubits is None:
             qubits = math.ceil(columns / config.columns_per_qubit)
+        if config.n_qubits is None:
+            _check_room(context.backend, columns, config.columns_per_qubit)
         circuit = context.circuit(
             "circuit", lambda: load_circuit(config.circuit, qubits, **config.circuit_options)
         )
@@ -102,6 +104,17 @@ class ReuploadHead(Head):
                 ),
                 linear_term("readout", self.readout),
             ),
+        )
+
+
+def _check_room(backend: str | Backend, columns: int, per_qubit: int) -> None:
+    backend = load_backend(backend) if isinstance(backend, str) else backend
+    most = backend.capabilities.max_qubits * per_qubit
+    if columns > most:
+        raise InputError(
+            f"{columns} columns were given to a head that takes {per_qubit} on a qubit",
+            expected=f"at most {most} on backend {backend.spec!r}",
+            todo="use the dressed head, which reduces the columns first",
         )
 
 

@@ -44,6 +44,9 @@ def accuracy_against_qubits(rows: Sequence[Mapping[str, Any]], *, title: str) ->
         panels[0].set_xticks(qubits)
         panels[0].set_xlabel("qubits")
     panels[0].set_ylabel("test accuracy (%)")
+    low, high = panels[0].get_ylim()
+    # A t interval over two seeds may reach far beyond what an accuracy can be.
+    panels[0].set_ylim(max(low, -2), min(high, 102))
     for axes in panels:
         axes.grid(alpha=0.25)
     figure.suptitle(_plain(title, 80), fontsize=11)

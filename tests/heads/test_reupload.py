@@ -131,8 +131,10 @@ def test_what_does_not_fit_is_refused() -> None:
         build(circuit="long-range-encoder")
     with pytest.raises(CircuitError, match="0 qubits"):
         build(n_qubits=0)
-    with pytest.raises(CapabilityError, match="128 qubits were asked"):
+    with pytest.raises(InputError, match=r"384 columns were given .* at most 84 on .*; use the dressed head"):
         build(384)
+    with pytest.raises(CapabilityError, match="29 qubits were asked"):
+        build(87, n_qubits=29)
 
 
 def test_its_circuit_without_entanglers_has_the_same_angles() -> None:
