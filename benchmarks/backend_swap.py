@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hybridqies.classifier import HybridClassifier
-from hybridqies.study.evaluation import evaluation_part
+from hybridqies.runs.evaluation import evaluation_part
 from hybridqies.training import is_sampled, predict_probabilities, probabilities_with_noise
 
 BACKENDS = (

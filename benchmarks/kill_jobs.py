@@ -35,7 +35,7 @@ import torch
 from hybridqies.backends import JobSettings, load_backend
 from hybridqies.backends.jobs import Journal, Retry
 from hybridqies.files import write_json
-from hybridqies.study import DataOptions, RunConfig, evaluate_run, execute, start_run
+from hybridqies.runs import DataOptions, RunConfig, evaluate_run, execute, start_run
 from hybridqies.text import load_dataset
 from hybridqies.training import TrainingConfig
 

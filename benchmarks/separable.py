@@ -27,8 +27,8 @@ import numpy as np
 import torch
 
 from hybridqies.files import write_json
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import Arm, arm_of
-from hybridqies.study.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
 from hybridqies.study.protocol import run_trial

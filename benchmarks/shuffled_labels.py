@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan, trials
 from hybridqies.study.protocol import run_trial

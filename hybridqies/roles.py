@@ -49,7 +49,9 @@ def roles_of(model: nn.Module) -> dict[str, Role]:
 def _declared(module: nn.Module) -> Mapping[str, Role]:
     declared: Any = getattr(module, "roles", {})
     if not isinstance(declared, Mapping):
-        raise TypeError(f"{type(module).__name__}.roles is {declared!r}; expected a mapping of names to roles")
+        raise TypeError(
+            f"{type(module).__name__}.roles is {declared!r}; expected a mapping of names to roles"
+        )
     for member in declared:
         if not hasattr(module, member):
             raise TypeError(f"{type(module).__name__} declares a role for {member!r}, which it doesn't have")

@@ -35,7 +35,7 @@ def command(
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.report import evaluation_table
-    from hybridqies.study import DataOptions, evaluate_run, plan_evaluation
+    from hybridqies.runs import DataOptions, evaluate_run, plan_evaluation
 
     options = None if data is None else DataOptions(data, text_column, label_column)
     limits = Limits(max_shots, max_jobs)

@@ -18,7 +18,7 @@ from hybridqies.errors import HybridqiesError, InputError
 
 if TYPE_CHECKING:
     from hybridqies.backends.jobs import JobRecord, JobRunner, Journal
-    from hybridqies.study import Hooks
+    from hybridqies.runs import Hooks
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 

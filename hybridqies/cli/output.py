@@ -14,7 +14,7 @@ from hybridqies.options import parse_word
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from hybridqies.study import Hooks
+    from hybridqies.runs import Hooks
 
 
 class InterruptionError(Exception):
@@ -65,7 +65,7 @@ def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
 @contextlib.contextmanager
 def progress(quiet: bool) -> Iterator[Hooks]:
     """Hooks that draw progress bars on stderr; none when `quiet` or when stderr is no terminal."""
-    from hybridqies.study import Hooks
+    from hybridqies.runs import Hooks
 
     if quiet or not sys.stderr.isatty():
         yield Hooks()

@@ -33,7 +33,7 @@ def show_plan(
     """
     from hybridqies.backends import Rates
     from hybridqies.report import dry_run_table
-    from hybridqies.study import check_limits
+    from hybridqies.runs import check_limits
 
     if rates is not None and not dry_run:
         raise InputError("--rates was given without --dry-run", expected="both: rates only estimate")

@@ -56,8 +56,8 @@ def command(
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.files import write_text
-    from hybridqies.study.evaluation import predict_run
-    from hybridqies.study.planning import plan_prediction
+    from hybridqies.runs.dry_run import plan_prediction
+    from hybridqies.runs.evaluation import predict_run
 
     as_json = json or format_ is Format.JSONL
     given = _texts(texts or [], file, text_column)

@@ -140,7 +140,7 @@ def _show(result: dict[str, Any], report: Report, kind: str, given: Mapping[str,
 def read_common(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the flags that all studies have say of a plan."""
     from hybridqies.options import parse
-    from hybridqies.study.config import DataOptions
+    from hybridqies.runs.config import DataOptions
     from hybridqies.study.context import Scaling
 
     columns = ("text_column", "label_column", "per_class", "validation_fraction", "test_fraction")

@@ -18,7 +18,7 @@ from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
     from hybridqies.backends.jobs import Limits
-    from hybridqies.study import RunConfig
+    from hybridqies.runs import RunConfig
 
 _TRAINING = "training."
 _FREE_WITH_RESUME = {"out", "resume", "json", "max_shots", "max_jobs"}
@@ -58,7 +58,7 @@ def command(
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.study import check_limits, plan_training, recorded_config
+    from hybridqies.runs import check_limits, plan_training, recorded_config
 
     limits = Limits(max_shots, max_jobs)
     if resume:
@@ -83,7 +83,7 @@ def _train(
     config: RunConfig, out: Path, limits: Limits, *, resume: bool, overwrite: bool, quiet: bool
 ) -> dict[str, Any]:
     from hybridqies.backends.jobs import JobError
-    from hybridqies.study import execute, start_run
+    from hybridqies.runs import execute, start_run
 
     started, again = resume, _resuming(out, limits)
     with progress(quiet) as hooks:
@@ -105,8 +105,8 @@ def _train(
 def _can_resume(config: RunConfig, out: Path) -> bool:
     """Whether this run is in the folder: it may have been taken back, and another come back in its place."""
     from hybridqies.classifier import CONFIG
-    from hybridqies.study import recorded_config
-    from hybridqies.study.run import COMPARISON
+    from hybridqies.runs import recorded_config
+    from hybridqies.runs.execution import COMPARISON
 
     is_started = (out / CONFIG).is_file() and recorded_config(out) == config
     return is_started and not (out / COMPARISON).is_file()
@@ -148,7 +148,7 @@ def _only_with_resume(context: typer.Context) -> None:
 
 def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
     from hybridqies.options import from_mapping
-    from hybridqies.study import DataOptions, RunConfig
+    from hybridqies.runs import DataOptions, RunConfig
     from hybridqies.training import TrainingConfig
 
     settings = read_settings(given["set_"] or [])
@@ -188,7 +188,7 @@ def _heads(given: str, own: str) -> tuple[str, ...]:
 def _check_early(config: RunConfig, limits: Limits) -> None:
     """Refuses what can be refused before a folder is made."""
     from hybridqies.classifier import check_runs_circuit
-    from hybridqies.study import check, load_splits
+    from hybridqies.runs import check, load_splits
 
     check(config, limits)
     if config.backend != flags.DEFAULT_BACKEND:

@@ -23,7 +23,7 @@ from typing import Any
 from hybridqies import __version__
 from hybridqies.errors import HybridqiesError, InputError, MissingExtraError
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.processes import THREADS
 from hybridqies.study.protocol import attempt

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from hybridqies.errors import InputError
-from hybridqies.study.config import DataOptions
-from hybridqies.study.draws import drawn
+from hybridqies.runs.config import DataOptions
+from hybridqies.runs.draws import drawn
 from hybridqies.study.seal import SealedTest
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, load_dataset
 from hybridqies.training import Labelled

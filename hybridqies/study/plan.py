@@ -15,8 +15,8 @@ from typing import Any, Self
 from hybridqies.backends import RemoteBackend, load_backend
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 from hybridqies.options import from_mapping, parse, to_mapping
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import ARMS, Arm, arm_of
-from hybridqies.study.config import DataOptions
 from hybridqies.study.context import Scaling, TrialContext
 from hybridqies.study.protocol import TRAINING, circuits_digest, training_of, untrained
 from hybridqies.study.search import Space, check_searchable, parse_space, plain_space

@@ -13,7 +13,7 @@ from typing import Any
 
 from hybridqies.errors import InputError
 from hybridqies.options import to_mapping
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.trial import Outcome, Trial, TrialFailure, outcome_from
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 
 PROTOCOL = 2
 """Raised with every change of the protocol that may change a number."""

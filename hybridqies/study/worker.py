@@ -28,7 +28,7 @@ def main() -> None:
 
     from hybridqies.errors import HybridqiesError
     from hybridqies.options import from_mapping
-    from hybridqies.study.config import DataOptions
+    from hybridqies.runs.config import DataOptions
     from hybridqies.study.context import TrialContext
     from hybridqies.study.protocol import attempt
     from hybridqies.study.trial import Trial, outcome_to_mapping

@@ -17,7 +17,7 @@ from backends.ionq_server import TOKEN, IonQServer
 from hybridqies.backends.jobs import Journal, Limits
 from hybridqies.cli.app import run
 from hybridqies.errors import CapabilityError
-from hybridqies.study import DataOptions, RunConfig, execute, plan_training
+from hybridqies.runs import DataOptions, RunConfig, execute, plan_training
 from hybridqies.training import TrainingConfig
 
 pytestmark = pytest.mark.usefixtures("own_cache")

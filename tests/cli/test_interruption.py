@@ -93,7 +93,7 @@ def test_before_a_run_has_started_there_is_nothing_to_resume(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hybridqies.study.check", interrupt)
+    monkeypatch.setattr("hybridqies.runs.check", interrupt)
     assert run(flags(reviews, tiny_encoder, tmp_path / "run")) == 130
     assert capsys.readouterr().err == "hybridqies: interrupted\n"
     assert not (tmp_path / "run").exists()

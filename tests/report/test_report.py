@@ -17,7 +17,7 @@ from hybridqies.errors import ModelFolderError
 from hybridqies.report import comparison_table, evaluation_table, write_pictures
 from hybridqies.report.pictures import confusion_matrix, training_curve
 from hybridqies.report.tables import head_label, percent
-from hybridqies.study import DataOptions, RunConfig, execute
+from hybridqies.runs import DataOptions, RunConfig, execute
 from hybridqies.training import TrainingConfig
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan
 

@@ -23,9 +23,9 @@ from study.studies import plan_of
 
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError, MissingExtraError
+from hybridqies.runs.config import DataOptions
 from hybridqies.study import cluster
 from hybridqies.study.cluster import Cluster, run_on_node
-from hybridqies.study.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan, trials
 from hybridqies.study.runner import Counts, InProcess, run_trials

@@ -16,7 +16,7 @@ import pytest
 from study.studies import plan_of, rows
 
 from hybridqies.errors import InputError
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan, trials
 from hybridqies.study.processes import Processes
@@ -412,7 +412,7 @@ class TestWorkers:
     def test_workers_end_with_their_parent(self, plan: StudyPlan) -> None:
         code = (
             "import os, sys\n"
-            "from hybridqies.study.config import DataOptions\n"
+            "from hybridqies.runs.config import DataOptions\n"
             "from hybridqies.study.processes import Processes\n"
             "workers = Processes(DataOptions(sys.argv[1], per_class=20), sys.argv[2], 1)\n"
             "print(workers._workers[0].process.pid, flush=True)\n"

@@ -12,8 +12,8 @@ from study.studies import OPTIONS, QUICK, rows
 
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.report.screen_tables import screen_notes, screen_table, write_screen_plot
+from hybridqies.runs.config import DataOptions
 from hybridqies.study import runner
-from hybridqies.study.config import DataOptions
 from hybridqies.study.context import TrialContext
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.running import run_study

@@ -12,7 +12,7 @@ from study.studies import plan_of, rows
 
 from hybridqies.errors import InputError
 from hybridqies.report.study_tables import sweep_notes, sweep_table, write_sweep_plot
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.plan import StudyPlan, trials
 from hybridqies.study.running import check_new, recorded_plan, run_study
 from hybridqies.study.sweep import SWEEP, summarise

@@ -10,8 +10,8 @@ import pytest
 from study.studies import plan_of, rows
 
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
+from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import ARMS
-from hybridqies.study.config import DataOptions
 from hybridqies.study.context import Scaling
 from hybridqies.study.plan import StudyPlan, trials
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hybridqies.errors import DataError
-from hybridqies.study.config import DataOptions
+from hybridqies.runs.config import DataOptions
 from hybridqies.text import Dataset, few_shot, split
 
 

@@ -11,9 +11,9 @@ from hybridqies.backends.jobs import Limits
 from hybridqies.classifier import HybridClassifier, check_runs_circuit, is_quantum
 from hybridqies.errors import CapabilityError
 from hybridqies.heads.base import Head
-from hybridqies.study.config import DataOptions, RunConfig
-from hybridqies.study.evaluation import evaluation_part
-from hybridqies.study.run import classifier_of, load_splits
+from hybridqies.runs.config import DataOptions, RunConfig
+from hybridqies.runs.evaluation import evaluation_part
+from hybridqies.runs.execution import classifier_of, load_splits
 from hybridqies.text import EmbeddingCache, Encoder
 
 

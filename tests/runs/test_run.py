@@ -11,7 +11,7 @@ import pytest
 
 from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.study import (
+from hybridqies.runs import (
     DataOptions,
     Hooks,
     RunConfig,

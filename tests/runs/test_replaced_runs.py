@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hybridqies.errors import DataError, InputError
-from hybridqies.study import DataOptions, RunConfig, execute, recorded_config, start_run
+from hybridqies.runs import DataOptions, RunConfig, execute, recorded_config, start_run
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 JOURNALS = ("jobs.jsonl", "compare/dressed/jobs.jsonl")
@@ -85,7 +85,7 @@ def test_a_run_that_journalled_something_is_not_taken_back(
         grow(folder)
         raise InputError("a job failed")
 
-    monkeypatch.setattr("hybridqies.study.run.load_splits", pay_and_fail)
+    monkeypatch.setattr("hybridqies.runs.execution.load_splits", pay_and_fail)
     start_run(other, folder, overwrite=True)
     with pytest.raises(InputError, match="a job failed"):
         execute(other, folder)

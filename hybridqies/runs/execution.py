@@ -26,9 +26,9 @@ from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.files import remove_leftovers, write_bytes, write_json
 from hybridqies.heads import head_class, head_options
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.study.config import DataOptions, RunConfig
-from hybridqies.study.draws import drawn
-from hybridqies.study.measuring import measured
+from hybridqies.runs.config import DataOptions, RunConfig
+from hybridqies.runs.draws import drawn
+from hybridqies.runs.measure import measured
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, load_dataset, overlap
 from hybridqies.training import Labelled
 from hybridqies.training.checkpoint import CHECKPOINT

@@ -14,9 +14,9 @@ from hybridqies.backends.jobs import Limits
 from hybridqies.classifier import HybridClassifier, Label, is_quantum, read_config
 from hybridqies.errors import ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping
-from hybridqies.study.config import DataOptions, RunConfig
-from hybridqies.study.measuring import measured
-from hybridqies.study.run import RESULT, Hooks, load_splits, read_result
+from hybridqies.runs.config import DataOptions, RunConfig
+from hybridqies.runs.measure import measured
+from hybridqies.runs.execution import RESULT, Hooks, load_splits, read_result
 from hybridqies.text import Dataset, Examples, load_dataset
 from hybridqies.training import predict_probabilities
 
