@@ -11,6 +11,7 @@ from hybridqies.backends.base import Backend
 from hybridqies.backends.registry import load_backend
 from hybridqies.circuit import Circuit, Start
 from hybridqies.errors import InputError
+from hybridqies.roles import Role
 
 
 class QuantumLayer(nn.Module):
@@ -19,6 +20,7 @@ class QuantumLayer(nn.Module):
     F is `circuit.n_inputs`: the angles in radians, after the 2**n amplitudes
     when the circuit starts from an amplitude vector. The trainable angles are
     the parameter `weights`, (W,), drawn uniformly from [-spread, spread).
+    Its `role` says how training treats them.
     With `copies` there are that many circuits side by side, each with weights of its own:
     `weights` is (copies, W), inputs are (..., copies, F), expectations (..., copies, M).
 
@@ -35,6 +37,7 @@ class QuantumLayer(nn.Module):
         backend: str | Backend = "statevector",
         *,
         copies: int | None = None,
+        role: Role = Role.CIRCUIT,
         spread: float = math.pi,
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
@@ -50,6 +53,7 @@ class QuantumLayer(nn.Module):
         shape = (circuit.n_weights,) if copies is None else (copies, circuit.n_weights)
         start = torch.empty(shape, dtype=dtype).uniform_(-spread, spread, generator=generator)
         self.weights = nn.Parameter(start)
+        self.roles = {"weights": role}
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Expectations (..., M) for inputs (..., F), or (..., copies, M) for (..., copies, F)."""

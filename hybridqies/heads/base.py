@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hybridqies.backends import Backend
 from hybridqies.circuit import Circuit
+from hybridqies.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,12 @@ class Head(nn.Module, ABC):
 
     A subclass names its frozen `Config` and takes (config, context). One that is
     not trained by gradients has `solve(embeddings, labels, class_weights, seed)`.
+    `roles` says what its own layers are for; circuits say it themselves.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type]
+    roles: ClassVar[Mapping[str, Role]] = {}
 
     def __init__(self, config: Any, context: HeadContext) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from hybridqies.errors import InputError
 from hybridqies.heads.base import Description, Head, HeadContext
 from hybridqies.heads.readout import circuit_term, linear, linear_term
 from hybridqies.options import within
+from hybridqies.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class DressedHead(Head):
 
     name: ClassVar[str] = "dressed"
     Config: ClassVar[type] = DressedConfig
+    roles: ClassVar[Mapping[str, Role]] = {"readout": Role.READOUT}
 
     def __init__(self, config: DressedConfig, context: HeadContext) -> None:
         super().__init__(config, context)

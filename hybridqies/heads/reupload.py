@@ -16,6 +16,7 @@ from hybridqies.errors import InputError
 from hybridqies.heads.base import Description, Head, HeadContext, Term
 from hybridqies.heads.readout import circuit_term, linear, linear_term
 from hybridqies.options import within
+from hybridqies.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class ReuploadHead(Head):
 
     name: ClassVar[str] = "reupload"
     Config: ClassVar[type] = ReuploadConfig
+    roles: ClassVar[Mapping[str, Role]] = {"readout": Role.READOUT}
 
     centre: Tensor
     width: Tensor

@@ -18,6 +18,7 @@ from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, Angle
 from hybridqies.heads.base import Description, Head, HeadContext, Term
 from hybridqies.heads.readout import circuit_term, linear, linear_term
 from hybridqies.options import within
+from hybridqies.roles import Role
 
 
 class Merge(enum.Enum):
@@ -76,6 +77,7 @@ class TwoModuleHead(Head):
 
     name: ClassVar[str] = "two-module"
     Config: ClassVar[type] = TwoModuleConfig
+    roles: ClassVar[Mapping[str, Role]] = {"readout": Role.READOUT}
 
     orders: Tensor | None
 
@@ -90,7 +92,12 @@ class TwoModuleHead(Head):
         self.amplitudes = _start(config.amplitudes, context.n_inputs, first, draw)
         self.register_buffer("orders", _orders(config, first, draw))
         self.encoders = QuantumLayer(
-            first, "statevector", copies=config.encoders, spread=config.encoder_spread, generator=draw
+            first,
+            "statevector",
+            copies=config.encoders,
+            role=Role.ENCODING,
+            spread=config.encoder_spread,
+            generator=draw,
         )
         self.merge = _merge(config.merge, config.encoders, len(first.observables), second.n_features, draw)
         self.circuit = QuantumLayer(second, context.backend, spread=config.spread, generator=draw)
