@@ -18,7 +18,12 @@ import numpy as np
 
 from hybridqies.classifier import HybridClassifier
 from hybridqies.runs.evaluation import evaluation_part
-from hybridqies.training import is_sampled, predict_probabilities, probabilities_with_noise
+from hybridqies.training import (
+    is_sampled,
+    predict_probabilities,
+    prediction_batch,
+    probabilities_with_noise,
+)
 
 BACKENDS = (
     "statevector",
@@ -51,12 +56,13 @@ def compared(run: Path, backends: list[str]) -> list[dict[str, Any]]:
     for backend in backends:
         model = HybridClassifier.load(run, backend=backend)
         data = model.labelled(model.embed(part.texts), part.labels, model.classes_)
-        labels, batch = data.labels.numpy(), model.batch_of(len(part))
+        labels = data.labels.numpy()
+        batch = prediction_batch(model.head_, len(part), model.training.batch_size)
         started, noise = time.perf_counter(), None
         if is_sampled(model.head_):
-            probabilities, noise = probabilities_with_noise(model.head_, data.embeddings, labels, batch)
+            probabilities, noise = probabilities_with_noise(model.head_, data.inputs, labels, batch)
         else:
-            probabilities = predict_probabilities(model.head_, data.embeddings, batch)
+            probabilities = predict_probabilities(model.head_, data.inputs, batch)
         seconds = time.perf_counter() - started
         predicted = probabilities.argmax(axis=1)
         first = predicted if first is None else first

@@ -36,9 +36,9 @@ FAST: dict[str, Any] = {
     "reuploads": 1,
     "encoder.connectivity": 5,
     "readout_gain": 17,
-    "training.encoder_learning_rate": 0.05,
+    "training.rates.encoding": 0.05,
     "training.learning_rate": 0.01,
-    "training.readout_learning_rate": 0.03,
+    "training.rates.readout": 0.03,
     "training.epochs": 60,
     "training.select_on": "last",
 }
@@ -153,8 +153,7 @@ def _folds(
     from hybridqies.heads.base import HeadContext
     from hybridqies.options import from_mapping
     from hybridqies.text import EmbeddingCache, Encoder, embed, few_shot, load_dataset
-    from hybridqies.training import Labelled, TrainingConfig, train
-    from hybridqies.training.trainer import evaluate
+    from hybridqies.training import CrossEntropy, Labelled, TrainingConfig, fit
 
     drawn = few_shot(load_dataset(data), per_class, 0.15, seed)
     assert drawn.validation is not None
@@ -172,8 +171,10 @@ def _folds(
         context = HeadContext(rows.shape[1], len(drawn.classes), generator=draw)
         module = build_head(head, head_options(head, own), context)
         config = from_mapping(TrainingConfig, schedule | {"seed": at}, what="training option")
-        train(module, Labelled(rows[inside], classes[inside]), None, config)
-        found = evaluate(module, Labelled(rows[outside], classes[outside]))
+        part = Labelled(rows[inside], classes[inside])
+        objective = CrossEntropy.of(config, part, len(drawn.classes))
+        fit(module, part, None, objective, config)
+        found = objective.measure(module, Labelled(rows[outside], classes[outside]), 256)
         yield {"accuracy": found.accuracy, "log_loss": found.log_loss, "texts": len(outside)}
 
 

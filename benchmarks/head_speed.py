@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from hybridqies.backends import load_backend
 from hybridqies.heads import build_head, head_options
 from hybridqies.heads.base import Head, HeadContext
-from hybridqies.training import Labelled, TrainingConfig, train
+from hybridqies.training import CrossEntropy, Labelled, TrainingConfig, fit
 
 TEXTS, INPUTS, EPOCHS, BATCH = 435, 384, 50, 16
 
@@ -63,9 +63,9 @@ def measure(n_qubits: int, encoders: int, steps: int) -> dict[str, Any]:
     if steps:
         record["lightning_step_seconds"] = statistics.median(peer_steps(head, peer, data, steps))
         record["lightning_seconds"] = record["lightning_step_seconds"] * n_steps
-    train(copy.deepcopy(head), data, None, TrainingConfig(epochs=1, batch_size=BATCH))
+    fit(copy.deepcopy(head), data, None, CrossEntropy(), TrainingConfig(epochs=1, batch_size=BATCH))
     started = time.perf_counter()
-    train(head, data, None, config)
+    fit(head, data, None, CrossEntropy(), config)
     record["seconds"] = time.perf_counter() - started
     record["step_seconds"] = record["seconds"] / n_steps
     return record
@@ -96,7 +96,7 @@ def peer_steps(head: Head, peer: Head, data: Labelled, steps: int) -> list[float
 
 def gradients(head: Head, data: Labelled) -> list[Tensor]:
     """The loss of one batch and its gradients."""
-    loss = nn.functional.cross_entropy(head(data.embeddings[:BATCH]), data.labels[:BATCH])
+    loss = nn.functional.cross_entropy(head(data.inputs[:BATCH]), data.labels[:BATCH])
     return [loss.detach(), *torch.autograd.grad(loss, list(head.parameters()))]
 
 

@@ -25,12 +25,18 @@ from hybridqies.heads.base import Head, HeadContext
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.tensors import load_tensors, save_tensors
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, split
-from hybridqies.training import Labelled, Outcome, TrainingConfig, predict_probabilities, train
+from hybridqies.training import (
+    CrossEntropy,
+    Labelled,
+    Outcome,
+    TrainingConfig,
+    fit,
+    predict_probabilities,
+    prediction_batch,
+)
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT = 1
-# Texts a submission when predicting on a simulator that only samples or has no gradients of its own.
-_MANY = 256
 
 Label = str | int
 OnProgress = Callable[[int, int], None]
@@ -209,21 +215,23 @@ class HybridClassifier:
         if folder is not None:
             journal_in(self.backend, folder)
         self.head_ = self.untrained(len(classes)).to(self.device)
-        self.outcome_ = train(
-            self.head_, training, validation, self.training, folder=folder, resume=resume, on_epoch=on_epoch
+        self.outcome_ = fit(
+            self.head_,
+            training,
+            validation,
+            CrossEntropy.of(self.training, training, len(classes)),
+            self.training,
+            folder=folder,
+            resume=resume,
+            on_epoch=on_epoch,
         )
         return self.outcome_
 
     def predict_proba(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """Class probabilities (B, K), columns in the order of `classes_`."""
-        return predict_probabilities(self._fitted(), self.embed(texts, on_text), self.batch_of(len(texts)))
-
-    def batch_of(self, count: int) -> int:
-        """Texts at a time when predicting `count`: all where a submission is a job, many where it is slow."""
-        if isinstance(self.backend, RemoteBackend):
-            return max(1, count)
-        native = self.backend.capabilities.native_gradients and self.backend.is_exact
-        return self.training.batch_size if native else _MANY
+        head = self._fitted()
+        batch = prediction_batch(head, len(texts), self.training.batch_size)
+        return predict_probabilities(head, self.embed(texts, on_text), batch)
 
     def predict(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
         """The most probable label of each text, (B,)."""

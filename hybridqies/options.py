@@ -28,11 +28,28 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, what: str) ->
     """
     values = _parse_mapping(values, what)
     hints = typing.get_type_hints(kind)
+    values = _nest(values, hints, what)
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for key in values:
         if key not in known:
             raise UnknownNameError(what, key, known)
     return kind(**{key: parse(value, hints[key], f"{what} {key!r}") for key, value in values.items()})
+
+
+def _nest(values: Mapping[str, Any], hints: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """`{"rates.readout": 1}` as `{"rates": {"readout": 1}}`, where the field `rates` is a dataclass."""
+    plain: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        field, dot, inner = key.partition(".")
+        if dot and dataclasses.is_dataclass(hints.get(field)):
+            nested.setdefault(field, {})[inner] = value
+        else:
+            plain[key] = value
+    for field, inside in nested.items():
+        whole = plain.get(field, {})
+        plain[field] = {**_parse_mapping(whole, f"{what} {field!r}"), **inside}
+    return plain
 
 
 def to_mapping(config: Any) -> dict[str, Any]:

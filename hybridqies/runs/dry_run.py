@@ -15,6 +15,7 @@ from hybridqies.runs.config import DataOptions, RunConfig
 from hybridqies.runs.evaluation import evaluation_part
 from hybridqies.runs.execution import classifier_of, load_splits
 from hybridqies.text import EmbeddingCache, Encoder
+from hybridqies.training import TrainingConfig, prediction_batch
 
 
 def plan_evaluation(
@@ -51,7 +52,7 @@ def plan_prediction(
     check_runs_circuit((model.head,), "a dry run was asked for")
     model.cap(limits)
     assert model.head_ is not None
-    counts = _batches(n_texts, model.batch_of(n_texts))
+    counts = _batches(n_texts, prediction_batch(model.head_, n_texts, model.training.batch_size))
     return [
         replace(dry_run(_backend(layer), layer.circuit, counts, rates), head=model.head_.name)
         for layer in _layers(model.head_, model.backend)
@@ -78,9 +79,13 @@ def plan_training(config: RunConfig, rates: Rates | None = None) -> list[DryRun]
     plans: list[DryRun] = []
     for name in filter(is_quantum, heads):
         model = classifier_of(config, name, {}, encoder, cache, backend)
+        head = model.untrained(len(data.classes))
         plans += [
-            replace(dry_run(_backend(layer), layer.circuit, _steps(layer, model, sizes), rates), head=name)
-            for layer in _layers(model.untrained(len(data.classes)), backend)
+            replace(
+                dry_run(_backend(layer), layer.circuit, _steps(layer, head, config.training, sizes), rates),
+                head=name,
+            )
+            for layer in _layers(head, backend)
         ]
     return plans
 
@@ -95,15 +100,15 @@ def check_limits(plans: list[DryRun], limits: Limits) -> None:
     limits.check(shots=sum(plan.total_shots for plan in plans), jobs=sum(plan.jobs for plan in plans))
 
 
-def _steps(layer: QuantumLayer, model: HybridClassifier, sizes: dict[str, int]) -> Counter[int]:
+def _steps(layer: QuantumLayer, head: Head, config: TrainingConfig, sizes: dict[str, int]) -> Counter[int]:
     """How often a submission of how many rows goes out of a training on splits of these sizes."""
-    batch, epochs, counts = model.training.batch_size, model.training.epochs, Counter[int]()
+    batch, epochs, counts = config.batch_size, config.n_epochs(sizes["train"]), Counter[int]()
     for texts, times in _batches(sizes["train"], batch).items():
         counts[_backend(layer).n_circuits(layer.circuit, texts)] += epochs * times
     for texts, times in _batches(sizes["validation"], batch).items():
         counts[texts] += epochs * times
     for name in ("validation", "test"):
-        counts += _batches(sizes[name], model.batch_of(sizes[name]))
+        counts += _batches(sizes[name], prediction_batch(head, sizes[name], batch))
     return counts
 
 

@@ -18,7 +18,7 @@ from hybridqies.runs.config import DataOptions, RunConfig
 from hybridqies.runs.measure import measured
 from hybridqies.runs.execution import RESULT, Hooks, load_splits, read_result
 from hybridqies.text import Dataset, Examples, load_dataset
-from hybridqies.training import predict_probabilities
+from hybridqies.training import predict_probabilities, prediction_batch
 
 _SPLITS = ("train", "validation", "test")
 
@@ -79,7 +79,8 @@ def predict_run(
     model.cap(limits, journal=journal, on_progress=hooks.on_text if hooks else None)
     rows = _embedded(model, texts, hooks or Hooks())
     assert model.head_ is not None
-    return model.classes_, predict_probabilities(model.head_, rows, model.batch_of(len(rows)))
+    batch = prediction_batch(model.head_, len(rows), model.training.batch_size)
+    return model.classes_, predict_probabilities(model.head_, rows, batch)
 
 
 def _embedded(model: HybridClassifier, texts: Sequence[str], hooks: Hooks) -> Tensor:

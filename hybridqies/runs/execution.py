@@ -32,7 +32,7 @@ from hybridqies.runs.measure import measured
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, load_dataset, overlap
 from hybridqies.training import Labelled
 from hybridqies.training.checkpoint import CHECKPOINT
-from hybridqies.training.trainer import METRICS
+from hybridqies.training.history import METRICS
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
 _MATCHED = "matched-mlp"
@@ -331,7 +331,8 @@ def _arm(
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return _finished(model, splits, folder)
     in_one_step = hasattr(head_class(model.head), "solve")
-    hooks.on_stage(f"training {model.head}", 1 if in_one_step else config.training.epochs)
+    n_epochs = 1 if in_one_step else config.training.n_epochs(len(splits.parts["train"]))
+    hooks.on_stage(f"training {model.head}", n_epochs)
     model.fit_embedded(
         splits.parts["train"],
         splits.parts["validation"],

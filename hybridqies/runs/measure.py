@@ -12,6 +12,7 @@ from hybridqies.training import (
     is_sampled,
     measure,
     predict_probabilities,
+    prediction_batch,
     probabilities_with_noise,
 )
 
@@ -19,12 +20,13 @@ from hybridqies.training import (
 def measured(model: HybridClassifier, part: Labelled, prefix: str = "") -> dict[str, Any]:
     """Metrics, confusion matrix and, on a backend with shots or noise, the shot noise, behind `prefix`."""
     assert model.head_ is not None
-    labels, batch = part.labels.cpu().numpy(), model.batch_of(len(part.labels))
+    labels = part.labels.cpu().numpy()
+    batch = prediction_batch(model.head_, len(part), model.training.batch_size)
     noise = None
     if is_sampled(model.head_):
-        probabilities, noise = probabilities_with_noise(model.head_, part.embeddings, labels, batch)
+        probabilities, noise = probabilities_with_noise(model.head_, part.inputs, labels, batch)
     else:
-        probabilities = predict_probabilities(model.head_, part.embeddings, batch)
+        probabilities = predict_probabilities(model.head_, part.inputs, batch)
     record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
     record[f"n_{prefix.rstrip('_') or 'test'}"] = record.pop(f"{prefix}n")
     record[f"{prefix}confusion"] = confusion(probabilities, labels).tolist()

@@ -56,7 +56,7 @@ _TABLE = (
         "the circuits of the first module keep random angles, drawn from ±π with the seed",
         _with({"encoder_spread": math.pi}),
         frozen=("encoders",),
-        idle=("training.encoder_learning_rate",),
+        idle=("training.rates.encoding",),
     ),
     Module("re-upload", "one upload", "the features are uploaded once, N = 1", _with({_UPLOADS: 1})),
     Module("pqc-2", "no PQC 2", "the circuit ends with PQC 1 of the last upload", _with({"pqc2": False})),

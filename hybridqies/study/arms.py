@@ -14,7 +14,7 @@ from hybridqies.study.search import Choices, Interval, Space
 _RATE = {"training.learning_rate": Interval(0.0005, 0.05, log=True)}
 _TWO_MODULE: Space = {
     **_RATE,
-    "training.encoder_learning_rate": Interval(0.001, 0.1, log=True),
+    "training.rates.encoding": Interval(0.001, 0.1, log=True),
     "encoders": Choices((4, 8, 16)),
     "encoder.layers": Choices((2, 4, 6)),
     "constant": Choices((1.0, 2.0, 3.0)),

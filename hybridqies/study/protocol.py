@@ -23,25 +23,30 @@ from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import QUANTUM_HEADS, build_head, head_options
 from hybridqies.heads.base import Head, HeadContext
 from hybridqies.options import from_mapping
-from hybridqies.study import convergence
 from hybridqies.study.context import Scaler, Scaling, Splits, TrialContext
-from hybridqies.study.convergence import Convergence
 from hybridqies.study.search import Proposal, Search, parse_space
 from hybridqies.study.trial import Outcome, Trial, TrialFailure, TrialRecord
 from hybridqies.training import (
+    Convergence,
+    CrossEntropy,
     Labelled,
     Metrics,
     Training,
     TrainingConfig,
-    evaluate,
+    fit_many,
     predict_probabilities,
-    train,
-    train_stack,
+    prediction_batch,
     why_alone,
 )
-from hybridqies.training.trainer import Solvable
+from hybridqies.training.diagnosis import judge_history, judge_solver
+from hybridqies.training.objectives import Solvable
+from hybridqies.training.progress import Outcome as FitOutcome
 
 TRAINING = "training."
+EPOCHS = 20
+"""Of every training in a study that says nothing else, so that all arms have the same budget."""
+
+# Recorded log-losses depend on it, in their last bits.
 _BATCH = 128
 
 
@@ -76,9 +81,9 @@ class _Prepared:
         context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
         _check_circuits(trial, context)
         splits = context.splits(trial.seed)
-        scaler = Scaler.fit(Scaling(trial.scaling), splits.train.embeddings)
+        scaler = Scaler.fit(Scaling(trial.scaling), splits.train.inputs)
         training, validation = (
-            Labelled(scaler(part.embeddings), part.labels) for part in (splits.train, splits.validation)
+            Labelled(scaler(part.inputs), part.labels) for part in (splits.train, splits.validation)
         )
         return cls(trial, splits, scaler, training, validation)
 
@@ -111,6 +116,8 @@ def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome,
     outcomes: list[Outcome] = []
     for each, fitted in zip(prepared, found, strict=True):
         try:
+            if isinstance(fitted, InputError):
+                raise InputError(f"none of 1 candidates could be trained: {fitted}")
             outcomes.append(_record(each, fitted, [_told(fitted)], started))
         except Exception as error:
             outcomes.append(_failure(each.trial, error, started))
@@ -125,7 +132,11 @@ def _record(
     trial, reading = prepared.trial, None
     if trial.tested:
         reading = prepared.splits.test.measure(
-            lambda embeddings: predict_probabilities(best.head, prepared.scaler(embeddings), _BATCH)
+            lambda embeddings: predict_probabilities(
+                best.head,
+                prepared.scaler(embeddings),
+                prediction_batch(best.head, len(embeddings), _BATCH),
+            )
         )
     return TrialRecord(
         key=trial.key,
@@ -251,7 +262,9 @@ def training_of(trial: Trial, options: Mapping[str, Any]) -> TrainingConfig:
     }
     if "seed" in given:
         raise InputError("training.seed was set in a study", expected="seeds of the study itself")
-    return from_mapping(TrainingConfig, given | {"seed": trial.seed}, what="training option")
+    return from_mapping(
+        TrainingConfig, {"epochs": EPOCHS} | given | {"seed": trial.seed}, what="training option"
+    )
 
 
 def _search(prepared: _Prepared, context: TrialContext) -> tuple[_Fitted, list[dict[str, Any]]]:
@@ -260,12 +273,11 @@ def _search(prepared: _Prepared, context: TrialContext) -> tuple[_Fitted, list[d
     trial = prepared.trial
     search = Search(parse_space(trial.space, "search space of"), trial.budget, trial.seed)
     for proposal in search.candidates():
-        try:
-            (found,) = _fit([prepared], context, proposal)
-        except InputError as error:
+        (found,) = _fit([prepared], context, proposal)
+        if isinstance(found, InputError):
             # A learning rate that made the loss infinite is an answer of the search, not its end.
             proposal.tell(None)
-            candidates.append({"options": proposal.options, "error": str(error)})
+            candidates.append({"options": proposal.options, "error": str(found)})
             continue
         proposal.tell(found.validation.accuracy)
         candidates.append(_told(found))
@@ -281,30 +293,39 @@ def _told(found: _Fitted) -> dict[str, Any]:
     return {"options": found.proposal.options, **found.validation.to_mapping("validation_")}
 
 
-def _fit(group: Sequence[_Prepared], context: TrialContext, proposal: Proposal) -> list[_Fitted]:
-    """One candidate of each trial, all of them in one stack where there are several."""
+def _fit(group: Sequence[_Prepared], context: TrialContext, proposal: Proposal) -> list[_Fitted | InputError]:
+    """One candidate of each trial, or why it could not be trained; trials that search nothing in a stack."""
     n_inputs, n_classes = context.n_inputs, context.n_classes
-    heads = [untrained(each.trial, n_inputs, n_classes, proposal.options) for each in group]
+    try:
+        heads = [untrained(each.trial, n_inputs, n_classes, proposal.options) for each in group]
+        configs = [training_of(each.trial, proposal.options) for each in group]
+    except InputError as error:
+        return [error] * len(group)
     trainings = [
-        Training(head, each.training, each.validation, training_of(each.trial, proposal.options))
-        for head, each in zip(heads, group, strict=True)
+        Training(head, each.training, each.validation, config)
+        for head, each, config in zip(heads, group, configs, strict=True)
     ]
     with _complaints() as complaints:
-        if len(group) > 1 or _is_stacked(group[0].trial, heads[0]):
-            outcomes = train_stack(trainings)
-        else:
-            outcomes = tuple(
-                train(each.head, each.training, each.validation, each.config) for each in trainings
-            )
-    found = []
+        alone = len(group) == 1 and group[0].trial.budget > 1
+        outcomes = (_fit_alone(trainings[0]),) if alone else fit_many(trainings)
+    found: list[_Fitted | InputError] = []
     for head, each, outcome in zip(heads, group, outcomes, strict=True):
-        verdict = (
-            convergence.of_solver(complaints)
-            if isinstance(head, Solvable)
-            else convergence.of_history(outcome.history)
-        )
-        found.append(_Fitted(proposal, head, evaluate(head, each.validation, _BATCH), verdict))
+        if isinstance(outcome, InputError):
+            found.append(outcome)
+            continue
+        verdict = judge_solver(complaints) if isinstance(head, Solvable) else judge_history(outcome.history)
+        batch = prediction_batch(head, len(each.validation), _BATCH)
+        measured = CrossEntropy().measure(head, each.validation, batch)
+        found.append(_Fitted(proposal, head, measured, verdict))
     return found
+
+
+def _fit_alone(training: Training) -> FitOutcome | InputError:
+    """A candidate of a search, which is never stacked: later ones differ from seed to seed."""
+    try:
+        return training.fit()
+    except InputError as error:
+        return error
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class SealedTest:
                 expected="one reading per seed and arm",
                 todo="choose on validation",
             )
-        probabilities, labels = predict(test.embeddings), test.labels.cpu().numpy()
+        probabilities, labels = predict(test.inputs), test.labels.cpu().numpy()
         return Reading(
             measure(probabilities, labels),
             tuple(probabilities.argmax(axis=1).tolist()),

@@ -1,29 +1,55 @@
-"""Training: configuration, the trainer, checkpoints and metrics."""
+"""Training: configuration, the loop, objectives, checkpoints, metrics and verdicts."""
 
-from hybridqies.training.config import ClassWeights, Schedule, SelectOn, TrainingConfig
+from hybridqies.training.config import (
+    ClassWeights,
+    Compute,
+    Precision,
+    Rates,
+    Schedule,
+    SelectOn,
+    TrainingConfig,
+)
+from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
+from hybridqies.training.loop import fit
 from hybridqies.training.metrics import Metrics, calibration_error, confusion, measure
+from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
+from hybridqies.training.prediction import predict_probabilities, prediction_batch
+from hybridqies.training.progress import Outcome
+from hybridqies.training.rows import Batch, Inputs, Labelled, Rows
 from hybridqies.training.shots import ShotNoise, is_sampled, probabilities_with_noise
-from hybridqies.training.stacked import Training, train_stack, why_alone
-from hybridqies.training.trainer import Labelled, Outcome, evaluate, predict_probabilities, train
+from hybridqies.training.stacked import Training, fit_many, why_alone
 
 __all__ = [
+    "Batch",
     "ClassWeights",
+    "Compute",
+    "Convergence",
+    "CrossEntropy",
+    "Inputs",
     "Labelled",
+    "Measurement",
     "Metrics",
+    "Objective",
     "Outcome",
+    "Precision",
+    "Rates",
+    "Rows",
     "Schedule",
     "SelectOn",
     "ShotNoise",
     "Training",
     "TrainingConfig",
+    "TrainingWarning",
+    "Verdict",
     "calibration_error",
     "confusion",
-    "evaluate",
+    "diagnose",
+    "fit",
+    "fit_many",
     "is_sampled",
     "measure",
     "predict_probabilities",
+    "prediction_batch",
     "probabilities_with_noise",
-    "train",
-    "train_stack",
     "why_alone",
 ]

@@ -1,37 +1,58 @@
-"""The state of a training after an epoch, in one file, so that a killed run goes on as if it had not been."""
+"""The state of a training after an epoch, in one file, from which a killed run goes on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hybridqies.errors import ModelFolderError
+from hybridqies.backends import QuantumLayer
+from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.options import to_mapping
 from hybridqies.tensors import load_tensors, save_tensors
+from hybridqies.training.config import TrainingConfig
+from hybridqies.training.progress import Progress
+from hybridqies.training.rows import Rows, digest_tensor
 
 CHECKPOINT = "checkpoint.safetensors"
 
 
-@dataclass
-class Progress:
-    """Everything that training carries from epoch to epoch, besides weights and optimiser."""
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of everything that training can change: parameters that are not frozen, and buffers."""
+    frozen = _frozen(model)
+    state = model.state_dict()
+    return {name: value.detach().clone() for name, value in state.items() if name not in frozen}
 
-    epoch: int = 0
-    seconds: float = 0.0
-    best_epoch: int = 0
-    best_score: tuple[float, float] = (float("-inf"), float("-inf"))
-    best_state: dict[str, Tensor] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
+
+def restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Puts a snapshot back.
+
+    Raises
+    ------
+    ModelFolderError: it is of another model.
+    """
+    try:
+        missing, unexpected = model.load_state_dict(dict(state), strict=False)
+    except RuntimeError as error:
+        raise ModelFolderError(
+            f"a checkpoint doesn't fit the model: {str(error).splitlines()[-1].strip()}"
+        ) from None
+    odd = [*unexpected, *(name for name in missing if name not in _frozen(model))]
+    if odd:
+        raise ModelFolderError(f"a checkpoint doesn't fit the model: {odd[0]!r} is in one of them only")
 
 
 def save_checkpoint(
-    path: Path, head: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, key: str
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, key: str
 ) -> None:
     """Writes weights, best weights, optimiser and progress; `key` says which training this is."""
-    tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in snapshot(model).items()}
     tensors |= {f"best.{name}": value for name, value in progress.best_state.items()}
     for index, entries in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in entries.items()}
@@ -46,7 +67,7 @@ def save_checkpoint(
     save_tensors(path, tensors, record)
 
 
-def load_checkpoint(path: Path, head: nn.Module, optimiser: torch.optim.Optimizer, key: str) -> Progress:
+def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, key: str) -> Progress:
     """Puts weights and optimiser back and returns the progress.
 
     Raises
@@ -57,9 +78,9 @@ def load_checkpoint(path: Path, head: nn.Module, optimiser: torch.optim.Optimize
     if record.get("key") != key:
         raise ModelFolderError(
             f"checkpoint {str(path)!r} belongs to a training with other settings or data",
-            todo="resume with the flags and data of the first start, or begin anew with --overwrite",
+            todo="resume with the flags and data of the first start, or start again with --overwrite",
         )
-    head.load_state_dict(_under("head.", tensors))
+    restore(model, _under("model.", tensors))
     saved = optimiser.state_dict()
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in _under("optimiser.", tensors).items():
@@ -76,5 +97,52 @@ def load_checkpoint(path: Path, head: nn.Module, optimiser: torch.optim.Optimize
     )
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def check_epochs(progress: Progress, config: TrainingConfig) -> None:
+    """Refuses a checkpoint that has gone further than it should go on to.
+
+    Raises
+    ------
+    InputError: more epochs are trained than `config` asks for.
+    """
+    assert config.epochs is not None
+    if progress.epoch > config.epochs:
+        raise InputError(
+            f"epochs={config.epochs} was given to go on from a checkpoint of {progress.epoch} epochs",
+            expected=f"at least {progress.epoch}",
+        )
+
+
+def key_of(
+    config: TrainingConfig,
+    objective: Mapping[str, Any],
+    training: Rows,
+    validation: Rows | None,
+    model: nn.Module,
+    n_processes: int = 1,
+) -> str:
+    """A digest of everything that decides a training but the number of its epochs: more may follow."""
+    described = {
+        "training": {name: value for name, value in to_mapping(config).items() if name != "epochs"},
+        "objective": dict(objective),
+        "rows": [training.fingerprint, None if validation is None else validation.fingerprint],
+        "processes": n_processes,
+        "model": [[name, *_describe(part)] for name, part in model.named_modules()],
+        "start": {name: digest_tensor(value) for name, value in model.state_dict().items()},
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _describe(part: nn.Module) -> list[Any]:
+    """What decides a module's values beside its tensors, as far as it says so."""
+    options = getattr(part, "config", None)
+    plain = dataclasses.is_dataclass(options) and not isinstance(options, type)
+    circuit = part.circuit.to_mapping() if isinstance(part, QuantumLayer) else None
+    return [type(part).__name__, part.extra_repr(), to_mapping(options) if plain else None, circuit]
+
+
+def _frozen(model: nn.Module) -> set[str]:
+    return {name for name, value in model.named_parameters() if not value.requires_grad}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

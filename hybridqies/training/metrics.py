@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hybridqies.errors import InputError
+from hybridqies.training.config import SelectOn
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
@@ -26,6 +27,11 @@ class Metrics:
     def to_mapping(self, prefix: str = "") -> dict[str, float]:
         """As JSON values, each name behind `prefix`."""
         return {prefix + name: value for name, value in asdict(self).items()}
+
+    def score(self, rule: SelectOn) -> tuple[float, float]:
+        """What the kept epoch has the most of: accuracy or likelihood, and among equals the likelihood."""
+        first = self.accuracy if rule is SelectOn.ACCURACY else -self.log_loss
+        return first, -self.log_loss
 
 
 def measure(probabilities: FloatArray, labels: IntArray) -> Metrics:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hybridqies.backends import Backend, Estimate, QuantumLayer
 from hybridqies.circuit import Circuit
-from hybridqies.training.trainer import predict_probabilities
+from hybridqies.training.prediction import predict_probabilities
 
 REPLAYS = 200
 # Two-sided 95 % of a normal distribution.

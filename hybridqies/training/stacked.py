@@ -1,10 +1,10 @@
-"""Training several heads of one architecture at once, each by its own data and seed, in one optimiser.
+"""Seeds in a stack: trainings that differ in rows and seed only, done at once in one optimiser.
 
-A step of a small head is mostly what torch spends on it, whatever the size of its tensors; a stack of heads
-spends that once. The heads' batches follow each other in one batch, of which every layer with parameters
-gives each head's part its own.
+A step of a small head mostly costs what torch needs for any step, whatever the size of its tensors; a stack
+of heads pays that once. The batches of the heads follow each other in one batch, and every layer with
+parameters applies each head's own to that head's part. `fit_many` is the only entry.
 
-What comes of a head does not depend, to the last bit, on the heads it is stacked with: circuits and
+The result of a head does not depend, to the last bit, on the heads that it is stacked with: circuits and
 everything elementwise work row by row, and linear layers are multiplied head by head, because how a matrix
 product is rounded depends on the place of its operands in memory.
 """
@@ -12,6 +12,7 @@ product is rounded depends on the place of its operands in memory.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,27 +22,24 @@ import torch
 from torch import Tensor, nn
 
 from hybridqies.backends import QuantumLayer
-from hybridqies.backends.stacked import StackedQuantumLayer, joined
 from hybridqies.errors import InputError
-from hybridqies.training.checkpoint import Progress
+from hybridqies.training.checkpoint import restore, snapshot
 from hybridqies.training.config import TrainingConfig
+from hybridqies.training.groups import make_optimiser
+from hybridqies.training.loop import adapt, fit
 from hybridqies.training.metrics import Metrics, measure
-from hybridqies.training.trainer import (
-    Adaptable,
-    Labelled,
+from hybridqies.training.objectives import CrossEntropy, Solvable
+from hybridqies.training.progress import (
     Outcome,
-    Solvable,
-    batches,
+    Progress,
+    add_time,
     check_finite,
-    class_weights,
     close_epoch,
-    head_classes,
     is_over,
-    learning_rate_factor,
-    parameter_groups,
-    set_rates,
-    spend,
+    outcome_of,
 )
+from hybridqies.training.rows import Labelled
+from hybridqies.training.steps import draw_batches, learning_rate_factor, set_rates
 
 MOST_AMPLITUDES = 100_000
 """Amplitudes of a step, over all circuits and samples, above which a stack gains next to nothing.
@@ -53,12 +51,57 @@ as one after the other with 4 qubits, 2.1 times with 8, 1.8 times with 10 and 1.
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One head with what it is trained on and how, as `train` takes them."""
+    """One head with what it is trained on and how, as `fit` takes them."""
 
     head: nn.Module
     training: Labelled
     validation: Labelled | None
     config: TrainingConfig
+
+    @property
+    def objective(self) -> CrossEntropy:
+        """Cross-entropy as the configuration says for these rows."""
+        return CrossEntropy.of(self.config, self.training, getattr(self.head, "n_classes", None))
+
+    def fit(self) -> Outcome:
+        """`fit` of this one."""
+        return fit(self.head, self.training, self.validation, self.objective, self.config)
+
+
+def fit_many(trainings: Sequence[Training]) -> tuple[Outcome | InputError, ...]:
+    """Trains every head in place and leaves it at its own best epoch, as `fit` does.
+
+    Heads that can be stacked are; they share the time. Each gives its outcome, or why it can't be trained.
+    """
+    if all(why_alone(each.head, each.config) is None for each in trainings) and _fit_together(trainings):
+        starts = [snapshot(each.head) for each in trainings]
+        try:
+            return _Stack(trainings).go()
+        except InputError:
+            # A loss that is not finite spoils the stack; the others' numbers are the same without it.
+            for each, start in zip(trainings, starts, strict=True):
+                restore(each.head, start)
+    return tuple(_fit_one(each) for each in trainings)
+
+
+def _fit_one(training: Training) -> Outcome | InputError:
+    head, config = training.head, training.config
+    try:
+        if why_alone(head, config) is None:
+            return _Stack([training]).go()[0]
+        return training.fit()
+    except InputError as error:
+        return error
+
+
+def _fit_together(trainings: Sequence[Training]) -> bool:
+    """Whether they differ in head, rows and seed only, with as many rows."""
+    return len({(replace(each.config, seed=0), _sizes(each)) for each in trainings}) == 1
+
+
+def _sizes(training: Training) -> tuple[int, int]:
+    validation = training.validation
+    return len(training.training), 0 if validation is None else len(validation)
 
 
 def why_alone(head: nn.Module, config: TrainingConfig) -> str | None:
@@ -84,99 +127,70 @@ def why_alone(head: nn.Module, config: TrainingConfig) -> str | None:
     return None
 
 
-def train_stack(trainings: Sequence[Training]) -> tuple[Outcome, ...]:
-    """Trains every head in place and leaves it at its own best epoch, as `train` does; they share the time.
-
-    A head that stops early keeps what it has, and the stack goes on until the last one is through.
-
-    Raises
-    ------
-    InputError: settings that differ in more than the seed, parts of different sizes, or a head that has to
-        be trained by itself; or a loss that stopped being finite in any of them, which spoils the stack.
-    """
-    first = trainings[0]
-    for each in trainings:
-        if replace(each.config, seed=0) != replace(first.config, seed=0) or _sizes(each) != _sizes(first):
-            raise InputError(
-                "a stack was given trainings that differ in more than head, rows and seed",
-                expected="one configuration, and parts of the same sizes",
-            )
-        reason = why_alone(each.head, each.config)
-        if reason is not None:
-            raise InputError(f"a head cannot be trained in a stack: {reason}")
-    return _Stack(trainings).go()
-
-
-def _sizes(training: Training) -> tuple[int, int]:
-    """Rows of training and validation part, which all members of a stack have in common."""
-    validation = training.validation
-    return len(training.training.labels), 0 if validation is None else len(validation.labels)
-
-
 class _Stack:
     """S heads in one model with parameters (S, ...), and each head's own progress."""
 
     def __init__(self, trainings: Sequence[Training]) -> None:
-        self.trainings, self.config = trainings, trainings[0].config
+        n_rows = len(trainings[0].training)
+        self.trainings, self.config = trainings, trainings[0].config.for_rows(n_rows)
         for each in trainings:
-            if isinstance(each.head, Adaptable):
-                each.head.adapt(each.training.embeddings)
+            adapt(each.head, each.training)
         self.model = _side_by_side([each.head for each in trainings])
-        self.losses = [_loss(each) for each in trainings]
-        self.optimiser = torch.optim.AdamW(parameter_groups(self.model, self.config))
+        self.losses = [_loss(each.objective) for each in trainings]
+        self.optimiser = make_optimiser(self.model, self.config)
         self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
         self.progress = [Progress() for _ in trainings]
         self.validated = trainings[0].validation is not None
 
     def go(self) -> tuple[Outcome, ...]:
-        while at_it := [at for at, each in enumerate(self.progress) if not self._is_over(each)]:
-            self._epoch(at_it)
+        while active := [at for at, each in enumerate(self.progress) if not self._is_over(each)]:
+            self._epoch(active)
         outcomes = []
         for training, progress in zip(self.trainings, self.progress, strict=True):
             training.head.load_state_dict(progress.best_state)
             training.head.eval()
-            outcomes.append(Outcome(progress.best_epoch, tuple(progress.history), progress.seconds))
+            outcomes.append(outcome_of(progress))
         return tuple(outcomes)
 
     def _is_over(self, progress: Progress) -> bool:
         return is_over(progress, self.config, validated=self.validated)
 
-    def _epoch(self, at_it: Sequence[int]) -> None:
+    def _epoch(self, active: Sequence[int]) -> None:
         start = time.perf_counter()
-        # Whoever is still at it has been from the first epoch on.
-        losses = self._pass_over_training(at_it, self.progress[at_it[0]].epoch)
+        # Those still training have been from the first epoch on.
+        losses = self._pass_over_training(active, self.progress[active[0]].epoch)
         rate = float(self.optimiser.param_groups[0]["lr"])
-        measured = self._measured(at_it) if self.validated else [None] * len(at_it)
+        measured = self._measured(active) if self.validated else [None] * len(active)
         records = []
-        for at, metrics in zip(at_it, measured, strict=True):
+        for at, metrics in zip(active, measured, strict=True):
             about = {"learning_rate": rate, "train_loss": losses[at]}
             records.append(close_epoch(self.progress[at], self.config, about, metrics, self._state_of(at)))
-        share = (time.perf_counter() - start) / len(at_it)
-        for at, record in zip(at_it, records, strict=True):
-            spend(self.progress[at], record, share)
+        share = (time.perf_counter() - start) / len(active)
+        for at, record in zip(active, records, strict=True):
+            add_time(self.progress[at], record, share)
 
     def _state_of(self, at: int) -> Callable[[], dict[str, Tensor]]:
         stacked = self.model.state_dict()
         return lambda: {name: value[at].detach().clone() for name, value in stacked.items()}
 
-    def _pass_over_training(self, at_it: Sequence[int], epoch: int) -> list[float]:
-        n_rows = len(self.trainings[0].training.labels)
-        orders = [batches(each.config, epoch, n_rows) for each in self.trainings]
+    def _pass_over_training(self, active: Sequence[int], epoch: int) -> list[float]:
+        n_rows = len(self.trainings[0].training)
+        orders = [draw_batches(each.config, epoch, n_rows) for each in self.trainings]
         n_steps = len(orders[0])
         totals = [0.0] * len(self.trainings)
         for step, taken in enumerate(zip(*orders, strict=True)):
             factor = learning_rate_factor(self.config, epoch * n_steps + step, n_steps)
             set_rates(self.optimiser, self.rates, factor)
             losses = self._step(taken)
-            for at in at_it:
-                # What becomes of a head that has stopped early is nobody's matter any more.
+            for at in active:
+                # A head that has stopped early no longer counts.
                 check_finite(losses[at], epoch + 1)
                 totals[at] += losses[at] * len(taken[at])
         return [total / n_rows for total in totals]
 
     def _step(self, taken: Sequence[Tensor]) -> list[float]:
         parts = [
-            (loss, each.training.embeddings[rows], each.training.labels[rows])
+            (loss, each.training.inputs[rows], each.training.labels[rows])
             for loss, each, rows in zip(self.losses, self.trainings, taken, strict=True)
         ]
         self.optimiser.zero_grad()
@@ -193,26 +207,25 @@ class _Stack:
 
     def _clip(self) -> None:
         """What `clip_grad_norm_` does, for each head by itself."""
-        slopes = [each.grad for each in self.model.parameters() if each.grad is not None]
-        norms = torch.stack([torch.linalg.vector_norm(each.flatten(1), dim=1) for each in slopes], dim=1)
+        gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
+        norms = torch.stack([torch.linalg.vector_norm(each.flatten(1), dim=1) for each in gradients], dim=1)
         factors = (self.config.clip_norm / (torch.linalg.vector_norm(norms, dim=1) + 1e-6)).clamp(max=1.0)
-        for each in slopes:
+        for each in gradients:
             each.mul_(factors.reshape(-1, *[1] * (each.dim() - 1)))
 
     @torch.no_grad()
-    def _measured(self, at_it: Sequence[int]) -> list[Metrics]:
-        """Metrics on validation of the heads `at_it`, in batches no larger than those of training."""
+    def _measured(self, active: Sequence[int]) -> list[Metrics]:
+        """Metrics on validation of the heads `active`, in batches no larger than those of training."""
         parts = [each.validation for each in self.trainings if each.validation is not None]
-        rows = torch.stack([part.embeddings for part in parts]).split(self.config.batch_size, dim=1)
+        rows = torch.stack([part.inputs for part in parts]).split(self.config.batch_size, dim=1)
         logits = [self.model(each.flatten(0, 1)).unflatten(0, each.shape[:2]) for each in rows]
         probabilities = torch.softmax(torch.cat(logits, dim=1), dim=2).cpu().numpy()
-        return [measure(probabilities[at], parts[at].labels.cpu().numpy()) for at in at_it]
+        return [measure(probabilities[at], parts[at].labels.cpu().numpy()) for at in active]
 
 
-def _loss(training: Training) -> nn.Module:
-    count = head_classes(training.head, training.training)
-    weights = class_weights(training.training.labels, count, training.config.class_weights)
-    return nn.CrossEntropyLoss(weight=weights, label_smoothing=training.config.label_smoothing)
+def _loss(objective: CrossEntropy) -> nn.Module:
+    """The loss on logits, which the stack has cut out of those of all heads."""
+    return nn.CrossEntropyLoss(objective.class_weights, label_smoothing=objective.label_smoothing)
 
 
 def _side_by_side(heads: Sequence[nn.Module]) -> nn.Module:
@@ -221,10 +234,34 @@ def _side_by_side(heads: Sequence[nn.Module]) -> nn.Module:
     for name, part in list(model.named_modules()):
         layers: list[Any] = [head.get_submodule(name) for head in heads]
         if isinstance(part, QuantumLayer):
-            model.set_submodule(name, StackedQuantumLayer(layers))
+            model.set_submodule(name, _StackedCircuits(layers))
         elif isinstance(part, nn.Linear):
             model.set_submodule(name, _StackedLinear(layers))
     return model
+
+
+class _StackedCircuits(QuantumLayer):
+    """`layers` of S heads side by side: inputs (S * B, ..., F) in, head after head, (S * B, ..., M) out.
+
+    Its `weights` are (S, W), or (S, copies, W). Every sample is a row of its own with its head's row of
+    weights. The native simulator gives a row the same bits whatever other rows it is run with.
+    """
+
+    def __init__(self, layers: Sequence[QuantumLayer]) -> None:
+        nn.Module.__init__(self)
+        first = layers[0]
+        self.circuit, self.copies, self.backend = first.circuit, first.copies, first.backend
+        self.weights = _join([layer.weights for layer in layers])
+        self.roles = first.roles
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Expectations of every sample of every head."""
+        leading, heads = inputs.shape[:-1], len(self.weights)
+        each = self.weights[:, None].expand(-1, leading[0] // heads, *self.weights.shape[1:])
+        count = math.prod(leading)
+        rows = inputs.reshape(count, self.circuit.n_inputs)
+        values = self._of_rows(rows, each.reshape(count, self.circuit.n_weights))
+        return values.reshape(*leading, values.shape[-1])
 
 
 class _StackedLinear(nn.Module):
@@ -234,9 +271,9 @@ class _StackedLinear(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         super().__init__()
-        self.weight = joined([layer.weight for layer in layers])
+        self.weight = _join([layer.weight for layer in layers])
         biases = [layer.bias for layer in layers]
-        self.register_parameter("bias", None if biases[0] is None else joined(biases))
+        self.register_parameter("bias", None if biases[0] is None else _join(biases))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Values (S * B, O)."""
@@ -267,3 +304,9 @@ class _OneByOne(torch.autograd.Function):
 
 def _products(left: Tensor, right: Tensor) -> Tensor:
     return torch.stack([a.clone() @ b.clone() for a, b in zip(left.unbind(), right.unbind(), strict=True)])
+
+
+def _join(parameters: Sequence[Tensor]) -> nn.Parameter:
+    """One parameter (S, ...) of the same one of S heads, frozen where theirs is."""
+    values = torch.stack([each.detach() for each in parameters])
+    return nn.Parameter(values, requires_grad=parameters[0].requires_grad)

@@ -26,14 +26,14 @@ import os, signal, sys
 # A shell that starts a test run in the background has children ignore the interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from hybridqies.cli import main
-from hybridqies.training import trainer
+from hybridqies.training import loop
 epochs, how, *sys.argv[1:] = sys.argv[1:]
-write = trainer._write_history
+write = loop.write_history
 def stop(folder, history):
     write(folder, history)
     if len(history) == int(epochs):
         os.kill(os.getpid(), int(how))
-trainer._write_history = stop
+loop.write_history = stop
 main()
 """
 

@@ -70,7 +70,7 @@ def test_support_vector_classifier(n_classes: int, options: dict[str, Any]) -> N
 @pytest.mark.parametrize("n_classes", [2, 6])
 def test_class_weights_are_scikit_learns(name: str, n_classes: int) -> None:
     from hybridqies.training import ClassWeights
-    from hybridqies.training.trainer import class_weights
+    from hybridqies.training.objectives import class_weights
 
     _, y = blobs(n_classes)
     weights = class_weights(y, n_classes, ClassWeights.BALANCED)

@@ -20,7 +20,7 @@ from hybridqies.study.plan import trials
 from hybridqies.study.protocol import run_trial, training_of, untrained
 from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
 from hybridqies.study.trial_journal import StudyState
-from hybridqies.training import train
+from hybridqies.training import Training
 
 TEXTS = 400
 
@@ -86,7 +86,7 @@ class TestModules:
         head = untrained(off, 6, 2, {})
         frozen = dict(head.named_parameters())
         before = {name: value.detach().clone() for name, value in frozen.items()}
-        train(head, splits.train, splits.validation, training_of(off, {}))
+        Training(head, splits.train, splits.validation, training_of(off, {})).fit()
         moved = {name.split(".")[0] for name, value in frozen.items() if not torch.equal(value, before[name])}
         assert moved == {"encoders", "circuit", "readout"} - {part}
         lost = sum(value.numel() for name, value in before.items() if name.startswith(part))
@@ -144,7 +144,7 @@ class TestPlan:
         planned = ablation_trials(ablation_of(budget=3, seeds=(0,)), rows())
         assert {trial.budget for trial in planned} == {3}
         whole, *variants = planned
-        idle = {"encoder": {"training.encoder_learning_rate"}, "entanglers": {"constant"}}
+        idle = {"encoder": {"training.rates.encoding"}, "entanglers": {"constant"}}
         for name, variant in zip(MODULES, variants, strict=True):
             assert variant.space == {
                 k: each for k, each in whole.space.items() if k not in idle.get(name, ())

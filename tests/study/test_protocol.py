@@ -11,13 +11,14 @@ import torch
 from study.studies import QUICK, plan_of, rows
 
 from hybridqies.errors import InputError
-from hybridqies.study import convergence, protocol
+from hybridqies.study import protocol
 from hybridqies.study.context import Scaler, Scaling, TrialContext
 from hybridqies.study.plan import trials
 from hybridqies.study.protocol import Cohorts, attempt, run_cohort, run_trial
 from hybridqies.study.seal import SealedTest, SealError
 from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
-from hybridqies.training import predict_probabilities
+from hybridqies.training import Training, predict_probabilities
+from hybridqies.training.diagnosis import judge_history
 
 WIDTHS = {"mlp-48": {"widths": [4, 8, 12, 16, 20, 24], "training.learning_rate": [0.01, 0.02]}}
 
@@ -51,11 +52,9 @@ class TestSeal:
 
     def test_a_trial_reads_once_after_all_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[str] = []
-        measure, train = SealedTest.measure, protocol.train
+        measure, train = SealedTest.measure, Training.fit
         monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), measure(*given))[1])
-        monkeypatch.setattr(
-            protocol, "train", lambda *given, **more: (calls.append("train"), train(*given, **more))[1]
-        )
+        monkeypatch.setattr(Training, "fit", lambda given: (calls.append("train"), train(given))[1])
         run_trial(searched_trials(("logistic",), (0,), 5)[0], rows())
         assert calls == ["train"] * 5 + ["test"]
 
@@ -105,7 +104,7 @@ class TestScaling:
             run_trial(trial, context)
         assert len(seen) == 2
         for given in seen:
-            assert torch.equal(given, context.splits(3).train.embeddings)
+            assert torch.equal(given, context.splits(3).train.inputs)
 
     def test_what_it_does(self) -> None:
         embeddings = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
@@ -138,15 +137,15 @@ class TestTrial:
         assert (len(split.train.labels), len(split.validation.labels)) == (42, 18)
 
     def test_a_candidate_that_diverges_is_none_to_choose(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        train, calls = protocol.train, [0]
+        train, calls = Training.fit, [0]
 
-        def fail_first(*given: Any, **more: Any) -> Any:
+        def fail_first(given: Training) -> Any:
             calls[0] += 1
             if calls[0] == 1:
                 raise InputError("the training loss became nan in epoch 1")
-            return train(*given, **more)
+            return train(given)
 
-        monkeypatch.setattr(protocol, "train", fail_first)
+        monkeypatch.setattr(Training, "fit", fail_first)
         record = run_trial(searched_trials(("logistic",), (0,), 3)[0], rows())
         assert record.candidates[0] == {"options": {}, "error": "the training loss became nan in epoch 1"}
         assert record.chosen in [each["options"] for each in record.candidates[1:]]
@@ -157,7 +156,7 @@ class TestTrial:
         def fail(*given: Any, **more: Any) -> Any:
             raise RuntimeError("the key s3cr3t is not known")
 
-        monkeypatch.setattr(protocol, "train", fail)
+        monkeypatch.setattr(Training, "fit", fail)
         trial = searched_trials(("logistic",), (0,), 1)[0]
         (outcome,) = attempt([trial], rows())
         assert isinstance(outcome, TrialFailure)
@@ -213,15 +212,17 @@ class TestCohorts:
         assert len({name(group[0]) for group in groups}) == 4
 
     def test_one_that_diverges_takes_nobody_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        context, group, stack = rows(), self.cohort("mlp-48", 3), protocol.train_stack
+        context, group, stack = rows(), self.cohort("mlp-48", 3), protocol.fit_many
         expected = [run_trial(trial, context) for trial in group]
 
         def diverging(trainings: Any) -> Any:
-            if any(each.config.seed == 1 for each in trainings):
-                raise InputError("the training loss became nan in epoch 2")
-            return stack(trainings)
+            told = InputError("the training loss became nan in epoch 2")
+            return tuple(
+                told if each.config.seed == 1 else outcome
+                for each, outcome in zip(trainings, stack(trainings), strict=True)
+            )
 
-        monkeypatch.setattr(protocol, "train_stack", diverging)
+        monkeypatch.setattr(protocol, "fit_many", diverging)
         first, failed, last = attempt(group, context)
         for outcome, record in ((first, expected[0]), (last, expected[2])):
             assert isinstance(outcome, TrialRecord)
@@ -253,15 +254,15 @@ class TestCohorts:
         def broken(trainings: Any) -> Any:
             raise TypeError("a bug")
 
-        monkeypatch.setattr(protocol, "train_stack", broken)
+        monkeypatch.setattr(protocol, "fit_many", broken)
         outcomes = attempt(self.cohort("mlp-48", 2), rows())
         assert [getattr(each, "error", None) for each in outcomes] == ["TypeError: a bug"] * 2
 
     def test_each_reads_its_own_test_part_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[str] = []
-        measure, stack = SealedTest.measure, protocol.train_stack
+        measure, stack = SealedTest.measure, protocol.fit_many
         monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), measure(*given))[1])
-        monkeypatch.setattr(protocol, "train_stack", lambda given: (calls.append("train"), stack(given))[1])
+        monkeypatch.setattr(protocol, "fit_many", lambda given: (calls.append("train"), stack(given))[1])
         run_cohort(self.cohort("mlp-48", 3), rows())
         assert calls == ["train", "test", "test", "test"]
 
@@ -269,9 +270,9 @@ class TestCohorts:
 class TestConvergence:
     def test_a_line_has_not_converged_and_an_end_has(self) -> None:
         falling = [{"train_loss": 1 - at / 20, "learning_rate": 0.1} for at in range(20)]
-        assert not convergence.of_history(falling).reached
+        assert not judge_history(falling).reached
         flat = [{"train_loss": max(0.0, 1 - at / 5), "learning_rate": 0.1} for at in range(20)]
-        assert convergence.of_history(flat).reached
+        assert judge_history(flat).reached
 
     def test_a_rate_that_ends_at_zero_makes_no_convergence(self) -> None:
         """Falling by the learning rate spent, under a linear schedule: flat at the end, and not converged."""
@@ -281,14 +282,14 @@ class TestConvergence:
             {"train_loss": loss, "learning_rate": rate} for loss, rate in zip(losses, rates, strict=True)
         ]
         assert losses[-2] - losses[-1] < 0.01 * (losses[0] - losses[-1])
-        verdict = convergence.of_history(history)
+        verdict = judge_history(history)
         assert not verdict.reached
         assert "of its fall" in verdict.why
 
     def test_too_few_epochs_and_a_loss_that_never_fell(self) -> None:
-        assert "too few" in convergence.of_history([{"train_loss": 1.0, "learning_rate": 1.0}]).why
+        assert "too few" in judge_history([{"train_loss": 1.0, "learning_rate": 1.0}]).why
         rising = [{"train_loss": 1.0 + at, "learning_rate": 1.0} for at in range(9)]
-        assert "never fell" in convergence.of_history(rising).why
+        assert "never fell" in judge_history(rising).why
 
     def test_a_solver_says_so_itself(self) -> None:
         plan = plan_of(

@@ -8,7 +8,15 @@ import pytest
 
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.training import ClassWeights, Schedule, SelectOn, TrainingConfig
+from hybridqies.training import (
+    ClassWeights,
+    Compute,
+    Precision,
+    Rates,
+    Schedule,
+    SelectOn,
+    TrainingConfig,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +35,9 @@ from hybridqies.training import ClassWeights, Schedule, SelectOn, TrainingConfig
         ({"warmup": 1.0}, "'warmup' was given 1.0"),
         ({"label_smoothing": -0.1}, "'label_smoothing' was given -0.1"),
         ({"seed": 2**32}, "'seed' was given 4294967296"),
-        ({"encoder_learning_rate": -1.0}, "'encoder_learning_rate' was given -1.0"),
+        ({"rates": {"encoding": -1.0}}, "'encoding' was given -1.0"),
+        ({"rates.readout": -1.0}, "'readout' was given -1.0"),
+        ({"compute.accumulation": 0}, "'accumulation' was given 0; expected 1 to 1,000,000"),
         ({"epochs": 1.5}, "was given 1.5; expected a whole number"),
         ({"epochs": "many"}, "was given 'many'; expected a whole number"),
     ],
@@ -46,6 +56,8 @@ def test_refused(given: dict[str, Any], said: str) -> None:
         ({"schedule": "cosin"}, "cosine"),
         ({"class_weights": "balance"}, "balanced"),
         ({"select_on": "los"}, "loss"),
+        ({"rates.redout": 0.1}, "readout"),
+        ({"compute": {"precision": "bf61"}}, "bf16"),
     ],
 )
 def test_the_nearest_is_offered(given: dict[str, Any], near: str) -> None:
@@ -59,3 +71,31 @@ def test_round_trip() -> None:
         epochs=3, schedule=Schedule.LINEAR, class_weights=ClassWeights.BALANCED, select_on=SelectOn.LOSS
     )
     assert from_mapping(TrainingConfig, to_mapping(config), what="training option") == config
+
+
+def test_rates_by_dotted_keys_leave_the_others_alone() -> None:
+    given = {"rates.readout": "0.5", "compute.precision": "bf16", "rates": {"adapter": 0.1}}
+    config = from_mapping(TrainingConfig, given, what="training option")
+    assert config.rates == Rates(readout=0.5, adapter=0.1)
+    assert config.compute == Compute(precision=Precision.BF16)
+    assert config.rates.encoder == 2e-5
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "epochs"),
+    [
+        (1, 32, 100),
+        (320, 32, 100),
+        (321, 32, 91),
+        (800, 32, 40),
+        (1600, 32, 20),
+        (10**6, 32, 20),
+        (0, 1, 100),
+    ],
+)
+def test_epochs_are_chosen_by_the_number_of_rows(rows: int, batch: int, epochs: int) -> None:
+    config = TrainingConfig(batch_size=batch)
+    assert config.n_epochs(rows) == config.for_rows(rows).epochs == epochs
+    given = TrainingConfig(epochs=3, batch_size=batch)
+    assert given.for_rows(rows) is given
+    assert given.n_epochs(rows) == 3

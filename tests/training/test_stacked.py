@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,22 +12,23 @@ from built_heads import built_head
 from torch import nn
 
 from hybridqies.backends import QuantumLayer, load_backend
-from hybridqies.backends.stacked import StackedQuantumLayer
 from hybridqies.circuit import load_circuit
 from hybridqies.errors import InputError
 from hybridqies.training import (
     ClassWeights,
     Labelled,
     Outcome,
+    Rates,
     SelectOn,
     Training,
     TrainingConfig,
+    fit_many,
     stacked,
-    train,
-    train_stack,
     why_alone,
 )
-from hybridqies.training.trainer import Solvable, batches
+from hybridqies.training.objectives import Solvable
+from hybridqies.training.stacked import _StackedCircuits
+from hybridqies.training.steps import draw_batches
 
 D, K, ROWS = 7, 3, 45
 QUICK = TrainingConfig(epochs=4, batch_size=16, learning_rate=0.05)
@@ -61,12 +63,19 @@ def a_training(
     parts = [data(ROWS, seed, width), data(19, seed + 100, width)]
     if double:
         head = head.double()
-        parts = [Labelled(part.embeddings.double(), part.labels) for part in parts]
+        parts = [Labelled(part.inputs.double(), part.labels) for part in parts]
     return Training(head, parts[0], parts[1], dataclasses.replace(config, seed=seed))
 
 
 def alone(training: Training) -> Outcome:
-    return train(training.head, training.training, training.validation, training.config)
+    return training.fit()
+
+
+def train_stack(trainings: Sequence[Training]) -> list[Outcome]:
+    """`fit_many`, of trainings that all come through."""
+    outcomes = [each for each in fit_many(trainings) if isinstance(each, Outcome)]
+    assert len(outcomes) == len(trainings)
+    return outcomes
 
 
 def numbers(outcome: Outcome) -> tuple[int, list[dict[str, Any]]]:
@@ -139,10 +148,10 @@ def test_what_becomes_of_a_head_that_is_over_spoils_nothing(monkeypatch: pytest.
 
     def ordered(config: TrainingConfig, epoch: int, n_rows: int) -> Any:
         if epoch == lengths[first]:
-            stack[first].training.embeddings.fill_(float("nan"))
-        return batches(config, epoch, n_rows)
+            stack[first].training.inputs.fill_(float("nan"))
+        return draw_batches(config, epoch, n_rows)
 
-    monkeypatch.setattr(stacked, "batches", ordered)
+    monkeypatch.setattr(stacked, "draw_batches", ordered)
     for outcome, single in zip(train_stack(stack), expected, strict=True):
         assert numbers(outcome) == numbers(single)
 
@@ -155,7 +164,7 @@ def test_what_is_kept_is_what_was_measured(rule: SelectOn) -> None:
         assert training.validation is not None
         kept = outcome.history[outcome.best_epoch - 1]
         with torch.no_grad():
-            logits = training.head(training.validation.embeddings)
+            logits = training.head(training.validation.inputs)
         assert kept["validation_log_loss"] == pytest.approx(
             float(nn.functional.cross_entropy(logits, training.validation.labels)), abs=1e-6
         )
@@ -180,9 +189,10 @@ def test_frozen_parts_stay_as_they_are(part: str) -> None:
 
 def test_each_part_has_its_learning_rate() -> None:
     for part in ("circuit", "readout"):
-        rates = {"learning_rate": 1e-12, "readout_learning_rate": 1e-12}
-        name = "readout_learning_rate" if part == "readout" else "learning_rate"
-        config = dataclasses.replace(QUICK, epochs=1, **(rates | {name: 0.01}))
+        rates = {part: 0.01, **({"circuit": 1e-12} if part == "readout" else {"readout": 1e-12})}
+        config = dataclasses.replace(
+            QUICK, epochs=1, learning_rate=rates["circuit"], rates=Rates(readout=rates["readout"])
+        )
         stack = [a_training("dressed", seed, config) for seed in range(2)]
         before = [training.head.get_submodule(part).state_dict() for training in stack]
         start = [{key: value.clone() for key, value in each.items()} for each in before]
@@ -216,7 +226,7 @@ def test_circuits_side_by_side(copies: int | None) -> None:
     layers = [QuantumLayer(circuit, copies=copies, generator=draw, dtype=torch.float64) for _ in range(3)]
     shape = (4, circuit.n_features) if copies is None else (4, copies, circuit.n_features)
     inputs = [torch.randn(shape, generator=draw, dtype=torch.float64, requires_grad=True) for _ in layers]
-    together = StackedQuantumLayer(layers)
+    together = _StackedCircuits(layers)
     joined = torch.cat([each.detach() for each in inputs]).requires_grad_()
     values = together(joined)
     slopes = torch.randn(values.shape, generator=draw, dtype=torch.float64)
@@ -272,24 +282,48 @@ class TestRefusal:
         head.circuit.backend = load_backend(spec)
         assert "is not the exact native simulator" in str(why_alone(head, QUICK))
 
-    def test_what_does_not_fit_together(self) -> None:
-        def refused(*stack: Training) -> str:
-            with pytest.raises(InputError) as caught:
-                train_stack(stack)
-            return str(caught.value)
 
-        one, two = (a_training("mlp", seed, QUICK) for seed in range(2))
-        slow = dataclasses.replace(two.config, learning_rate=0.01)
-        short = Labelled(two.training.embeddings[1:], two.training.labels[1:])
-        told = "a stack was given trainings that differ in more than head, rows and seed"
-        assert told in refused(one, dataclasses.replace(two, config=slow))
-        assert told in refused(one, dataclasses.replace(two, training=short))
-        assert told in refused(one, dataclasses.replace(two, validation=None))
-        solver = dataclasses.replace(one, head=built_head("logistic", D, K))
-        assert "a head cannot be trained in a stack: it has a solver of its own" in refused(solver)
+class TestFallingBack:
+    def test_what_does_not_fit_together_is_trained_one_by_one(self) -> None:
+        def pair() -> list[Training]:
+            return [a_training("mlp", seed, QUICK) for seed in range(2)]
 
-    def test_a_loss_that_is_not_finite_spoils_the_stack(self) -> None:
+        one, two = pair()
+        expected = [numbers(train_stack([each])[0]) for each in (one, two)]
+        short = Labelled(two.training.inputs[1:], two.training.labels[1:])
+        for changed in (
+            {"config": dataclasses.replace(two.config, learning_rate=0.01)},
+            {"training": short},
+            {"validation": None},
+            {"head": built_head("logistic", D, K)},
+        ):
+            first, second = pair()
+            other = dataclasses.replace(second, **changed)
+            outcomes = train_stack([first, other])
+            assert numbers(outcomes[0]) == expected[0]
+            assert numbers(outcomes[1]) != expected[1]
+
+    def test_heads_that_go_alone_are_what_fit_makes_of_them(self) -> None:
+        def each() -> list[Training]:
+            return [
+                dataclasses.replace(a_training("mlp", 0, QUICK), head=built_head("mlp", D, K, dropout=0.2)),
+                dataclasses.replace(a_training("mlp", 0, QUICK), head=built_head("logistic", D, K)),
+            ]
+
+        for outcome, training in zip(train_stack(each()), each(), strict=True):
+            assert without_time(outcome) == without_time(training.fit())
+
+    def test_one_that_is_not_finite_takes_nobody_with_it(self) -> None:
+        expected = [train_stack([a_training("mlp", seed, QUICK)])[0] for seed in range(3)]
         stack = [a_training("mlp", seed, QUICK) for seed in range(3)]
-        stack[1].training.embeddings[5] = float("inf")
-        with pytest.raises(InputError, match=r"the training loss became nan in epoch 1"):
-            train_stack(stack)
+        stack[1].training.inputs[5] = float("inf")
+        first, failed, last = fit_many(stack)
+        assert isinstance(failed, InputError)
+        assert "the training loss became nan in epoch 1" in str(failed)
+        for outcome, own in ((first, expected[0]), (last, expected[2])):
+            assert isinstance(outcome, Outcome)
+            assert numbers(outcome) == numbers(own)
+
+
+def without_time(outcome: Outcome) -> list[dict[str, Any]]:
+    return numbers(outcome)[1]

@@ -1,4 +1,4 @@
-"""The trainer: what it optimises, what it keeps, and that a seed decides everything."""
+"""The loop: what it optimises, what it keeps, and that a seed decides everything."""
 
 from __future__ import annotations
 
@@ -19,18 +19,40 @@ from hybridqies.errors import InputError
 from hybridqies.heads.base import Head
 from hybridqies.training import (
     ClassWeights,
+    CrossEntropy,
     Labelled,
+    Metrics,
+    Outcome,
+    Rates,
     Schedule,
     SelectOn,
     TrainingConfig,
+    fit,
     measure,
     predict_probabilities,
-    train,
 )
-from hybridqies.training.trainer import METRICS, class_weights, evaluate, learning_rate_factor
+from hybridqies.training.history import METRICS
+from hybridqies.training.objectives import class_weights
+from hybridqies.training.steps import learning_rate_factor
 
 D, K = 7, 3
 QUICK = TrainingConfig(epochs=5, batch_size=16, learning_rate=0.05)
+
+
+def train(
+    module: nn.Module,
+    training: Labelled,
+    validation: Labelled | None,
+    config: TrainingConfig,
+    **rest: Any,
+) -> Outcome:
+    """`fit` with cross-entropy."""
+    objective = CrossEntropy.of(config, training, getattr(module, "n_classes", None))
+    return fit(module, training, validation, objective, config, **rest)
+
+
+def evaluate(module: nn.Module, part: Labelled) -> Metrics:
+    return CrossEntropy().measure(module, part, 256)
 
 
 def data(rows: int = 60, seed: int = 0) -> Labelled:
@@ -86,7 +108,7 @@ def test_it_is_adamw_on_cross_entropy() -> None:
     losses = []
     for step in range(4):
         optimiser.param_groups[0]["lr"] = 0.03 * learning_rate_factor(config, step, 1)
-        loss = nn.functional.cross_entropy(theirs(part.embeddings), part.labels)
+        loss = nn.functional.cross_entropy(theirs(part.inputs), part.labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -112,13 +134,13 @@ class Probe(nn.Module):
 def test_each_part_has_its_rate_and_angles_no_decay() -> None:
     """With rates next to nothing but for one part, only that part moves."""
     for part in ("encoders", "circuit", "readout"):
-        rates = {"learning_rate": 1e-12, "encoder_learning_rate": 1e-12, "readout_learning_rate": 1e-12}
-        name = {"encoders": "encoder_learning_rate", "circuit": "learning_rate"}.get(
-            part, "readout_learning_rate"
-        )
+        own = {"encoders": "encoding", "readout": "readout"}.get(part, "")
+        rates = {"encoding": 1e-12, "readout": 1e-12} | ({own: 0.01} if own else {})
+        rest = 1e-12 if own else 0.01
         module = head("two-module")
         before = {key: value.clone() for key, value in module.named_parameters()}
-        train(module, data(), None, TrainingConfig(epochs=1, weight_decay=0.9, **(rates | {name: 0.01})))
+        config = TrainingConfig(epochs=1, weight_decay=0.9, learning_rate=rest, rates=Rates(**rates))
+        train(module, data(), None, config)
         moved = {
             key.partition(".")[0] for key, value in module.named_parameters() if differs(value, before[key])
         }
@@ -150,10 +172,10 @@ def test_class_weights_make_classes_count_the_same() -> None:
     assert weights is not None
     assert weights.tolist() == pytest.approx([10 / 18, 10 / 9, 10 / 3])
     assert class_weights(labels, 3, ClassWeights.NONE) is None
-    part = Labelled(data().embeddings[:10], labels)
+    part = Labelled(data().inputs[:10], labels)
     config = TrainingConfig(epochs=1, batch_size=10, class_weights=ClassWeights.BALANCED)
     probe = Probe()
-    expected = nn.functional.cross_entropy(probe(part.embeddings), labels, weight=weights)
+    expected = nn.functional.cross_entropy(probe(part.inputs), labels, weight=weights)
     assert train(probe, part, None, config).history[0]["train_loss"] == pytest.approx(
         float(expected.detach())
     )
@@ -162,7 +184,7 @@ def test_class_weights_make_classes_count_the_same() -> None:
 def test_label_smoothing_enters_the_loss() -> None:
     config = TrainingConfig(epochs=1, batch_size=60, label_smoothing=0.3)
     part, ours = data(), head()
-    expected = nn.functional.cross_entropy(ours(part.embeddings), part.labels, label_smoothing=0.3)
+    expected = nn.functional.cross_entropy(ours(part.inputs), part.labels, label_smoothing=0.3)
     assert train(ours, part, None, config).history[0]["train_loss"] == pytest.approx(float(expected.detach()))
 
 
@@ -243,16 +265,16 @@ class TestSeeds:
 
 
 def test_scaling_is_fitted_on_the_training_set_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    training, validation = data(), Labelled(data(seed=1).embeddings + 100, data(seed=1).labels)
+    training, validation = data(), Labelled(data(seed=1).inputs + 100, data(seed=1).labels)
     module = head("two-module", centre=True)
     train(module, training, validation, QUICK)
-    torch.testing.assert_close(module.amplitudes.mean, training.embeddings.mean(dim=0))  # type: ignore[union-attr]
+    torch.testing.assert_close(module.amplitudes.mean, training.inputs.mean(dim=0))  # type: ignore[union-attr]
     given: list[torch.Tensor] = []
     for name in ("logistic", "svc"):
         solver = built_head(name, D, K)
         monkeypatch.setattr(type(solver), "adapt", lambda _, rows: given.append(rows))
         train(solver, training, validation, QUICK)
-    assert all(rows is training.embeddings for rows in given)
+    assert all(torch.equal(rows, training.inputs) for rows in given)
     assert len(given) == 2
 
 
@@ -278,19 +300,19 @@ class TestRecords:
 
     def test_evaluate_measures_the_heads_probabilities(self) -> None:
         module, part = head(), data()
-        expected = measure(torch.softmax(module(part.embeddings), 1).detach().numpy(), part.labels.numpy())
+        expected = measure(torch.softmax(module(part.inputs), 1).detach().numpy(), part.labels.numpy())
         assert evaluate(module, part) == expected
 
 
 class TestProbabilities:
     def test_batches_make_no_difference(self) -> None:
-        module, rows = head("two-module"), data(50).embeddings
+        module, rows = head("two-module"), data(50).inputs
         whole, parts = (predict_probabilities(module, rows, size) for size in (256, 7))
         np.testing.assert_allclose(whole, parts, atol=1e-6)
         np.testing.assert_allclose(whole.sum(axis=1), 1, atol=1e-6)
 
     def test_no_dropout_and_the_mode_is_given_back(self) -> None:
-        module, rows = head(dropout=0.9), data(8).embeddings
+        module, rows = head(dropout=0.9), data(8).inputs
         assert module.training
         assert (predict_probabilities(module, rows) == predict_probabilities(module, rows)).all()
         assert module.training
@@ -315,7 +337,7 @@ def test_a_loss_that_is_not_finite_is_refused() -> None:
 
 
 def test_no_rows_and_no_folder_are_refused() -> None:
-    with pytest.raises(InputError, match="training was given 0 texts"):
+    with pytest.raises(InputError, match="training was given 0 rows"):
         train(head(), data(0), None, QUICK)
     with pytest.raises(InputError, match="resume was given without a folder"):
         train(head(), data(), None, QUICK, resume=True)

@@ -1,0 +1,116 @@
+"""What is wrong with a training, as far as its own record tells: verdicts in words."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+WINDOW, TOLERANCE, FEWEST = 0.2, 0.05, 5
+
+
+class TrainingWarning(UserWarning):
+    """A training ended with a result that is probably worth little."""
+
+
+class Symptom(enum.Enum):
+    """What can be seen from outside."""
+
+    NOT_CONVERGED = "not converged"
+    NEVER_FELL = "loss never fell"
+    ONE_CLASS = "predicts one class"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One symptom: what was seen, and what usually helps."""
+
+    symptom: Symptom
+    seen: str
+    todo: str
+
+    def __str__(self) -> str:
+        return f"{self.symptom.value}: {self.seen}; {self.todo}"
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """Whether a training came to its end, and what says so."""
+
+    reached: bool
+    why: str
+
+
+def judge_history(history: Sequence[Mapping[str, Any]]) -> Convergence:
+    """Judges the epochs of a training by gradients.
+
+    The path of a training is measured in learning rate spent, not in epochs: under a schedule that ends
+    near zero the loss is flat at the end wherever it stands. Converged means that over the last fifth of
+    that path the loss fell by at most 5 % of its whole fall.
+    """
+    losses = [float(record["train_loss"]) for record in history]
+    if len(losses) < FEWEST:
+        return Convergence(False, f"{len(losses)} epochs are too few to tell")
+    fall = losses[0] - min(losses)
+    if fall <= 0:
+        return Convergence(False, "the training loss never fell")
+    start = _window([float(record["learning_rate"]) for record in history])
+    share = (losses[start] - losses[-1]) / fall
+    moved = f"over the last fifth of the learning rate spent the loss fell by {100 * share:.1f} % of its fall"
+    return Convergence(abs(share) <= TOLERANCE, moved)
+
+
+def judge_solver(complaints: Sequence[str]) -> Convergence:
+    """Judges a model with a solver of its own by the solver's warnings."""
+    return Convergence(not complaints, complaints[0] if complaints else "the solver's own tolerance")
+
+
+def diagnose(
+    history: Sequence[Mapping[str, Any]],
+    predicted: Sequence[int] = (),
+    classes: Sequence[object] = (),
+    *,
+    stopped_early: bool = False,
+) -> tuple[Verdict, ...]:
+    """The verdicts on a training: none for a healthy one.
+
+    `predicted` are the classes that the trained model gives to rows of several classes, as indices into
+    `classes`. A training that `stopped_early`, because validation no longer improved, has converged as
+    far as anyone asked; one by a solver has no losses to judge.
+    """
+    found = []
+    if any("train_loss" in record for record in history):
+        found += _of_losses(history, stopped_early)
+    if len(classes) > 1 and len(set(predicted)) == 1:
+        only = classes[next(iter(predicted))]
+        found.append(
+            Verdict(
+                Symptom.ONE_CLASS,
+                f"all {len(predicted)} rows measured are predicted as {only!r}",
+                "train for more epochs, with class_weights=balanced, or with more rows of the other classes",
+            )
+        )
+    return tuple(found)
+
+
+def _of_losses(history: Sequence[Mapping[str, Any]], stopped_early: bool) -> list[Verdict]:
+    losses = [float(record["train_loss"]) for record in history]
+    if len(losses) > 1 and losses[0] <= min(losses[1:]):
+        seen = f"the training loss was {losses[0]:.3g} after the first epoch and {losses[-1]:.3g} at the end"
+        return [Verdict(Symptom.NEVER_FELL, seen, "lower learning_rate, or check that labels fit the texts")]
+    verdict = judge_history(history)
+    if verdict.reached or stopped_early:
+        return []
+    seen = f"{len(losses)} epochs; {verdict.why}" if len(losses) >= FEWEST else verdict.why
+    return [Verdict(Symptom.NOT_CONVERGED, seen, "train for more epochs or raise learning_rate")]
+
+
+def _window(rates: Sequence[float]) -> int:
+    """The last epoch after which at least the last fifth of the rate spent still lay ahead."""
+    ahead, wanted = 0.0, WINDOW * sum(rates)
+    for at in range(len(rates) - 1, 0, -1):
+        ahead += rates[at]
+        if ahead >= wanted:
+            return at - 1
+    return 0

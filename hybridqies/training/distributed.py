@@ -1,0 +1,143 @@
+"""Training in several processes at once: each takes its share of every batch, and gradients are averaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hybridqies.backends import QuantumLayer, RemoteBackend
+from hybridqies.errors import InputError
+from hybridqies.training.objectives import Solvable
+
+
+@contextlib.contextmanager
+def processes(device: str = "cpu") -> Iterator[None]:
+    """Joins the processes that `torchrun` started; alone it does nothing.
+
+    On "cuda" they speak through NCCL, each with the GPU of its local rank as its current device; on
+    "cpu" through Gloo.
+    """
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        yield
+        return
+    from torch import distributed
+
+    on_gpus = torch.device(device).type == "cuda"
+    if on_gpus:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    distributed.init_process_group("nccl" if on_gpus else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """One process of the `size` that train together; `rank` 0 alone writes and reports."""
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def current(cls) -> Ranks:
+        """The default process group of torch, or one process where there is none."""
+        from torch import distributed
+
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return cls()
+        return cls(distributed.get_rank(), distributed.get_world_size())
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is this process that writes."""
+        return self.rank == 0
+
+    def check(self, model: nn.Module) -> None:
+        """Refuses what can't be trained by several processes.
+
+        Raises
+        ------
+        InputError: naming what it is.
+        """
+        if self.size == 1:
+            return
+        told = f"{self.size} processes were to train together"
+        if isinstance(model, Solvable):
+            raise InputError(f"{told} a model with a solver of its own", todo="run it in one process")
+        for part in model.modules():
+            if isinstance(part, QuantumLayer) and isinstance(part.backend, RemoteBackend):
+                raise InputError(
+                    f"{told} on backend {part.backend.label!r}, whose jobs one process has to hand in",
+                    todo="run it in one process",
+                )
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model as it is called in training: its backward pass averages gradients over processes."""
+        if self.size == 1:
+            return model
+        # A text encoder's pooler and the like are parameters that no loss depends on.
+        return nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+
+    def share(self, rows: Tensor) -> Tensor:
+        """The part of a batch that is this process's; empty where there are fewer rows than processes."""
+        return rows.tensor_split(self.size)[self.rank]
+
+    def largest_share(self, rows: Tensor) -> int:
+        """How many rows the process with the largest part of a batch has."""
+        return -(-len(rows) // self.size)
+
+    def total(self, value: float, device: torch.device) -> float:
+        """The sum of a number over processes."""
+        return self._agree([value], device)[0] if self.size > 1 else value
+
+    def of_first(self, values: tuple[float, float], device: torch.device) -> tuple[float, float]:
+        """The numbers that the first process has, so that no decision differs between processes."""
+        if self.size == 1:
+            return values
+        mine = values if self.is_first else (0.0, 0.0)
+        first, second = self._agree(list(mine), device)
+        return first, second
+
+    def check_same(self, flag: bool, what: str, device: torch.device) -> None:
+        """Refuses a condition that holds in some processes only.
+
+        Raises
+        ------
+        InputError: it does; `what` says what it is.
+        """
+        count = self.total(float(flag), device)
+        if count not in (0.0, float(self.size)):
+            raise InputError(
+                f"{int(count)} of {self.size} processes {what}",
+                expected="all or none",
+                todo="use a folder that every process can reach",
+            )
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            from torch import distributed
+
+            distributed.barrier()
+
+    def _agree(self, values: list[float], device: torch.device) -> list[float]:
+        from torch import distributed
+
+        summed = torch.tensor(values, dtype=torch.float64, device=device)
+        distributed.all_reduce(summed)
+        result: list[float] = summed.tolist()
+        return result
+
+
+def unsynchronised(called: nn.Module, last: bool) -> AbstractContextManager[object]:
+    """Keeps gradients to this process until the `last` part of a step."""
+    if isinstance(called, nn.parallel.DistributedDataParallel) and not last:
+        return called.no_sync()
+    return nullcontext()

@@ -1,0 +1,223 @@
+"""The training loop: any model, any rows, any objective; AdamW, and the best epoch on validation is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor, nn
+
+from hybridqies.errors import InputError
+from hybridqies.training.checkpoint import (
+    CHECKPOINT,
+    check_epochs,
+    key_of,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+    snapshot,
+)
+from hybridqies.training.config import TrainingConfig
+from hybridqies.training.distributed import Ranks, unsynchronised
+from hybridqies.training.groups import make_optimiser
+from hybridqies.training.history import write_history
+from hybridqies.training.numerics import autocast, device_of, recomputing, seeded
+from hybridqies.training.objectives import Objective, Solvable
+from hybridqies.training.progress import (
+    Outcome,
+    Progress,
+    add_time,
+    check_finite,
+    close_epoch,
+    is_over,
+    outcome_of,
+)
+from hybridqies.training.rows import Rows
+from hybridqies.training.solving import solve
+from hybridqies.training.steps import draw_batches, learning_rate_factor, set_rates
+
+OnEpoch = Callable[[dict[str, Any]], None]
+R = TypeVar("R", bound=Rows)
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A model that fits its scaling to the training inputs before anything else."""
+
+    def adapt(self, inputs: Any) -> None:
+        """Takes what it needs from all training inputs, such as embeddings (B, D)."""
+
+
+def fit(
+    model: nn.Module,
+    training: R,
+    validation: R | None,
+    objective: Objective[R],
+    config: TrainingConfig,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> Outcome:
+    """Trains `model` in place and leaves it at its best epoch on `validation` (the last one without).
+
+    With a `folder`, `metrics.jsonl` and a checkpoint are written there after every
+    epoch; with `resume` a checkpoint found there is continued, to the same
+    result bit for bit, or to more epochs than it was begun with. `on_epoch` is called with each
+    epoch's record. In a process group of torch each process trains on its share of every batch, and the
+    first one writes and reports.
+
+    Raises
+    ------
+    InputError: no training rows, a loss that is not finite, `resume` without a `folder`, fewer epochs
+        than the checkpoint has, or a model that several processes can't train.
+    ModelFolderError: the checkpoint is damaged, or of another training.
+    """
+    if len(training) == 0:
+        raise InputError("training was given 0 rows", expected="at least one of each class")
+    if resume and folder is None:
+        raise InputError(
+            "resume was given without a folder", expected="the folder of the interrupted training"
+        )
+    ranks = Ranks.current()
+    ranks.check(model)
+    config = config.for_rows(len(training))
+    if isinstance(model, Solvable):
+        adapt(model, training)
+        return solve(model, training, validation, objective, config, folder)
+    return _Run(model, training, validation, objective, config, folder, on_epoch, ranks).go(resume)
+
+
+def adapt(model: nn.Module, training: Rows) -> None:
+    """Shows the training inputs to a model that scales itself to them."""
+    if isinstance(model, Adaptable):
+        model.adapt(training[slice(None)].inputs)
+
+
+class _Run:
+    """One training by gradients; every random draw of an epoch comes from (seed, epoch, rank) alone."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        training: Rows,
+        validation: Rows | None,
+        objective: Objective[Any],
+        config: TrainingConfig,
+        folder: Path | None,
+        on_epoch: OnEpoch | None,
+        ranks: Ranks,
+    ) -> None:
+        self.model, self.training, self.validation = model, training, validation
+        self.objective, self.config, self.ranks = objective, config, ranks
+        self.folder, self.on_epoch = folder, on_epoch
+        self.device = device_of(model)
+        self.optimiser = make_optimiser(model, config)
+        self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
+        self.progress = Progress()
+        self.called = model
+        self.key = ""
+        if folder is not None:
+            self.key = key_of(config, objective.describe(), training, validation, model, ranks.size)
+
+    def go(self, resume: bool) -> Outcome:
+        adapt(self.model, self.training)
+        if resume:
+            self._resume()
+        self.called = self.ranks.wrap(self.model)
+        with recomputing(self.model, self.config.compute.checkpointing):
+            while not is_over(self.progress, self.config, validated=self.validation is not None):
+                self._epoch()
+        restore(self.model, self.progress.best_state)
+        self.model.eval()
+        self.ranks.wait()
+        return outcome_of(self.progress)
+
+    def _resume(self) -> None:
+        assert self.folder is not None
+        path = self.folder / CHECKPOINT
+        self.ranks.check_same(path.exists(), f"find a checkpoint in {str(self.folder)!r}", self.device)
+        if path.exists():
+            self.progress = load_checkpoint(path, self.model, self.optimiser, self.key)
+            check_epochs(self.progress, self.config)
+
+    def _epoch(self) -> None:
+        start = time.perf_counter()
+        loss = self._pass_over_training()
+        about = {"learning_rate": float(self.optimiser.param_groups[0]["lr"]), "train_loss": loss}
+        measured = None
+        if self.validation is not None:
+            # No larger than a training batch: a circuit that trained must not be too large to validate.
+            measured = self.objective.measure(self.model, self.validation, self.config.batch_size)
+        record = close_epoch(
+            self.progress,
+            self.config,
+            about,
+            measured,
+            lambda: snapshot(self.model),
+            agree=lambda score: self.ranks.of_first(score, self.device),
+        )
+        add_time(self.progress, record, time.perf_counter() - start)
+        self._record(record)
+
+    def _pass_over_training(self) -> float:
+        self.model.train()
+        self.called.train()
+        epoch, total = self.progress.epoch, 0.0
+        steps = draw_batches(self.config, epoch, len(self.training))
+        with seeded(self.config.seed * 1_000_003 + epoch + (self.ranks.rank << 48), self.device):
+            for step, rows in enumerate(steps):
+                factor = learning_rate_factor(self.config, epoch * len(steps) + step, len(steps))
+                set_rates(self.optimiser, self.rates, factor)
+                total += self._step(rows) * len(rows)
+        return total / len(self.training)
+
+    def _step(self, rows: Tensor) -> float:
+        self.optimiser.zero_grad()
+        value = self.ranks.total(self._gradients(rows), self.device)
+        check_finite(value, self.progress.epoch + 1)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimiser.step()
+        return value
+
+    def _gradients(self, rows: Tensor) -> float:
+        """Adds the gradients of the batch's mean loss; returns this process's summand of it."""
+        own = self.ranks.share(rows)
+        parts = [part for part in own.tensor_split(self.config.compute.accumulation) if len(part)]
+        if len(parts) == 1 and self.ranks.size == 1:
+            loss = self._loss(parts[0])
+            value = float(loss.detach())
+            check_finite(value, self.progress.epoch + 1)
+            loss.backward()
+            return value
+        # A process without rows has to take part in averaging gradients all the same.
+        counted = bool(parts)
+        parts = parts or [rows[:1]]
+        whole = self.objective.weight(self.training[rows])
+        value = 0.0
+        for at, part in enumerate(parts):
+            share = self.objective.weight(self.training[part]) / whole if counted else 0.0
+            with unsynchronised(self.called, last=at == len(parts) - 1):
+                loss = self._loss(part)
+                # Gradients are averaged over processes, and have to be summed.
+                (loss * (share * self.ranks.size)).backward()
+            value += float(loss.detach()) * share
+        return value
+
+    def _loss(self, rows: Tensor) -> Tensor:
+        batch = self.training[rows].to(self.device)
+        with autocast(self.config.compute.precision, self.device):
+            return self.objective.loss(self.called, batch)
+
+    def _record(self, record: dict[str, Any]) -> None:
+        if not self.ranks.is_first:
+            return
+        if self.folder is not None:
+            # The checkpoint last: what it promises is then already on disk.
+            write_history(self.folder, self.progress.history)
+            save_checkpoint(self.folder / CHECKPOINT, self.model, self.optimiser, self.progress, self.key)
+        if self.on_epoch is not None:
+            self.on_epoch(record)
