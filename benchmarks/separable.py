@@ -33,8 +33,8 @@ from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.search import Choices, Interval, Space
-from hybridqies.study.statistics import Spread, spread
-from hybridqies.study.trial import Trial, TrialRecord
+from hybridqies.study.statistics.intervals import Spread, spread
+from hybridqies.study.trials.trial import Trial, TrialRecord
 
 # A test set larger than the published 60 rows: the same mean, known more closely.
 TEST_ROWS = 1000

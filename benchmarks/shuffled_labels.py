@@ -21,11 +21,11 @@ import torch
 
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
-from hybridqies.study.plan import StudyPlan, trials
+from hybridqies.study.kinds.sweep import summarise, sweep_trials
+from hybridqies.study.plan import StudyPlan
 from hybridqies.study.protocol import run_trial
-from hybridqies.study.sweep import summarise
-from hybridqies.study.trial import Trial
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial
 
 # A draw is a few per cent of the rows, as in the few-shot protocol: seeds that share much of what they
 # train on are not independent, and a test that takes them for so flags too much.
@@ -65,7 +65,7 @@ def shuffled(
         data=options,
     )
     context = TrialContext.of_arrays("shuffled", features, labels, options)
-    planned = trials(plan, context)
+    planned = sweep_trials(plan, context)
     about = {
         "data": "shuffled",
         "classes": [0, 1],

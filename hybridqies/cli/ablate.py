@@ -14,7 +14,7 @@ from hybridqies.cli import flags, studying
 from hybridqies.cli.studying import read_common, read_study_settings
 
 if TYPE_CHECKING:
-    from hybridqies.study.ablate import AblationPlan
+    from hybridqies.study.kinds.ablate import AblationPlan
 
 Modules = Annotated[
     str,
@@ -62,14 +62,14 @@ def command(
     Example: `hybridqies ablate --data reviews.csv --per-class 256 --qubits 9 --seeds 8 --workers 2`
     """
     from hybridqies.report.ablation_tables import ablation_notes, ablation_table, write_ablation_plot
-    from hybridqies.study.ablate import ABLATION
+    from hybridqies.study.kinds.ablate import ABLATION
 
     report = studying.Report(ablation_table, ablation_notes, write_ablation_plot)
     studying.conduct(context, ABLATION, _plan, report)
 
 
 def _plan(given: dict[str, Any]) -> AblationPlan:
-    from hybridqies.study.ablate import HEAD, MODULES, AblationPlan
+    from hybridqies.study.kinds.ablate import HEAD, MODULES, AblationPlan
 
     asked = MODULES if given["modules"] == "all" else given["modules"].split(",")
     training, options = read_study_settings(given["set_"] or [], [HEAD])

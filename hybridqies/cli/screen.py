@@ -17,7 +17,7 @@ from hybridqies.errors import InputError
 from hybridqies.options import parse_word
 
 if TYPE_CHECKING:
-    from hybridqies.study.screen import ScreenPlan
+    from hybridqies.study.kinds.screen import ScreenPlan
 
 ArmName = Annotated[str, typer.Option(help="The arm whose settings are screened.")]
 Factors = Annotated[
@@ -70,7 +70,7 @@ def command(
     Example: `hybridqies screen --data reviews.csv --per-class 256 --factor reuploads=1,3 --factor layers=1,3`
     """
     from hybridqies.report.screen_tables import screen_notes, screen_table, write_screen_plot
-    from hybridqies.study.screen import SCREEN
+    from hybridqies.study.kinds.screen import SCREEN
 
     report = studying.Report(screen_table, screen_notes, write_screen_plot)
     studying.conduct(context, SCREEN, _plan, report)
@@ -79,7 +79,7 @@ def command(
 def _plan(given: dict[str, Any]) -> ScreenPlan:
     from hybridqies.options import parse
     from hybridqies.study.arms import arm_of
-    from hybridqies.study.screen import FACTORS, QUBITS, ScreenPlan, TwoLevel
+    from hybridqies.study.kinds.screen import FACTORS, QUBITS, ScreenPlan, TwoLevel
 
     factors = read_factors(given["factor"]) if given["factor"] else FACTORS
     if given["qubits"] is not None and QUBITS in factors:

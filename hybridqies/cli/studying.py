@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
-    from hybridqies.study.runner import Counts
-    from hybridqies.study.running import Plan, Study
+    from hybridqies.study.conduct import Plan, Study
+    from hybridqies.study.trials.dispatch import Counts
 
 StudyFile = Annotated[
     Path | None, typer.Argument(help="A study's TOML file, in the place of the flags.", show_default=False)
@@ -68,7 +68,7 @@ def conduct(
     ------
     InputError: flags that decide the study beside something else that does.
     """
-    from hybridqies.study.running import recorded_plan
+    from hybridqies.study.conduct import recorded_plan
 
     given: dict[str, Any] = dict(context.params)
     file, out, resume = given["study"], given["out"], given["resume"]
@@ -110,7 +110,7 @@ def _only_beside(context: typer.Context, what: str) -> None:
 
 
 def _run(study: Study[Plan], plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
-    from hybridqies.study.running import PLAN, run_study
+    from hybridqies.study.conduct import PLAN, run_study
 
     how = {name: given[name] for name in ("resume", "retry_failed", "workers", "cluster")}
     out: Path = given["out"]

@@ -64,7 +64,7 @@ def command(
     Example: `hybridqies sweep --data reviews.csv --per-class 256 --qubits 2:12:2 --seeds 5 --workers 2`
     """
     from hybridqies.report.study_tables import sweep_notes, sweep_table, write_sweep_plot
-    from hybridqies.study.sweep import SWEEP
+    from hybridqies.study.kinds.sweep import SWEEP
 
     report = studying.Report(sweep_table, sweep_notes, write_sweep_plot)
     studying.conduct(context, SWEEP, _plan, report)

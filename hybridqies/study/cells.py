@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridqies.options import to_mapping
-from hybridqies.study.comparisons import ArmResults, Marked
-from hybridqies.study.statistics import spread
-from hybridqies.study.trial import Trial, TrialRecord
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.statistics.comparisons import ArmResults, Marked
+from hybridqies.study.statistics.intervals import spread
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)

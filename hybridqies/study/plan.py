@@ -20,7 +20,7 @@ from hybridqies.study.arms import ARMS, Arm, arm_of
 from hybridqies.study.context import Scaling, TrialContext
 from hybridqies.study.protocol import TRAINING, circuits_digest, training_of, untrained
 from hybridqies.study.search import Space, check_searchable, parse_space, plain_space
-from hybridqies.study.trial import Trial
+from hybridqies.study.trials.trial import Trial
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _MANY_QUBITS = 64
@@ -148,23 +148,6 @@ class StudyPlan:
             return cls.parse(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"study file {str(path)!r} cannot be read: {error}") from None
-
-
-def trials(plan: StudyPlan, context: TrialContext) -> tuple[Trial, ...]:
-    """The trials of a sweep, seed by seed; arms whose numbers don't depend on qubits run once a seed.
-
-    Every head is built once, so that what cannot be built is refused before anything is trained.
-
-    Raises
-    ------
-    InputError: an option that does not exist or does not fit, by the first arm that has it.
-    """
-    designs = [
-        laid_out(planned_trial(plan, arm, count, context), context)
-        for arm in map(arm_of, plan.arms)
-        for count in (plan.qubits if arm.per_qubits else (None,))
-    ]
-    return on_every_seed(plan, designs)
 
 
 def on_every_seed(plan: StudyPlan, designs: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -25,7 +25,7 @@ from hybridqies.heads.base import Head, HeadContext
 from hybridqies.options import from_mapping
 from hybridqies.study.context import Scaler, Scaling, Splits, TrialContext
 from hybridqies.study.search import Proposal, Search, parse_space
-from hybridqies.study.trial import Outcome, Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
 from hybridqies.training import (
     Convergence,
     CrossEntropy,

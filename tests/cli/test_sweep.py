@@ -12,7 +12,7 @@ import pytest
 
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError
-from hybridqies.study.trial_journal import TrialJournal
+from hybridqies.study.trials.journal import TrialJournal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 # Dies by its own hand in the middle of a trial, once so many are recorded.
@@ -20,15 +20,15 @@ STOPPING = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from hybridqies.cli import main
-from hybridqies.study import runner
+from hybridqies.study.places import in_process
 trials, how, *sys.argv[1:] = sys.argv[1:]
-attempt, done = runner.attempt, []
+attempt, done = in_process.attempt, []
 def stop(group, context):
     if len(done) >= int(trials):
         os.kill(os.getpid(), int(how))
     done.extend(group)
     return attempt(group, context)
-runner.attempt = stop
+in_process.attempt = stop
 main()
 """
 

@@ -12,7 +12,7 @@ from hybridqies.backends import load_backend
 from hybridqies.circuit import Circuit, Feature, load_circuit
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
-from hybridqies.study.plan import trials
+from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.protocol import training_of, untrained
 from hybridqies.study.search import Search
 
@@ -27,7 +27,7 @@ def test_defaults_and_searched_options_build(name: str) -> None:
     context = rows()
     arms = ("two-module", name) if ARMS[name].matched else (name,)
     plan = plan_of(arms=arms, reference=name, budget=4, options={}, qubits=(3,))
-    trial = next(trial for trial in trials(plan, context) if trial.arm == name)
+    trial = next(trial for trial in sweep_trials(plan, context) if trial.arm == name)
     for proposal in Search(plan.space_of(ARMS[name]), 4, 0).candidates():
         training_of(trial, proposal.options)
         head = untrained(trial, context.n_inputs, context.n_classes, proposal.options)
@@ -99,7 +99,7 @@ class TestTheTwin:
         names = ("two-module", "two-module-product")
         arms = dict.fromkeys(names, options)
         plan = plan_of(arms=names, reference=names[0], options=arms, qubits=(n_qubits,), seeds=(0,))
-        whole, twin = (untrained(each, 6, n_classes, {}).describe() for each in trials(plan, rows()))
+        whole, twin = (untrained(each, 6, n_classes, {}).describe() for each in sweep_trials(plan, rows()))
         more = n_classes * (n_qubits - 1) if n_classes == 2 else 0
         assert [term.value for term in twin.terms[:-1]] == [term.value for term in whole.terms[:-1]]
         assert twin.n_parameters == whole.n_parameters + more
@@ -133,7 +133,7 @@ def test_any_recipe_is_an_arm() -> None:
     arm = arm_of("dressed:iqp")
     assert (arm.head, arm.options["circuit"], arm.quantum) == ("dressed", "iqp", True)
     plan = plan_of(arms=(arm.name, "logistic"), options={}, qubits=(3,))
-    head = untrained(trials(plan, rows())[0], 6, 2, {})
+    head = untrained(sweep_trials(plan, rows())[0], 6, 2, {})
     assert head.circuits()["circuit"].name == "iqp"
 
 
@@ -153,7 +153,7 @@ def test_what_is_no_arm(name: str, error: type[Exception], told: str) -> None:
 
 def test_a_matched_arm_comes_close_to_the_first_quantum_arm() -> None:
     context = rows()
-    planned = trials(plan_of(options={}), context)
+    planned = sweep_trials(plan_of(options={}), context)
     for count in (2, 3):
         counts = {
             trial.arm: untrained(trial, context.n_inputs, 2, {}).n_trained()
@@ -162,4 +162,4 @@ def test_a_matched_arm_comes_close_to_the_first_quantum_arm() -> None:
         }
         assert abs(counts["matched-mlp"] - counts["two-module"]) <= (context.n_inputs + 3) / 2
     with pytest.raises(InputError, match="a quantum arm to match"):
-        trials(plan_of(arms=("matched-mlp", "logistic"), options={}), context)
+        sweep_trials(plan_of(arms=("matched-mlp", "logistic"), options={}), context)

@@ -13,10 +13,10 @@ from study.studies import QUICK, plan_of, rows
 from hybridqies.errors import InputError
 from hybridqies.study import protocol
 from hybridqies.study.context import Scaler, Scaling, TrialContext
-from hybridqies.study.plan import trials
+from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.protocol import Cohorts, attempt, run_cohort, run_trial
 from hybridqies.study.seal import SealedTest, SealError
-from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 from hybridqies.training import Training, predict_probabilities
 from hybridqies.training.diagnosis import judge_history
 
@@ -37,7 +37,7 @@ def searched_trials(arms: tuple[str, ...], seeds: tuple[int, ...], budget: int) 
     plan = plan_of(
         arms=arms, reference=arms[0], seeds=seeds, budget=budget, space=space, qubits=(2,), options={}
     )
-    return trials(plan, rows())
+    return sweep_trials(plan, rows())
 
 
 class TestSeal:
@@ -100,7 +100,7 @@ class TestScaling:
         fit = Scaler.fit
         monkeypatch.setattr(Scaler, "fit", lambda how, given: (seen.append(given), fit(how, given))[1])
         plan = plan_of(arms=("logistic", "svc"), scaling=Scaling.STANDARD, options={}, seeds=(3,))
-        for trial in trials(plan, context):
+        for trial in sweep_trials(plan, context):
             run_trial(trial, context)
         assert len(seen) == 2
         for given in seen:
@@ -126,12 +126,12 @@ class TestTrial:
 
     def test_the_same_numbers_again(self) -> None:
         context = rows()
-        for trial in trials(plan_of(qubits=(2,), seeds=(0,)), context):
+        for trial in sweep_trials(plan_of(qubits=(2,), seeds=(0,)), context):
             assert run_trial(trial, context).same_numbers(run_trial(trial, rows()))
 
     def test_every_arm_of_a_seed_has_the_same_parts(self) -> None:
         context = rows()
-        truths = {run_trial(trial, context).truth for trial in trials(plan_of(seeds=(4,)), context)}
+        truths = {run_trial(trial, context).truth for trial in sweep_trials(plan_of(seeds=(4,)), context)}
         assert len(truths) == 1
         split = context.splits(4)
         assert (len(split.train.labels), len(split.validation.labels)) == (42, 18)
@@ -175,7 +175,7 @@ class TestCohorts:
         plan = plan_of(
             arms=(arm,), reference=arm, qubits=(2,), seeds=tuple(range(seeds)), options={}, **changes
         )
-        return trials(plan, rows())
+        return sweep_trials(plan, rows())
 
     @pytest.mark.parametrize("arm", ["dressed", "mlp-0", "mlp-48"])
     def test_the_same_record_to_the_last_bit_whoever_is_in_it(self, arm: str) -> None:
@@ -295,7 +295,7 @@ class TestConvergence:
         plan = plan_of(
             arms=("logistic", "svc"), seeds=(0,), options={"logistic": {"max_iterations": 1, "C": 1000.0}}
         )
-        cut, whole = (run_trial(trial, rows()) for trial in trials(plan, rows()))
+        cut, whole = (run_trial(trial, rows()) for trial in sweep_trials(plan, rows()))
         assert not cut.converged
         assert "failed to converge" in cut.convergence
         assert whole.converged
@@ -326,7 +326,7 @@ def test_predictions_are_of_the_tested_rows() -> None:
 
 
 def test_other_circuits_are_not_trained_under_a_trials_name() -> None:
-    planned = trials(plan_of(arms=("two-module", "logistic"), qubits=(2,), seeds=(0,)), rows())[0]
+    planned = sweep_trials(plan_of(arms=("two-module", "logistic"), qubits=(2,), seeds=(0,)), rows())[0]
     assert planned.circuits
     edited = dataclasses.replace(planned, circuits="0" * 64)
     with pytest.raises(InputError, match="the circuits of arm 'two-module' are not those"):

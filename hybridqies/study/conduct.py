@@ -12,14 +12,16 @@ from hybridqies import __version__
 from hybridqies.errors import InputError
 from hybridqies.files import is_leftover, write_json, write_text
 from hybridqies.options import to_mapping
-from hybridqies.study.cluster import Cluster
 from hybridqies.study.context import TrialContext
+from hybridqies.study.places.cluster import Cluster
+from hybridqies.study.places.executor import Executor
+from hybridqies.study.places.in_process import InProcess
+from hybridqies.study.places.processes import Processes
 from hybridqies.study.plan import StudyPlan
-from hybridqies.study.processes import Processes
 from hybridqies.study.protocol import Cohorts
-from hybridqies.study.runner import Counts, Executor, InProcess, run_trials
-from hybridqies.study.trial import Trial
-from hybridqies.study.trial_journal import StudyState, TrialJournal
+from hybridqies.study.trials.dispatch import Counts, run_trials
+from hybridqies.study.trials.journal import StudyState, TrialJournal
+from hybridqies.study.trials.trial import Trial
 
 PLAN, RESULT = "study.toml", "study.json"
 Plan = TypeVar("Plan", bound=StudyPlan)

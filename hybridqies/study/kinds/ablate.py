@@ -10,12 +10,12 @@ from typing import Any
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
 from hybridqies.study.cells import Cell
-from hybridqies.study.comparisons import compare
+from hybridqies.study.conduct import Study, overview
 from hybridqies.study.context import TrialContext
 from hybridqies.study.plan import Kind, StudyPlan, laid_out, on_every_seed, planned_trial
-from hybridqies.study.running import Study, overview
-from hybridqies.study.trial import Trial
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.statistics.comparisons import compare
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial
 
 HEAD, WHOLE = "two-module", "whole head"
 _UPLOADS = "reuploads"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from hybridqies.study.context import TrialContext
-from hybridqies.study.protocol import attempt
-from hybridqies.study.trial import Outcome, Trial
-from hybridqies.study.trial_journal import TrialJournal
+from hybridqies.study.places.executor import Executor
+from hybridqies.study.trials.journal import TrialJournal
+from hybridqies.study.trials.trial import Trial
 
 MOST_TOGETHER = 8
 """Trials in a stack. Measured a trial, 8 save up to a third of the time of 5; of large perceptrons more than
@@ -27,60 +25,6 @@ class Counts:
     done: int
     failed: int
     running: int
-
-
-class Executor(Protocol):
-    """Where trials run, in groups that train together.
-
-    `collect` waits for a group that was submitted; `free` is how many more it takes now.
-    """
-
-    @property
-    def places(self) -> int:
-        """Groups that run side by side."""
-
-    @property
-    def free(self) -> int:
-        """Groups that may be submitted now."""
-
-    @property
-    def running(self) -> int:
-        """Trials that were submitted and not collected."""
-
-    def submit(self, trials: Sequence[Trial]) -> None:
-        """Begins a group."""
-
-    def collect(self) -> Sequence[Outcome]:
-        """Waits until trials that were submitted are over: a group of them, or a part of one."""
-
-
-class InProcess:
-    """An executor of one group at a time, in this process."""
-
-    places = 1
-
-    def __init__(self, context: TrialContext) -> None:
-        self.context = context
-        self._trials: Sequence[Trial] = ()
-
-    @property
-    def free(self) -> int:
-        """1 or 0."""
-        return int(not self._trials)
-
-    @property
-    def running(self) -> int:
-        """The trials of the group."""
-        return len(self._trials)
-
-    def submit(self, trials: Sequence[Trial]) -> None:
-        """Keeps the group for `collect`, which runs it."""
-        self._trials = trials
-
-    def collect(self) -> Sequence[Outcome]:
-        """Runs the group that was submitted."""
-        trials, self._trials = self._trials, ()
-        return attempt(trials, self.context)
 
 
 def _by_itself(trial: Trial) -> str:

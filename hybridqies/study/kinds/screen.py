@@ -13,13 +13,13 @@ from hybridqies.backends.spec import BackendSpec
 from hybridqies.errors import InputError
 from hybridqies.study.arms import arm_of
 from hybridqies.study.cells import Cell
+from hybridqies.study.conduct import Study, overview
 from hybridqies.study.context import TrialContext
-from hybridqies.study.designs import Design, Factor, fractional_factorial, plackett_burman
 from hybridqies.study.plan import Kind, StudyPlan, laid_out, on_every_seed, planned_trial
-from hybridqies.study.running import Study, overview
-from hybridqies.study.screening import main_effects
-from hybridqies.study.trial import Trial
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.statistics.designs import Design, Factor, fractional_factorial, plackett_burman
+from hybridqies.study.statistics.main_effects import main_effects
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial
 
 QUBITS, BACKEND, _CIRCUIT = "n_qubits", "backend.", "circuit."
 RESPONSE = "validation accuracy"

@@ -15,11 +15,11 @@ from hybridqies.circuit import Circuit, Feature
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads.base import Head
 from hybridqies.report.ablation_tables import ablation_notes, ablation_table, write_ablation_plot
-from hybridqies.study.ablate import HEAD, MODULES, WHOLE, AblationPlan, ablation_trials, summarise
-from hybridqies.study.plan import trials
+from hybridqies.study.kinds.ablate import HEAD, MODULES, WHOLE, AblationPlan, ablation_trials, summarise
+from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.protocol import run_trial, training_of, untrained
-from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 from hybridqies.training import Training
 
 TEXTS = 400
@@ -137,7 +137,7 @@ class TestPlan:
         planned = ablation_trials(ablation_of(), rows())
         assert len({trial.key for trial in planned}) == len(planned) == 2 * (1 + len(MODULES))
         assert [trial.seed for trial in planned] == [0] * 7 + [1] * 7
-        swept = trials(plan_of(qubits=(4,), options={}), rows())
+        swept = sweep_trials(plan_of(qubits=(4,), options={}), rows())
         assert planned[0].key in {trial.key for trial in swept}
 
     def test_every_variant_searches_alike_what_means_something(self) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from hybridqies.errors import InputError
 from hybridqies.options import to_mapping
-from hybridqies.study.designs import Design
-from hybridqies.study.statistics import holm
+from hybridqies.study.statistics.designs import Design
+from hybridqies.study.statistics.families import holm
 
 Floats = NDArray[np.float64]
 

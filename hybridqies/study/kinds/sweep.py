@@ -7,11 +7,29 @@ from typing import Any
 
 from hybridqies.study.arms import arm_of
 from hybridqies.study.cells import Cell
-from hybridqies.study.comparisons import ArmResults, compare
-from hybridqies.study.plan import StudyPlan, trials
-from hybridqies.study.running import Study, overview
-from hybridqies.study.trial import Trial
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.conduct import Study, overview
+from hybridqies.study.context import TrialContext
+from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
+from hybridqies.study.statistics.comparisons import ArmResults, compare
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial
+
+
+def sweep_trials(plan: StudyPlan, context: TrialContext) -> tuple[Trial, ...]:
+    """The trials of a sweep, seed by seed; arms whose numbers don't depend on qubits run once a seed.
+
+    Every head is built once, so that what cannot be built is refused before anything is trained.
+
+    Raises
+    ------
+    InputError: an option that does not exist or does not fit, by the first arm that has it.
+    """
+    designs = [
+        laid_out(planned_trial(plan, arm, count, context), context)
+        for arm in map(arm_of, plan.arms)
+        for count in (plan.qubits if arm.per_qubits else (None,))
+    ]
+    return on_every_seed(plan, designs)
 
 
 def summarise(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
@@ -28,7 +46,7 @@ def summarise(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> d
     }
 
 
-SWEEP = Study(StudyPlan, trials, summarise)
+SWEEP = Study(StudyPlan, sweep_trials, summarise)
 
 
 def _cells(planned: Sequence[Trial]) -> list[Cell]:

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 from hybridqies.errors import InputError
 from hybridqies.journals import LineJournal
-from hybridqies.study.trial import TrialFailure, TrialRecord
+from hybridqies.study.trials.trial import TrialFailure, TrialRecord
 
 FILE_NAME, CLAIMS = "trials.jsonl", "trials.lock"
 # Offsets of locks are signed 64-bit numbers: 15 hex digits fit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -14,7 +15,7 @@ from typing import Any
 from hybridqies.errors import InputError
 from hybridqies.options import to_mapping
 from hybridqies.runs.config import DataOptions
-from hybridqies.study.trial import Outcome, Trial, TrialFailure, outcome_from
+from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, outcome_from
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 """What keeps a worker to one thread: set before its libraries are loaded."""
@@ -31,7 +32,7 @@ class _Worker:
         self.trials: Sequence[Trial] = ()
         self.since = 0.0
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hybridqies.study.worker"],
+            [sys.executable, "-m", "hybridqies.study.places.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | dict.fromkeys(THREADS, "1"),
@@ -89,7 +90,9 @@ class _Worker:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
-            stream.close()
+            # What it was sent and never read goes down with it.
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
 
     def _send(self, content: Any) -> None:
         assert self.process.stdin is not None

@@ -11,17 +11,11 @@ import pytest
 from scipy import stats
 
 from hybridqies.errors import InputError, UnknownNameError
-from hybridqies.study.comparisons import ArmResults, Comparison, Marked, Verdict, compare
-from hybridqies.study.statistics import (
-    cohen_dz,
-    detectable_dz,
-    holm,
-    mcnemar,
-    pairs_needed,
-    sign_flip_test,
-    smallest_p,
-    spread,
-)
+from hybridqies.study.statistics.comparisons import ArmResults, Comparison, Marked, Verdict, compare
+from hybridqies.study.statistics.families import holm
+from hybridqies.study.statistics.intervals import cohen_dz, spread
+from hybridqies.study.statistics.mcnemar import mcnemar
+from hybridqies.study.statistics.sign_flips import detectable_dz, pairs_needed, sign_flip_test, smallest_p
 
 STUDIES = 200
 
@@ -357,6 +351,6 @@ def test_a_study_of_nothing_raises_a_flag_in_five_percent(
 
 
 def test_a_vanishing_chance_is_not_said_to_be_zero() -> None:
-    from hybridqies.study.comparisons import _p
+    from hybridqies.study.statistics.comparisons import _p
 
     assert [_p(0.0), _p(0.04686), _p(1e-12)] == ["p < 1e-300", "p = 0.0469", "p = 1e-12"]

@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from hybridqies.errors import InputError, MissingExtraError
-from hybridqies.study.designs import Alias, Design, Factor, fractional_factorial, plackett_burman
-from hybridqies.study.screening import Screening, half_normal_quantiles, main_effects
+from hybridqies.study.statistics.designs import Alias, Design, Factor, fractional_factorial, plackett_burman
+from hybridqies.study.statistics.main_effects import Screening, half_normal_quantiles, main_effects
 
 NAMES = ("qubits", "depth", "connectivity", "rate", "reuploads", "encoders", "shots", "noise")
 EFFECTS = np.array([0.06, 0.0, -0.03, 0.04, 0.0, 0.0, 0.0, -0.05])

@@ -25,9 +25,16 @@ from hybridqies.errors import HybridqiesError, InputError, MissingExtraError
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
-from hybridqies.study.processes import THREADS
+from hybridqies.study.places.processes import THREADS
 from hybridqies.study.protocol import attempt
-from hybridqies.study.trial import PROTOCOL, Outcome, Trial, TrialFailure, outcome_from, outcome_to_mapping
+from hybridqies.study.trials.trial import (
+    PROTOCOL,
+    Outcome,
+    Trial,
+    TrialFailure,
+    outcome_from,
+    outcome_to_mapping,
+)
 
 # A trial that itself brings its process down must not go round the cluster for ever.
 _RETRIES = 3

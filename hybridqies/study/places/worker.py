@@ -1,6 +1,6 @@
 """One worker process of a local study: groups of trials in on stdin, their outcomes out, JSON lines both.
 
-    python -m hybridqies.study.worker
+    python -m hybridqies.study.places.worker
 
 The first line in names data and encoder, the first out says that they are loaded. A worker ends when its
 stdin does, in the middle of a trial too: nobody is left to take the result.
@@ -31,7 +31,7 @@ def main() -> None:
     from hybridqies.runs.config import DataOptions
     from hybridqies.study.context import TrialContext
     from hybridqies.study.protocol import attempt
-    from hybridqies.study.trial import Trial, outcome_to_mapping
+    from hybridqies.study.trials.trial import Trial, outcome_to_mapping
 
     torch.set_num_threads(1)
     about = json.loads(lines.get())

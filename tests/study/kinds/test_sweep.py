@@ -13,11 +13,11 @@ from study.studies import plan_of, rows
 from hybridqies.errors import InputError
 from hybridqies.report.study_tables import sweep_notes, sweep_table, write_sweep_plot
 from hybridqies.runs.config import DataOptions
-from hybridqies.study.plan import StudyPlan, trials
-from hybridqies.study.running import check_new, recorded_plan, run_study
-from hybridqies.study.sweep import SWEEP, summarise
-from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.conduct import check_new, recorded_plan, run_study
+from hybridqies.study.kinds.sweep import SWEEP, summarise, sweep_trials
+from hybridqies.study.plan import StudyPlan
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 
 SEEDS = tuple(range(12))
 TEXTS = 400
@@ -25,7 +25,7 @@ TEXTS = 400
 
 def planned(**changes: Any) -> tuple[StudyPlan, tuple[Trial, ...]]:
     plan = plan_of(seeds=SEEDS, options={}, **changes)
-    return plan, trials(plan, rows())
+    return plan, sweep_trials(plan, rows())
 
 
 def record_of(trial: Trial, accuracy: float) -> TrialRecord:
@@ -122,7 +122,7 @@ def test_without_the_reference_nothing_is_compared() -> None:
 
 def test_few_seeds_and_hand_made_settings_are_said() -> None:
     plan = plan_of(options={"logistic": {"C": 2.0}})
-    all_trials = trials(plan, rows())
+    all_trials = sweep_trials(plan, rows())
     state = state_of(all_trials, noisy)
     notes = " ".join(sweep_notes(summarise(plan, all_trials, state)))
     assert "Set by hand, and so not searched alike: options of logistic." in notes

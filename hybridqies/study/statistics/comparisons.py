@@ -12,18 +12,10 @@ from numpy.typing import NDArray
 
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.options import to_mapping
-from hybridqies.study.statistics import (
-    Paired,
-    Spread,
-    cohen_dz,
-    detectable_dz,
-    holm,
-    mcnemar,
-    pairs_needed,
-    sign_flip_test,
-    smallest_p,
-    spread,
-)
+from hybridqies.study.statistics.families import holm
+from hybridqies.study.statistics.intervals import Spread, cohen_dz, spread
+from hybridqies.study.statistics.mcnemar import Paired, mcnemar
+from hybridqies.study.statistics.sign_flips import detectable_dz, pairs_needed, sign_flip_test, smallest_p
 
 LEVEL = 0.05
 

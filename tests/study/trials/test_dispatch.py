@@ -18,12 +18,14 @@ from study.studies import plan_of, rows
 from hybridqies.errors import InputError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
-from hybridqies.study.plan import StudyPlan, trials
-from hybridqies.study.processes import Processes
+from hybridqies.study.kinds.sweep import sweep_trials
+from hybridqies.study.places.in_process import InProcess
+from hybridqies.study.places.processes import Processes
+from hybridqies.study.plan import StudyPlan
 from hybridqies.study.protocol import Cohorts, run_cohort
-from hybridqies.study.runner import MOST_TOGETHER, Counts, InProcess, counted, run_trials
-from hybridqies.study.trial import Outcome, Trial, TrialFailure, TrialRecord
-from hybridqies.study.trial_journal import TrialJournal
+from hybridqies.study.trials.dispatch import MOST_TOGETHER, Counts, counted, run_trials
+from hybridqies.study.trials.journal import TrialJournal
+from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
 
 
 def some_trials(count: int = 30) -> tuple[Trial, ...]:
@@ -107,7 +109,7 @@ class TestRunning:
 
     def test_in_this_process(self, tmp_path: Path) -> None:
         context = rows()
-        planned = trials(plan_of(arms=("logistic", "svc"), options={}), context)
+        planned = sweep_trials(plan_of(arms=("logistic", "svc"), options={}), context)
         with TrialJournal(tmp_path) as journal:
             run_trials(planned, journal, InProcess(context))
             assert counted(planned, journal) == Counts(4, 4, 0, 0)
@@ -372,7 +374,7 @@ class TestWorkers:
         self, plan: StudyPlan, tmp_path: Path
     ) -> None:
         context = TrialContext.load(plan.data, plan.encoder)
-        planned = trials(plan, context)
+        planned = sweep_trials(plan, context)
         with TrialJournal(tmp_path / "here") as journal:
             run_trials(planned, journal, InProcess(context))
             here = dict(journal.state().records)
@@ -392,7 +394,7 @@ class TestWorkers:
     ) -> None:
         plan = replace(plan, arms=("dressed", "logistic"), seeds=(0, 1, 2), qubits=(2,))
         context = TrialContext.load(plan.data, plan.encoder)
-        group = [trial for trial in trials(plan, context) if trial.arm == "dressed"]
+        group = [trial for trial in sweep_trials(plan, context) if trial.arm == "dressed"]
         assert len({Cohorts(context)(trial) for trial in group}) == 1
         with Processes(plan.data, plan.encoder, 1) as workers:
             os.kill(workers._workers[0].process.pid, signal.SIGKILL)
@@ -413,7 +415,7 @@ class TestWorkers:
         code = (
             "import os, sys\n"
             "from hybridqies.runs.config import DataOptions\n"
-            "from hybridqies.study.processes import Processes\n"
+            "from hybridqies.study.places.processes import Processes\n"
             "workers = Processes(DataOptions(sys.argv[1], per_class=20), sys.argv[2], 1)\n"
             "print(workers._workers[0].process.pid, flush=True)\n"
             "os.kill(os.getpid(), 9)\n"

@@ -24,15 +24,16 @@ from study.studies import plan_of
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError, MissingExtraError
 from hybridqies.runs.config import DataOptions
-from hybridqies.study import cluster
-from hybridqies.study.cluster import Cluster, run_on_node
+from hybridqies.study.conduct import run_study
 from hybridqies.study.context import TrialContext
-from hybridqies.study.plan import StudyPlan, trials
-from hybridqies.study.runner import Counts, InProcess, run_trials
-from hybridqies.study.running import run_study
-from hybridqies.study.sweep import SWEEP
-from hybridqies.study.trial import Outcome, Trial, TrialFailure, TrialRecord, outcome_from
-from hybridqies.study.trial_journal import StudyState, TrialJournal
+from hybridqies.study.kinds.sweep import SWEEP, sweep_trials
+from hybridqies.study.places import cluster
+from hybridqies.study.places.cluster import Cluster, run_on_node
+from hybridqies.study.places.in_process import InProcess
+from hybridqies.study.plan import StudyPlan
+from hybridqies.study.trials.dispatch import Counts, run_trials
+from hybridqies.study.trials.journal import StudyState, TrialJournal
+from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord, outcome_from
 
 pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.xdist_group("ray")]
 needs_ray = pytest.mark.skipif(
@@ -139,13 +140,13 @@ def plan(data: DataOptions, tiny_encoder: Path) -> StudyPlan:
 
 @pytest.fixture
 def trial(plan: StudyPlan) -> Trial:
-    return trials(plan, TrialContext.load(plan.data, plan.encoder))[0]
+    return sweep_trials(plan, TrialContext.load(plan.data, plan.encoder))[0]
 
 
 def run_locally(plan: StudyPlan, folder: Path) -> StudyState:
     context = TrialContext.load(plan.data, plan.encoder)
     with TrialJournal(folder) as journal:
-        run_trials(trials(plan, context), journal, InProcess(context))
+        run_trials(sweep_trials(plan, context), journal, InProcess(context))
     return TrialJournal(folder).state()
 
 

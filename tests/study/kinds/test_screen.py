@@ -13,14 +13,22 @@ from study.studies import OPTIONS, QUICK, rows
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.report.screen_tables import screen_notes, screen_table, write_screen_plot
 from hybridqies.runs.config import DataOptions
-from hybridqies.study import runner
+from hybridqies.study.conduct import run_study
 from hybridqies.study.context import TrialContext
+from hybridqies.study.kinds.screen import (
+    FACTORS,
+    SCREEN,
+    ScreenPlan,
+    TwoLevel,
+    design_of,
+    screen_trials,
+    summarise,
+)
+from hybridqies.study.places import in_process
 from hybridqies.study.protocol import run_trial
-from hybridqies.study.running import run_study
-from hybridqies.study.screen import FACTORS, SCREEN, ScreenPlan, TwoLevel, design_of, screen_trials, summarise
 from hybridqies.study.seal import SealedTest
-from hybridqies.study.trial import Trial, TrialFailure, TrialRecord
-from hybridqies.study.trial_journal import StudyState
+from hybridqies.study.trials.journal import StudyState
+from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 
 # Effects on accuracy from the low to the high level.
 KNOWN = {"n_qubits": 0.08, "training.learning_rate": -0.05, "encoders": 0.04, "backend.p2": -0.06}
@@ -73,7 +81,7 @@ def test_known_effects_come_back(
     design: TwoLevel, reviews: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From plan to `study.json`, through journal, runner and report; only the training is made up."""
-    monkeypatch.setattr(runner, "attempt", lambda group, context: [measured(trial) for trial in group])
+    monkeypatch.setattr(in_process, "attempt", lambda group, context: [measured(trial) for trial in group])
     plan = ScreenPlan(
         data=DataOptions(str(reviews), per_class=20),
         encoder=str(tiny_encoder),

@@ -13,7 +13,8 @@ from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import ARMS
 from hybridqies.study.context import Scaling
-from hybridqies.study.plan import StudyPlan, trials
+from hybridqies.study.kinds.sweep import sweep_trials
+from hybridqies.study.plan import StudyPlan
 
 
 class TestPlan:
@@ -70,14 +71,14 @@ class TestPlan:
 
 class TestTrials:
     def test_arms_without_qubits_run_once_a_seed(self) -> None:
-        planned = trials(plan_of(), rows())
+        planned = sweep_trials(plan_of(), rows())
         assert len({trial.key for trial in planned}) == len(planned) == 2 * (2 + 2 + 1)
         assert [trial.n_qubits for trial in planned if trial.arm == "logistic"] == [None, None]
         assert {trial.budget for trial in planned} == {1}
 
     def test_the_key_is_the_content_s(self) -> None:
-        trial = trials(plan_of(), rows())[0]
-        again = trials(plan_of(), rows())[0]
+        trial = sweep_trials(plan_of(), rows())[0]
+        again = sweep_trials(plan_of(), rows())[0]
         assert again.key == trial.key
         changes: dict[str, Any] = {
             "arm": "x",
@@ -109,16 +110,16 @@ class TestTrials:
         for each in (text, text.replace('{ rotate = "ROT" }', '{ rotate = ["RZ", "RY", "RX"] }')):
             mine.write_text(each)
             plan = plan_of(arms=(f"dressed:{mine}", "logistic"), options={})
-            keys.add(trials(plan, rows())[0].key)
+            keys.add(sweep_trials(plan, rows())[0].key)
         assert len(keys) == 2
 
     def test_what_cannot_be_built_is_refused_before_anything_is_trained(self) -> None:
         for options in ({"encoders": 0}, {"encoder": 3}, {"training.epoch": 3}, {"training.seed": 3}):
             with pytest.raises(InputError):
-                trials(plan_of(options={"two-module": options}), rows())
+                sweep_trials(plan_of(options={"two-module": options}), rows())
 
     def test_settings_reach_their_arms(self) -> None:
-        planned = trials(plan_of(training={"epochs": 3}, options={"logistic": {"C": 2.0}}), rows())
+        planned = sweep_trials(plan_of(training={"epochs": 3}, options={"logistic": {"C": 2.0}}), rows())
         assert {trial.settings["training.epochs"] for trial in planned} == {3}
         assert {trial.settings.get("C") for trial in planned} == {None, 2.0}
         assert {trial.arm for trial in planned} <= set(ARMS)

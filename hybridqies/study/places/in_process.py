@@ -1,0 +1,38 @@
+"""An executor in this process, one group of trials at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hybridqies.study.context import TrialContext
+from hybridqies.study.protocol import attempt
+from hybridqies.study.trials.trial import Outcome, Trial
+
+
+class InProcess:
+    """An executor of one group at a time, in this process."""
+
+    places = 1
+
+    def __init__(self, context: TrialContext) -> None:
+        self.context = context
+        self._trials: Sequence[Trial] = ()
+
+    @property
+    def free(self) -> int:
+        """1 or 0."""
+        return int(not self._trials)
+
+    @property
+    def running(self) -> int:
+        """The trials of the group."""
+        return len(self._trials)
+
+    def submit(self, trials: Sequence[Trial]) -> None:
+        """Keeps the group for `collect`, which runs it."""
+        self._trials = trials
+
+    def collect(self) -> Sequence[Outcome]:
+        """Runs the group that was submitted."""
+        trials, self._trials = self._trials, ()
+        return attempt(trials, self.context)

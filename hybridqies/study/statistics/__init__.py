@@ -1,0 +1,1 @@
+"""Statistics of studies, from arrays alone: intervals, paired tests, corrections, designs, effects."""

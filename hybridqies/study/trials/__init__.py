@@ -1,0 +1,1 @@
+"""Trials: named by their content, claimed, recorded and shared between processes."""
