@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,24 +13,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_TEMPORARY = re.compile(r"\..+-[0-9a-f]{12}(\.[^.]*)?")
+from hybridqies.errors import InputError
+
+# The second form is that of safetensors, which earlier versions let write files by itself.
+_TEMPORARY = re.compile(r"\..+-[0-9a-f]{12}(\.[^.]*)?|\.tmp[0-9A-Za-z]{6}")
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yields a temporary path beside `target`; on success it becomes `target`, on error it vanishes.
 
-    The temporary name keeps the suffix of the target, because picture and
-    tensor writers choose their format by it. Parent folders are made.
+    The temporary name keeps the suffix of the target, because picture writers
+    choose their format by it. Parent folders are made.
+
+    Raises
+    ------
+    OSError: it cannot be written, for instance because the disk is full; `filename` is the target.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(6)}{target.suffix}")
-    try:
+    with _beside(target) as temporary:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _sync(temporary)
         temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -50,20 +57,64 @@ def write_bytes(target: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def create_bytes(target: Path, content: bytes) -> None:
+    """Writes `content` to a new file, whole or not at all; FileExistsError where there is one already."""
+    with _beside(target) as temporary:
+        temporary.write_bytes(content)
+        _sync(temporary)
+        try:
+            os.link(temporary, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # Such a file system has no way to do both at once; a kill just here leaves an empty file.
+            with target.open("xb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+
+
 def write_text(target: Path, content: str) -> None:
     """Writes UTF-8 text to `target`, whole or not at all."""
     write_bytes(target, content.encode("utf-8"))
 
 
 def write_json(target: Path, content: Any) -> None:
-    """Writes `content` as indented JSON; NaN is refused because JSON has none."""
-    write_text(target, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Writes `content` as indented JSON.
+
+    Raises
+    ------
+    InputError: it holds NaN, an infinity or half a surrogate pair, none of which JSON in UTF-8 can hold.
+    """
+    try:
+        encoded = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except ValueError as error:
+        raise InputError(f"{str(target)!r} cannot be written as JSON: {error}") from None
+    write_bytes(target, encoded + b"\n")
 
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yields a new name in the same folder, so that renaming it replaces the target in one step.
+
+    What is left under that name at the end is deleted. Errors name the target: nobody knows the
+    temporary name, and an error from an open stream names no file at all.
+    """
+    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(6)}{target.suffix}")
+    try:
+        yield temporary
+    except OSError as error:
+        if error.errno is None or str(error.filename) not in ("None", str(temporary)):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import enum
 import json
+import os
+import resource
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from hybridqies import tensors
 from hybridqies.errors import (
     CircuitError,
     DataError,
@@ -25,6 +28,7 @@ from hybridqies.errors import (
     nearest,
 )
 from hybridqies.files import (
+    create_bytes,
     remove_leftovers,
     replacing,
     sha256_of,
@@ -33,7 +37,8 @@ from hybridqies.files import (
     write_text,
 )
 from hybridqies.options import from_mapping, parse, parse_word, to_mapping
-from hybridqies.tensors import load_tensors, save_tensors
+from hybridqies.records import write_lines, write_record
+from hybridqies.tensors import load_state, load_tensors, save_tensors
 
 
 class TestFiles:
@@ -67,8 +72,9 @@ class TestFiles:
         assert len(modes) == 1
 
     def test_json_has_no_nan(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="JSON"):
-            write_json(tmp_path / "a.json", {"loss": float("nan")})
+        for value in (float("nan"), float("inf"), "\ud800"):
+            with pytest.raises(InputError, match=r"a\.json' cannot be written as JSON"):
+                write_json(tmp_path / "a.json", {"loss": value})
         assert list(tmp_path.iterdir()) == []
         write_json(tmp_path / "a.json", {"ü": [1, None]})
         assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"ü": [1, None]}
@@ -79,10 +85,55 @@ class TestFiles:
             temporary.write_bytes(b"")
         (tmp_path / "model.safetensors").unlink()
         kept = [".gitignore", ".note-of-mine.txt", "model-0123456789ab.safetensors", "result.json"]
-        for name in [left, ".config-0123456789ab.json", ".LICENSE-0123456789ab", *kept]:
+        for name in [left, ".config-0123456789ab.json", ".LICENSE-0123456789ab", ".tmpa1B2c3", *kept]:
             (tmp_path / name).write_text("")
         remove_leftovers(tmp_path)
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+    @pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
+    def test_modes_follow_the_umask(self, umask: int, tmp_path: Path) -> None:
+        before = os.umask(umask)
+        try:
+            write_text(tmp_path / "a.txt", "")
+            create_bytes(tmp_path / "b.txt", b"")
+            save_tensors(tmp_path / "c.safetensors", {"a": torch.zeros(2)}, {})
+            write_record(tmp_path / "d.json", {"a": 1})
+            write_lines(tmp_path / "e.jsonl", [{"a": 1}])
+        finally:
+            os.umask(before)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o666 & ~umask}
+
+    @pytest.mark.parametrize("room", [0, 1, 40, 4000])
+    def test_a_full_disk_is_an_error_that_names_the_file(self, room: int, tmp_path: Path) -> None:
+        """A limit on the size of files stands in for a small disk: `write` fails after as many bytes."""
+        values = {"a": torch.zeros(2000)}
+        writers = {
+            "a.txt": lambda path: write_text(path, "x" * 5000),
+            "b.json": lambda path: write_json(path, ["x" * 5000]),
+            "c.safetensors": lambda path: save_tensors(path, values, {}),
+            "d.txt": lambda path: create_bytes(path, b"x" * 5000),
+        }
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        for name, write in writers.items():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+            try:
+                with pytest.raises(OSError, match="File too large") as caught:
+                    write(tmp_path / name)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            assert caught.value.filename == str(tmp_path / name)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_errors_about_other_files_keep_their_names(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a.txt"):
+            (tmp_path / "source").read_bytes()
+        assert caught.value.filename == str(tmp_path / "source")
+
+    def test_a_new_file_replaces_nothing(self, tmp_path: Path) -> None:
+        create_bytes(tmp_path / "a", b"first")
+        with pytest.raises(FileExistsError):
+            create_bytes(tmp_path / "a", b"second")
+        assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"first")]
 
     def test_digest(self, tmp_path: Path) -> None:
         write_bytes(tmp_path / "a", b"abc")
@@ -132,9 +183,89 @@ class TestTensors:
         with pytest.raises(ModelFolderError, match=r"t\.safetensors' is truncated or damaged"):
             load_tensors(path)
 
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.complex64])
+    def test_only_finite_weights(self, value: float, dtype: torch.dtype, tmp_path: Path) -> None:
+        path = tmp_path / "t.safetensors"
+        bad = {"a": torch.zeros(3), "readout.bias": torch.tensor([0.0, value], dtype=dtype)}
+        with pytest.raises(InputError, match=r"tensor 'readout\.bias' with NaN or infinite values"):
+            save_tensors(path, bad, {})
+        assert list(tmp_path.iterdir()) == []
+        self.save_anyway(path, bad)
+        with pytest.raises(ModelFolderError, match=r"NaN or infinite values in tensor 'readout\.bias'"):
+            load_tensors(path)
+
+    @staticmethod
+    def save_anyway(path: Path, values: dict[str, torch.Tensor]) -> None:
+        from safetensors.torch import save_file
+
+        note = {"record": {}, "sha256": tensors._digest(values, {})}
+        save_file(values, path, {"hybridqies": json.dumps(note)})
+
+    def test_the_record_is_json(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"the record of '.*' cannot be written as JSON"):
+            save_tensors(tmp_path / "t.safetensors", {}, {"score": float("nan")})
+
+    @pytest.mark.parametrize(
+        "note", ["[" * 10**5, "{" * 1000, "[]", "{}", '{"record": 1, "sha256": "x"}', "7"]
+    )
+    def test_odd_headers(self, note: str, tmp_path: Path) -> None:
+        from safetensors.torch import save_file
+
+        save_file({"a": torch.zeros(1)}, tmp_path / "t.safetensors", {"hybridqies": note})
+        with pytest.raises(ModelFolderError, match=r"t\.safetensors' is"):
+            load_tensors(tmp_path / "t.safetensors")
+
+    @pytest.mark.parametrize("header", [b"[" * 10**5, b'{"a":' * 10**5, b'{"a": {"dtype": "F32"}}', b"\xff"])
+    def test_odd_safetensors(self, header: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "t.safetensors"
+        for declared in (len(header), 2**63):
+            path.write_bytes(declared.to_bytes(8, "little") + header)
+            with pytest.raises(ModelFolderError, match="is truncated or damaged"):
+                load_tensors(path)
+
+    def test_what_never_ends_is_not_read(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "zero").symlink_to("/dev/zero")
+        for name in ("pipe", "zero", "."):
+            with pytest.raises(ModelFolderError, match="does not exist"):
+                load_tensors(tmp_path / name)
+
     def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(ModelFolderError, match="does not exist; expected a safetensors file"):
             load_tensors(tmp_path / "none")
+
+
+class TestState:
+    PATH = Path("m/model.safetensors")
+
+    def test_loaded(self) -> None:
+        module, values = torch.nn.Linear(2, 1), {"weight": torch.ones(1, 2), "bias": torch.tensor([3.0])}
+        load_state(module, values, self.PATH)
+        assert module(torch.ones(2)).tolist() == [5.0]
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            ({"bias": None}, "tensor 'bias' in 'm/model.safetensors' is missing"),
+            ({"extra": torch.zeros(1)}, "tensor 'extra' in .* belongs to no part of the model"),
+            (
+                {"weight": torch.zeros(2, 2)},
+                r"tensor 'weight' in .* has shape \(2, 2\), the model's has \(1, 2\)",
+            ),
+            (
+                {"weight": torch.zeros(1, 2).double()},
+                "tensor 'weight' in .* has dtype torch.float64, the model's",
+            ),
+        ],
+    )
+    def test_what_does_not_fit_is_named(self, change: dict[str, torch.Tensor | None], problem: str) -> None:
+        module = torch.nn.Linear(2, 1)
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        values = {name: value for name, value in (before | change).items() if value is not None}
+        with pytest.raises(ModelFolderError, match=problem):
+            load_state(module, values, self.PATH)
+        assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 class Colour(enum.Enum):
