@@ -50,7 +50,7 @@ class Journal(LineJournal):
     InputError: from every method, for a file that is no journal, is damaged or cannot be read or written.
     """
 
-    header: ClassVar[Mapping[str, Any]] = {"format": "hybridqies-jobs", "version": 1}
+    format: ClassVar[str] = "hybridqies-jobs"
     what: ClassVar[str] = "job journal"
     todo_damaged: ClassVar[str] = "restore the file, or move it away and look its jobs up at the service"
     todo_foreign: ClassVar[str] = "give a jobs.jsonl, or a run folder that has one"

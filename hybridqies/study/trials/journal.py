@@ -50,7 +50,7 @@ class StudyState:
 class TrialJournal(LineJournal):
     """The journal of the study in `folder`. One process uses one at a time: claims are the process's own."""
 
-    header: ClassVar[Mapping[str, Any]] = {"format": "hybridqies-trials", "version": 1}
+    format: ClassVar[str] = "hybridqies-trials"
     what: ClassVar[str] = "trial journal"
     todo_damaged: ClassVar[str] = "restore the file, or begin another study with another --out"
     todo_foreign: ClassVar[str] = "give the folder of a study"

@@ -418,12 +418,12 @@ class Killer:
             raise Kill(where)
         self.left -= 1
 
-    def write_or_die(self, descriptor: int, content: bytes) -> None:
+    def write_or_die(self, descriptor: int, content: bytes, offset: int) -> None:
         for much in (0, len(content) // 2, len(content)):
             if self.left == 0:
-                self.write(descriptor, content[:much])
+                self.write(descriptor, content[:much], offset)
             self.pass_by(f"{much} bytes written")
-        self.write(descriptor, content)
+        self.write(descriptor, content, offset)
 
 
 def run_through_kills(

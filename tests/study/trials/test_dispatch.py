@@ -187,10 +187,10 @@ class TestJournal:
         planned = some_trials(3)
         with TrialJournal(tmp_path) as journal:
             run_trials(planned[:2], journal, Slow())
-        path = tmp_path / "trials.jsonl"
-        path.write_bytes(path.read_bytes()[:-7])
+        with (tmp_path / "trials.jsonl").open("ab") as stream:
+            stream.write(b'{"event": "claimed", "key": "0')
         with TrialJournal(tmp_path) as journal:
-            assert len(journal.state().records) == 1
+            assert len(journal.state().records) == 2
             run_trials(planned, journal, Slow())
         assert len(TrialJournal(tmp_path).state().records) == 3
 
@@ -198,8 +198,13 @@ class TestJournal:
         with TrialJournal(tmp_path) as journal:
             run_trials(some_trials(2), journal, Slow())
         path = tmp_path / "trials.jsonl"
-        path.write_text(path.read_text().replace('"claimed"', '"clamed"', 1))
-        with pytest.raises(InputError, match="line 2 of the trial journal"):
+        content = path.read_text()
+        for old, new in (('"claimed"', '"climbed"'), ('"accuracy": 0.5', '"accuracy": 0.6')):
+            path.write_text(content.replace(old, new))
+            with pytest.raises(InputError, match=r"line \d of the trial journal .*its checksum does not fit"):
+                TrialJournal(tmp_path).state()
+        path.write_text(content[: content.rindex('{"key"')])
+        with pytest.raises(InputError, match=r"trial journal .* was cut off"):
             TrialJournal(tmp_path).state()
 
 
@@ -230,7 +235,7 @@ class TestRetrying:
         return self.lines(folder)
 
     def lines(self, folder: Path) -> list[str]:
-        return (folder / "trials.jsonl").read_text().splitlines()
+        return (folder / "trials.jsonl").read_text().splitlines()[1:]
 
     def test_the_new_outcome_counts_and_the_old_line_stays(self, tmp_path: Path) -> None:
         planned, executor = some_trials(5), Slow(failing=(3,))
@@ -261,9 +266,10 @@ class TestRetrying:
     def test_torn_off_by_a_kill_it_was_never_said(self, cut: int, tmp_path: Path) -> None:
         planned = some_trials(5)
         before = self.failed(tmp_path, planned)
+        content = (tmp_path / "trials.jsonl").read_bytes()
         TrialJournal(tmp_path).retry_failed(trial.key for trial in planned)
-        path = tmp_path / "trials.jsonl"
-        path.write_bytes(path.read_bytes()[:-cut])
+        path, line = tmp_path / "trials.jsonl", self.lines(tmp_path)[-1] + "\n"
+        path.write_bytes(content + line[:-cut].encode())
         executor = Slow()
         with TrialJournal(tmp_path) as journal:
             run_trials(planned, journal, executor)
