@@ -13,6 +13,8 @@ from hybridqies.circuit import Circuit, Start
 from hybridqies.errors import InputError
 from hybridqies.roles import Role
 
+_HALVES = (torch.bfloat16, torch.float16)
+
 
 class QuantumLayer(nn.Module):
     """Runs `circuit` on `backend`: inputs (..., F) in, expectations (..., M) out.
@@ -75,10 +77,13 @@ class QuantumLayer(nn.Module):
         return values.reshape(*leading, values.shape[-1])
 
     def _of_rows(self, rows: Tensor, weights: Tensor) -> Tensor:
-        if self.circuit.start is Start.ZERO:
-            return self.backend.expectations(self.circuit, rows, weights)
-        amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
-        return self.backend.expectations(self.circuit, features, weights, amplitudes)
+        # Under autocast the layer before hands over half precision, which no angle survives.
+        rows = rows.to(weights.dtype) if rows.dtype in _HALVES else rows
+        with torch.autocast(rows.device.type, enabled=False):
+            if self.circuit.start is Start.ZERO:
+                return self.backend.expectations(self.circuit, rows, weights)
+            amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
+            return self.backend.expectations(self.circuit, features, weights, amplitudes)
 
     def extra_repr(self) -> str:
         """What `print(layer)` shows."""

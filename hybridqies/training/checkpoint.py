@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -134,10 +133,11 @@ def key_of(
 
 def _describe(part: nn.Module) -> list[Any]:
     """What decides a module's values beside its tensors, as far as it says so."""
-    options = getattr(part, "config", None)
-    plain = dataclasses.is_dataclass(options) and not isinstance(options, type)
+    options: Any = getattr(part, "config", None)
+    # Ours are frozen dataclasses; those of transformers hold paths and objects.
+    is_ours = getattr(getattr(options, "__dataclass_params__", None), "frozen", False)
     circuit = part.circuit.to_mapping() if isinstance(part, QuantumLayer) else None
-    return [type(part).__name__, part.extra_repr(), to_mapping(options) if plain else None, circuit]
+    return [type(part).__name__, part.extra_repr(), to_mapping(options) if is_ours else None, circuit]
 
 
 def _frozen(model: nn.Module) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -78,20 +78,18 @@ class Ranks:
                     todo="run it in one process",
                 )
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model as it is called in training: its backward pass averages gradients over processes."""
+    def wrap(self, model: nn.Module, sample: Callable[[], Tensor]) -> nn.Module:
+        """The model as it is called in training: its backward pass averages gradients over processes.
+
+        `sample` computes a loss, which tells whether the model has parameters that it does not depend on.
+        """
         if self.size == 1:
             return model
-        # A text encoder's pooler and the like are parameters that no loss depends on.
-        return nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+        return nn.parallel.DistributedDataParallel(model, find_unused_parameters=_has_unused(model, sample))
 
     def share(self, rows: Tensor) -> Tensor:
         """The part of a batch that is this process's; empty where there are fewer rows than processes."""
         return rows.tensor_split(self.size)[self.rank]
-
-    def largest_share(self, rows: Tensor) -> int:
-        """How many rows the process with the largest part of a batch has."""
-        return -(-len(rows) // self.size)
 
     def total(self, value: float, device: torch.device) -> float:
         """The sum of a number over processes."""
@@ -141,3 +139,13 @@ def unsynchronised(called: nn.Module, last: bool) -> AbstractContextManager[obje
     if isinstance(called, nn.parallel.DistributedDataParallel) and not last:
         return called.no_sync()
     return nullcontext()
+
+
+def _has_unused(model: nn.Module, sample: Callable[[], Tensor]) -> bool:
+    """Whether some trained parameters have no part in a loss, such as the pooler of a text encoder."""
+    was_training = model.training
+    model.eval()
+    trained = [each for each in model.parameters() if each.requires_grad]
+    gradients = torch.autograd.grad(sample(), trained, allow_unused=True)
+    model.train(was_training)
+    return any(each is None for each in gradients)

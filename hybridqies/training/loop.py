@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from hybridqies.errors import InputError
@@ -23,7 +24,7 @@ from hybridqies.training.config import TrainingConfig
 from hybridqies.training.distributed import Ranks, unsynchronised
 from hybridqies.training.groups import make_optimiser
 from hybridqies.training.history import write_history
-from hybridqies.training.numerics import autocast, device_of, recomputing, seeded
+from hybridqies.training.numerics import autocast, device_of, recomputing, seeded, undisturbed
 from hybridqies.training.objectives import Objective, Solvable
 from hybridqies.training.progress import (
     Outcome,
@@ -84,10 +85,11 @@ def fit(
     ranks = Ranks.current()
     ranks.check(model)
     config = config.for_rows(len(training))
-    if isinstance(model, Solvable):
-        adapt(model, training)
-        return solve(model, training, validation, objective, config, folder)
-    return _Run(model, training, validation, objective, config, folder, on_epoch, ranks).go(resume)
+    with undisturbed(device_of(model)):
+        if isinstance(model, Solvable):
+            adapt(model, training)
+            return solve(model, training, validation, objective, config, folder)
+        return _Run(model, training, validation, objective, config, folder, on_epoch, ranks).go(resume)
 
 
 def adapt(model: nn.Module, training: Rows) -> None:
@@ -126,7 +128,7 @@ class _Run:
         adapt(self.model, self.training)
         if resume:
             self._resume()
-        self.called = self.ranks.wrap(self.model)
+        self.called = self.ranks.wrap(self.model, lambda: self._loss(torch.arange(1)))
         with recomputing(self.model, self.config.compute.checkpointing):
             while not is_over(self.progress, self.config, validated=self.validation is not None):
                 self._epoch()

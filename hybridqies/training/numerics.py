@@ -14,11 +14,21 @@ from torch import nn
 from hybridqies.errors import InputError
 from hybridqies.training.config import Precision
 
+# Transformers 5 has renamed the method.
+_SWITCHES = ("activation", "gradient")
+
 
 def device_of(model: nn.Module) -> torch.device:
     """Where the model's parameters, or else its buffers, are."""
     first = next(itertools.chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if first is None else first.device
+
+
+@contextlib.contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Gradients and no autocast in here, whatever the caller has switched on or off."""
+    with torch.inference_mode(False), torch.enable_grad(), exactly(device):
+        yield
 
 
 def exactly(device: torch.device) -> AbstractContextManager[object]:
@@ -28,7 +38,9 @@ def exactly(device: torch.device) -> AbstractContextManager[object]:
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """The autocast of that precision and no other."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision is Precision.BF16)
+    # Inside another autocast torch would keep the cast weights of the first step for all later ones.
+    is_half = precision is Precision.BF16
+    return torch.autocast(device.type, torch.bfloat16, enabled=is_half, cache_enabled=False)
 
 
 @contextlib.contextmanager
@@ -50,18 +62,35 @@ def recomputing(model: nn.Module, wanted: bool) -> Iterator[None]:
     ------
     InputError: no part of the model can.
     """
-    able: list[Any] = [part for part in model.modules() if hasattr(part, "gradient_checkpointing_enable")]
-    if not wanted:
-        yield
-        return
-    if not able:
+    parts = _recomputable(model) if wanted else []
+    if wanted and not parts:
         raise InputError(
-            "training.compute.checkpointing was asked for, and no part of the model can recompute",
-            expected="a model with gradient_checkpointing_enable, such as a transformers encoder",
+            "compute.checkpointing was asked for, and no part of the model can recompute",
+            expected="a model with activation_checkpointing_enable, such as a transformers encoder",
         )
-    outermost = able[0]
-    outermost.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for part in parts:
+        _switch(part, on=True)
     try:
         yield
     finally:
-        outermost.gradient_checkpointing_disable()
+        for part in parts:
+            _switch(part, on=False)
+
+
+def _recomputable(model: nn.Module) -> list[nn.Module]:
+    """The outermost parts with a switch of Hugging Face's."""
+    found: list[nn.Module] = []
+    for part in model.modules():
+        if any(hasattr(part, f"{name}_checkpointing_enable") for name in _SWITCHES):
+            inside = {id(each) for outer in found for each in outer.modules()}
+            found += [] if id(part) in inside else [part]
+    return found
+
+
+def _switch(part: Any, *, on: bool) -> None:
+    name = next(name for name in _SWITCHES if hasattr(part, f"{name}_checkpointing_enable"))
+    if not on:
+        getattr(part, f"{name}_checkpointing_disable")()
+        return
+    options = {f"{name}_checkpointing_kwargs": {"use_reentrant": False}}
+    getattr(part, f"{name}_checkpointing_enable")(**options)

@@ -28,6 +28,7 @@ from hybridqies.training.config import TrainingConfig
 from hybridqies.training.groups import make_optimiser
 from hybridqies.training.loop import adapt, fit
 from hybridqies.training.metrics import Metrics, measure
+from hybridqies.training.numerics import device_of, undisturbed
 from hybridqies.training.objectives import CrossEntropy, Solvable
 from hybridqies.training.progress import (
     Outcome,
@@ -143,6 +144,10 @@ class _Stack:
         self.validated = trainings[0].validation is not None
 
     def go(self) -> tuple[Outcome, ...]:
+        with undisturbed(device_of(self.model)):
+            return self._go()
+
+    def _go(self) -> tuple[Outcome, ...]:
         while active := [at for at, each in enumerate(self.progress) if not self._is_over(each)]:
             self._epoch(active)
         outcomes = []

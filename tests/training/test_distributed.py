@@ -1,0 +1,98 @@
+"""Two processes train as one does; what they can't train is refused by name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from built_heads import built_head
+from torch import Tensor
+from train_in_processes import CASES, CONFIG, train
+
+from hybridqies.backends import QuantumLayer, load_backend
+from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.tensors import load_tensors
+from hybridqies.training.checkpoint import CHECKPOINT, snapshot
+from hybridqies.training.distributed import Ranks
+from hybridqies.training.history import read_history
+
+TESTS = Path(__file__).parents[1]
+HERE = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """What two processes under torchrun wrote."""
+    out = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{HERE}:0", "--local-addr", HERE]
+    command += [str(TESTS / "train_in_processes.py"), str(tiny_encoder), str(out)]
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def saved(folder: Path, case: str, how: str, rank: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    return load_tensors(folder / f"{case}-{how}-{rank}.safetensors")
+
+
+@pytest.mark.parametrize("case", CASES)
+class TestTwoProcesses:
+    def test_they_take_the_steps_of_one(self, case: str, folder: Path, tiny_encoder: Path) -> None:
+        model, outcome = train(case, tiny_encoder, CONFIG)
+        state, record = saved(folder, case, "whole", 0)
+        torch.testing.assert_close(state, snapshot(model), atol=1e-9, rtol=1e-7)
+        for ours, theirs in zip(record["history"], outcome.history, strict=True):
+            for key in ours:
+                assert ours[key] == pytest.approx(theirs[key], abs=1e-9), key
+
+    def test_both_hold_the_same_bits(self, case: str, folder: Path) -> None:
+        (first, one), (second, other) = (saved(folder, case, "whole", rank) for rank in (0, 1))
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert one["history"] == other["history"]
+
+    def test_a_resumed_training_ends_the_same(self, case: str, folder: Path) -> None:
+        for rank in (0, 1):
+            whole, resumed = (saved(folder, case, how, rank)[0] for how in ("whole", "resumed"))
+            assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+    def test_the_first_one_alone_writes_and_reports(self, case: str, folder: Path) -> None:
+        assert saved(folder, case, "whole", 0)[1]["seen"] == 3
+        assert saved(folder, case, "whole", 1)[1]["seen"] == 0
+        assert [record["epoch"] for record in read_history(folder / case / "whole")] == [1, 2, 3]
+
+    def test_another_number_of_processes_is_another_training(
+        self, case: str, folder: Path, tiny_encoder: Path
+    ) -> None:
+        assert (folder / case / "whole" / CHECKPOINT).is_file()
+        with pytest.raises(ModelFolderError, match="other settings or data"):
+            train(case, tiny_encoder, CONFIG, folder=folder / case / "whole", resume=True)
+
+
+class TestRefusal:
+    def test_a_solver(self) -> None:
+        Ranks(0, 1).check(built_head("logistic", 7, 3))
+        with pytest.raises(InputError, match="2 processes were to train together a model with a solver"):
+            Ranks(1, 2).check(built_head("logistic", 7, 3))
+
+    def test_a_paid_backend(self) -> None:
+        head = built_head("dressed", 7, 3, n_qubits=2)
+        Ranks(1, 2).check(head)
+        assert isinstance(head.circuit, QuantumLayer)
+        head.circuit.backend = load_backend("ionq:simulator,shots=100")
+        with pytest.raises(InputError, match="whose jobs one process has to hand in"):
+            Ranks(1, 2).check(head)
+
+
+@pytest.mark.parametrize(("rows", "shares"), [(7, (4, 3)), (2, (1, 1)), (1, (1, 0))])
+def test_a_batch_is_shared_out_whole(rows: int, shares: tuple[int, int]) -> None:
+    parts = [Ranks(rank, 2).share(torch.arange(rows)) for rank in (0, 1)]
+    assert tuple(map(len, parts)) == shares
+    assert torch.equal(torch.cat(parts), torch.arange(rows))
