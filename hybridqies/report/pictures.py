@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from hybridqies.classifier import read_config
 from hybridqies.errors import ModelFolderError
 from hybridqies.files import replacing, write_text
 from hybridqies.report.tables import head_label, percent
+from hybridqies.training.history import read_history
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,9 +30,7 @@ def write_pictures(folder: Path) -> list[Path]:
     """
     try:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        history = [
-            json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        ]
+        history = read_history(folder)
     except (OSError, ValueError) as error:
         raise ModelFolderError(f"{str(folder)!r} holds no finished run ({error})") from None
     written = []
@@ -46,7 +46,7 @@ def write_pictures(folder: Path) -> list[Path]:
     return written
 
 
-def training_curve(history: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
+def training_curve(history: Sequence[dict[str, Any]], result: dict[str, Any]) -> Figure:
     """Loss, and where there was validation its accuracy, over the epochs; the kept epoch is marked."""
     from matplotlib.figure import Figure
 

@@ -71,18 +71,20 @@ def diagnose(
     predicted: Sequence[int] = (),
     classes: Sequence[object] = (),
     *,
+    truth: Sequence[int] | None = None,
     stopped_early: bool = False,
 ) -> tuple[Verdict, ...]:
     """The verdicts on a training: none for a healthy one.
 
-    `predicted` are the classes that the trained model gives to rows of several classes, as indices into
-    `classes`. A training that `stopped_early`, because validation no longer improved, has converged as
-    far as anyone asked; one by a solver has no losses to judge.
+    `predicted` are the classes that the trained model gives to some rows, as indices into `classes`;
+    `truth` are their own, without which they are taken to have several. A training that `stopped_early`,
+    because validation no longer improved, counts as converged; one by a solver has no losses to judge.
     """
     found = []
     if any("train_loss" in record for record in history):
         found += _of_losses(history, stopped_early)
-    if len(classes) > 1 and len(set(predicted)) == 1:
+    has_several = len(classes) > 1 if truth is None else len(set(truth)) > 1
+    if has_several and len(set(predicted)) == 1:
         only = classes[next(iter(predicted))]
         found.append(
             Verdict(
@@ -102,7 +104,7 @@ def _of_losses(history: Sequence[Mapping[str, Any]], stopped_early: bool) -> lis
     verdict = judge_history(history)
     if verdict.reached or stopped_early:
         return []
-    seen = f"{len(losses)} epochs; {verdict.why}" if len(losses) >= FEWEST else verdict.why
+    seen = f"after {len(losses)} epochs, {verdict.why}" if len(losses) >= FEWEST else verdict.why
     return [Verdict(Symptom.NOT_CONVERGED, seen, "train for more epochs or raise learning_rate")]
 
 

@@ -18,7 +18,6 @@ from hybridqies.study.protocol import Cohorts, attempt, run_cohort, run_trial
 from hybridqies.study.seal import SealedTest, SealError
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 from hybridqies.training import Training, predict_probabilities
-from hybridqies.training.diagnosis import judge_history
 
 WIDTHS = {"mlp-48": {"widths": [4, 8, 12, 16, 20, 24], "training.learning_rate": [0.01, 0.02]}}
 
@@ -268,29 +267,6 @@ class TestCohorts:
 
 
 class TestConvergence:
-    def test_a_line_has_not_converged_and_an_end_has(self) -> None:
-        falling = [{"train_loss": 1 - at / 20, "learning_rate": 0.1} for at in range(20)]
-        assert not judge_history(falling).reached
-        flat = [{"train_loss": max(0.0, 1 - at / 5), "learning_rate": 0.1} for at in range(20)]
-        assert judge_history(flat).reached
-
-    def test_a_rate_that_ends_at_zero_makes_no_convergence(self) -> None:
-        """Falling by the learning rate spent, under a linear schedule: flat at the end, and not converged."""
-        rates = [1 - at / 20 for at in range(20)]
-        losses = [10 - sum(rates[: at + 1]) for at in range(20)]
-        history = [
-            {"train_loss": loss, "learning_rate": rate} for loss, rate in zip(losses, rates, strict=True)
-        ]
-        assert losses[-2] - losses[-1] < 0.01 * (losses[0] - losses[-1])
-        verdict = judge_history(history)
-        assert not verdict.reached
-        assert "of its fall" in verdict.why
-
-    def test_too_few_epochs_and_a_loss_that_never_fell(self) -> None:
-        assert "too few" in judge_history([{"train_loss": 1.0, "learning_rate": 1.0}]).why
-        rising = [{"train_loss": 1.0 + at, "learning_rate": 1.0} for at in range(9)]
-        assert "never fell" in judge_history(rising).why
-
     def test_a_solver_says_so_itself(self) -> None:
         plan = plan_of(
             arms=("logistic", "svc"), seeds=(0,), options={"logistic": {"max_iterations": 1, "C": 1000.0}}

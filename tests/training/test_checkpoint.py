@@ -11,9 +11,9 @@ import pytest
 import torch
 from built_heads import built_head
 
-from hybridqies.errors import ModelFolderError
+from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.heads.base import Head
-from hybridqies.training import CrossEntropy, Labelled, Outcome, TrainingConfig, fit
+from hybridqies.training import CrossEntropy, Labelled, Outcome, Schedule, TrainingConfig, fit
 from hybridqies.training.checkpoint import CHECKPOINT
 
 D, K, EPOCHS = 7, 2, 6
@@ -175,3 +175,40 @@ def test_a_damaged_checkpoint_is_refused(how: str, tmp_path: Path) -> None:
 def test_no_temporary_files_stay(tmp_path: Path) -> None:
     train(head(), data(), data(1), CONFIG, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, "metrics.jsonl"}
+
+
+class TestMoreEpochs:
+    """A training goes on to more epochs than it was begun with."""
+
+    def trained(self, epochs: int, schedule: Schedule, **rest: Any) -> tuple[Head, Outcome]:
+        config = dataclasses.replace(CONFIG, epochs=epochs, schedule=schedule)
+        module = head()
+        return module, train(module, data(), data(1), config, **rest)
+
+    def test_with_a_constant_rate_it_is_the_longer_training(self, tmp_path: Path) -> None:
+        whole, expected = self.trained(7, Schedule.CONSTANT)
+        self.trained(3, Schedule.CONSTANT, folder=tmp_path)
+        resumed, outcome = self.trained(7, Schedule.CONSTANT, folder=tmp_path, resume=True)
+        for name, value in whole.state_dict().items():
+            assert torch.equal(resumed.state_dict()[name], value), name
+        assert without_time(outcome.history) == without_time(expected.history)
+
+    def test_a_schedule_goes_on_where_the_longer_one_would_be(self, tmp_path: Path) -> None:
+        _, whole = self.trained(8, Schedule.LINEAR)
+        self.trained(4, Schedule.LINEAR, folder=tmp_path)
+        _, outcome = self.trained(8, Schedule.LINEAR, folder=tmp_path, resume=True)
+        rates, longer = ([r["learning_rate"] for r in each.history] for each in (outcome, whole))
+        assert rates[:4] != longer[:4]
+        assert rates[4:] == longer[4:]
+        assert len(outcome.history) == 8
+
+    def test_a_finished_one_has_nothing_left_to_do(self, tmp_path: Path) -> None:
+        module, expected = self.trained(3, Schedule.COSINE, folder=tmp_path)
+        again, outcome = self.trained(3, Schedule.COSINE, folder=tmp_path, resume=True)
+        assert outcome == expected
+        assert all(torch.equal(a, b) for a, b in zip(module.parameters(), again.parameters(), strict=True))
+
+    def test_fewer_are_refused(self, tmp_path: Path) -> None:
+        self.trained(3, Schedule.COSINE, folder=tmp_path)
+        with pytest.raises(InputError, match="epochs=2 was given to go on from a checkpoint of 3 epochs"):
+            self.trained(2, Schedule.COSINE, folder=tmp_path, resume=True)

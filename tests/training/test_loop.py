@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from built_heads import built_head
 from torch import nn
 
-from hybridqies.errors import InputError
+from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.heads.base import Head
 from hybridqies.training import (
     ClassWeights,
@@ -31,7 +31,7 @@ from hybridqies.training import (
     measure,
     predict_probabilities,
 )
-from hybridqies.training.history import METRICS
+from hybridqies.training.history import METRICS, read_history
 from hybridqies.training.objectives import class_weights
 from hybridqies.training.steps import learning_rate_factor
 
@@ -283,8 +283,9 @@ class TestRecords:
         seen: list[dict[str, Any]] = []
         module = head()
         outcome = train(module, data(), data(seed=1), QUICK, folder=tmp_path, on_epoch=seen.append)
-        lines = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
-        assert lines == list(outcome.history) == seen
+        lines = read_history(tmp_path)
+        assert lines == outcome.history == tuple(seen)
+        assert len((tmp_path / METRICS).read_text().splitlines()) == 5
         assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
         assert {"learning_rate", "train_loss", "validation_accuracy", "validation_macro_f1"} <= set(lines[0])
         assert {"validation_log_loss", "validation_calibration_error", "seconds"} <= set(lines[0])
@@ -293,7 +294,7 @@ class TestRecords:
     def test_a_solved_head_has_one_record(self, tmp_path: Path) -> None:
         solver = built_head("logistic", D, K)
         outcome = train(solver, data(), data(seed=1), QUICK, folder=tmp_path)
-        (line,) = (json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines())
+        (line,) = read_history(tmp_path)
         assert (line,) == outcome.history
         assert line["validation_accuracy"] == evaluate(solver, data(seed=1)).accuracy
         assert line["train_accuracy"] == evaluate(solver, data()).accuracy
@@ -320,6 +321,42 @@ class TestProbabilities:
     @pytest.mark.parametrize("name", ["mlp", "two-module"])
     def test_no_rows(self, name: str) -> None:
         assert predict_probabilities(head(name), torch.zeros(0, D)).shape == (0, K)
+
+
+class TestDamage:
+    def history(self, folder: Path) -> list[str]:
+        train(head(), data(), data(seed=1), QUICK, folder=folder)
+        return (folder / METRICS).read_text().splitlines()
+
+    def refused(self, folder: Path, lines: list[str]) -> str:
+        (folder / METRICS).write_text("".join(f"{line}\n" for line in lines))
+        with pytest.raises(ModelFolderError) as caught:
+            read_history(folder)
+        return str(caught.value)
+
+    def test_what_is_changed_lost_or_cut_off_is_an_error(self, tmp_path: Path) -> None:
+        lines = self.history(tmp_path)
+        digit = re.sub(r'"train_loss": (\d)', lambda found: f'"train_loss": {9 - int(found[1])}', lines[2])
+        assert digit != lines[2]
+        for spoilt, number in (
+            ([*lines[:2], digit, *lines[3:]], 3),
+            (lines[1:], 1),
+            (lines[:3], 3),
+            ([*lines[:4], lines[4][:-20]], 5),
+            ([], 1),
+        ):
+            assert f"line {number} of training record" in self.refused(tmp_path, spoilt)
+        (tmp_path / METRICS).unlink()
+        with pytest.raises(ModelFolderError, match="cannot be read"):
+            read_history(tmp_path)
+
+    def test_a_line_without_a_number_is_an_error_in_old_files_too(self, tmp_path: Path) -> None:
+        first = '{"epoch": 1, "train_loss": 0.5}'
+        (tmp_path / METRICS).write_text(first + "\n")
+        assert read_history(tmp_path) == ({"epoch": 1, "train_loss": 0.5},)
+        assert "it has no 'train_loss'" in self.refused(tmp_path, [first, '{"epoch": 2}'])
+        assert "'train_loss' is 'low'" in self.refused(tmp_path, [first, '{"epoch": 2, "train_loss": "low"}'])
+        assert "it has no 'epoch'" in self.refused(tmp_path, ['{"train_loss": 0.5}'])
 
 
 class Exploding(Probe):
