@@ -13,6 +13,8 @@ import pytest
 # Before torch is imported, and for processes that tests start: on small tensors and shared cores, threads of
 # one process wait for each other most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Lines of progress depend on the time that a test takes.
+os.environ.setdefault("HYBRIDQIES_PROGRESS", "off")
 
 POSITIVE = ("lovely", "bright", "superb", "warm", "brilliant", "joyful")
 NEGATIVE = ("dull", "bleak", "awful", "cold", "dreadful", "tedious")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import typer
 from hybridqies import __version__
 from hybridqies.cli import ablate, backends, circuits, encode, evaluate, jobs, predict, screen, sweep, train
 from hybridqies.cli.output import InterruptionError, complain, say
-from hybridqies.errors import HybridqiesError
+from hybridqies.errors import HybridqiesError, InputError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.command,
@@ -28,6 +29,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130
+# No heads to compare with.
+_MAY_BE_EMPTY = {"--compare"}
 
 
 def build() -> typer.Typer:
@@ -69,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """The program as a function from arguments to an exit code."""
     try:
-        given = None if arguments is None else list(arguments)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        _refuse_empty(given)
         code = build()(args=given, prog_name="hybridqies", standalone_mode=False)
         # A reader that went away is met here and not at exit, where Python would print a traceback.
         sys.stdout.flush()
@@ -93,6 +97,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Refuses `--out ""`: to a path it would mean the current folder."""
+    for word, following in zip(words, [*words[1:], "-"], strict=False):
+        flag, equals, value = word.partition("=")
+        if word == "--":
+            return
+        if flag.startswith("--") and flag not in _MAY_BE_EMPTY and (value if equals else following) == "":
+            raise InputError(f"{flag} was given an empty value", expected="a value")
+
+
 def _message(error: Exception) -> str | None:
     """The one line for an error that a user can do something about; None for a bug."""
     if isinstance(error, HybridqiesError):
@@ -102,7 +116,8 @@ def _message(error: Exception) -> str | None:
         return " ".join(error.format_message().split())
     if isinstance(error, OSError):
         what = "" if error.filename is None else f"{str(error.filename)!r}: "
-        return f"{what}{error.strerror or error}"
+        full = "; make room on that disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{what}{error.strerror or error}{full}"
     if isinstance(error, UnicodeEncodeError):
         return f"the output cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8, or use --out"
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):

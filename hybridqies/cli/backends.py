@@ -53,6 +53,4 @@ def _abilities(row: dict[str, Any]) -> str:
 
 
 def _presence(row: dict[str, Any]) -> str:
-    from rich.markup import escape
-
-    return "yes" if row["installed"] else escape(row["install"])
+    return "yes" if row["installed"] else str(row["install"])

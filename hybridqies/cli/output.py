@@ -1,47 +1,98 @@
-"""What commands share: where text goes, how progress looks, and how `key=value` is read."""
+"""What commands share: how text reaches the terminal, how progress looks, and how `key=value` is read.
+
+Labels, texts, recipes, paths and what a service answered are data: they are shown as they are, never read
+as markup, and what a terminal would obey is shown escaped.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hybridqies.errors import InputError
 from hybridqies.options import parse_word
+from hybridqies.progress import ProgressLines, describe_epoch
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from hybridqies.runs import Hooks
+
+# Control characters but tab and line feed; separators of lines; what turns the direction of text; halves of
+# surrogate pairs, which have no form in UTF-8.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class InterruptionError(Exception):
     """The user stopped a command that has more to say about it than that."""
 
 
+def escape_controls(text: str) -> str:
+    r"""The text with everything that a terminal would obey written as an escape, such as \x1b.
+
+    Tabs and line feeds stay.
+    """
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def complain(message: str) -> None:
     """One line to stderr."""
-    sys.stderr.write(f"hybridqies: {message}\n")
+    line = escape_controls(message.replace("\n", " "))
+    sys.stderr.write(f"hybridqies: {line}\n")
 
 
 def say(text: str) -> None:
     """A line to stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(escape_controls(text) + "\n")
+
+
+def say_data(text: str) -> None:
+    """What other programs read, to stdout: as it is, unless it goes to a terminal."""
+    sys.stdout.write(escape_controls(text) if sys.stdout.isatty() else text)
 
 
 def say_json(content: Any) -> None:
     """Indented JSON to stdout."""
-    say(json.dumps(content, indent=2, ensure_ascii=False))
+    sys.stdout.write(to_json(content, indent=2) + "\n")
+
+
+def to_json(content: Any, indent: int | None = None) -> str:
+    """JSON whose control characters are escaped, which changes nothing of what it says.
+
+    Raises
+    ------
+    InputError: it holds NaN or an infinity.
+    """
+    try:
+        text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"the result cannot be written as JSON: {error}") from None
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def show(*renderables: Any) -> None:
     """Tables and text to stdout, as wide as the terminal; 120 columns where there is none."""
-    from rich.console import Console
+    _console(sys.stdout).print(*renderables)
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(*renderables)
+
+def _console(stream: Any) -> Console:
+    """A console that takes every word for text: no markup, no emoji codes, no control characters."""
+    from rich.console import Console
+    from rich.text import Text
+
+    class PlainConsole(Console):
+        def render_str(self, text: str, **given: Any) -> Text:
+            return super().render_str(escape_controls(text), **given)
+
+    width = None if stream.isatty() else 120
+    return PlainConsole(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
 def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -62,54 +113,97 @@ def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
+class Steps:
+    """Where progress is shown: stages one after the other, each with its steps. This one shows nothing."""
+
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        """A stage of `total` steps begins, `done` of them before; the stage before it is over."""
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """So many steps of the stage are done; `note` is what else there is to say."""
+
+    def end(self) -> None:
+        """The stage is over."""
+
+
+@contextlib.contextmanager
+def steps(quiet: bool, *, remembered_seconds: float = 30.0) -> Iterator[Steps | ProgressLines]:
+    """Progress on stderr: bars on a terminal, lines elsewhere; nothing when `quiet`.
+
+    Lines come after two seconds at the earliest; HYBRIDQIES_PROGRESS=off keeps them away.
+    The time left is estimated from the steps of the last `remembered_seconds`.
+    """
+    if quiet or (not sys.stderr.isatty() and os.environ.get("HYBRIDQIES_PROGRESS", "").lower() == "off"):
+        yield Steps()
+    elif not sys.stderr.isatty():
+        with ProgressLines(_write_line) as lines:
+            yield lines
+    else:
+        with _bars(remembered_seconds) as bar:
+            drawn = Bars(bar)
+            yield drawn
+            drawn.end()
+
+
 @contextlib.contextmanager
 def progress(quiet: bool) -> Iterator[Hooks]:
-    """Hooks that draw progress bars on stderr; none when `quiet` or when stderr is no terminal."""
+    """The hooks of a run that show its progress; see `steps`."""
     from hybridqies.runs import Hooks
 
-    if quiet or not sys.stderr.isatty():
-        yield Hooks()
-        return
-    from rich.console import Console
+    with steps(quiet) as shown:
+        total = 0
+
+        def begin(stage: str, steps_of_it: int) -> None:
+            nonlocal total
+            total = steps_of_it
+            shown.begin(stage, total)
+
+        def epoch(record: dict[str, Any]) -> None:
+            shown.update(record["epoch"], max(total, record["epoch"]), describe_epoch(record))
+
+        yield Hooks(on_stage=begin, on_text=shown.update, on_epoch=epoch)
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(escape_controls(line) + "\n")
+    sys.stderr.flush()
+
+
+def _bars(remembered_seconds: float) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    bar = Progress(
-        TextColumn("{task.description:<22}"),
+    return Progress(
+        TextColumn("{task.description:<22}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[live]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=_console(sys.stderr),
+        speed_estimate_period=remembered_seconds,
     )
-    stages = _Stages(bar)
-    with bar:
-        yield Hooks(on_stage=stages.begin, on_text=stages.text, on_epoch=stages.epoch)
-        stages.end()
 
 
-class _Stages:
+class Bars(Steps):
     """One bar a stage; it ends when the next begins, full even where there were fewer steps than planned."""
 
     def __init__(self, bar: Progress) -> None:
-        self.bar = bar
-        self.task: TaskID | None = None
+        self._bar = bar
+        self._task: TaskID | None = None
 
-    def begin(self, name: str, total: int) -> None:
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        """Adds a bar below the others."""
         self.end()
-        self.task = self.bar.add_task(name, total=total, live="")
+        self._task = self._bar.add_task(escape_controls(stage), total=total, completed=done, note="")
 
-    def text(self, done: int, total: int) -> None:
-        if self.task is not None:
-            self.bar.update(self.task, completed=done, total=total)
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        names = {"train_loss": "loss", "validation_accuracy": "val acc", "validation_log_loss": "val loss"}
-        live = "  ".join(f"{short} {record[name]:.3f}" for name, short in names.items() if name in record)
-        if self.task is not None:
-            self.bar.update(self.task, completed=record["epoch"], live=live)
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """Moves the current bar."""
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, note=escape_controls(note))
 
     def end(self) -> None:
-        if self.task is not None:
-            task = self.bar.tasks[self.bar.task_ids.index(self.task)]
-            steps = task.completed or task.total or 1
-            self.bar.update(self.task, total=steps, completed=steps)
+        """Fills the current bar."""
+        if self._task is not None:
+            task = self._bar.tasks[self._bar.task_ids.index(self._task)]
+            steps_done = task.completed or task.total or 1
+            self._bar.update(self._task, total=steps_done, completed=steps_done)
+            self._task = None

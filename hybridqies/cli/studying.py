@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from hybridqies.cli.output import InterruptionError, read_settings, say, say_json, show
+from hybridqies.cli.output import InterruptionError, read_settings, say, say_json, show, steps
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
     from rich.table import Table
 
+    from hybridqies.cli.output import Steps
+    from hybridqies.progress import ProgressLines
     from hybridqies.study.conduct import Plan, Study
     from hybridqies.study.trials.dispatch import Counts
 
@@ -115,8 +114,9 @@ def _run(study: Study[Plan], plan: Plan, given: Mapping[str, Any]) -> dict[str, 
     how = {name: given[name] for name in ("resume", "retry_failed", "workers", "cluster")}
     out: Path = given["out"]
     try:
-        with study_bars(given["json"]) as bars:
-            return run_study(study, plan, out, **how, on_text=bars.text, on_counts=bars.counts)
+        with steps(given["json"], remembered_seconds=_REMEMBERED_SECONDS) as shown:
+            seen = StudyProgress(shown)
+            return run_study(study, plan, out, **how, on_text=seen.text, on_counts=seen.counts)
     except KeyboardInterrupt:
         if not (out / PLAN).is_file():
             raise
@@ -153,11 +153,12 @@ def read_common(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class StudyBars:
-    """Bars on stderr: texts embedded, then trials done, running and failed; none without `bar`."""
+class StudyProgress:
+    """Texts embedded, then trials done, running and failed."""
 
-    def __init__(self, bar: Progress | None) -> None:
-        self.bar = bar
+    def __init__(self, shown: Steps | ProgressLines) -> None:
+        self._shown = shown
+        self._stage = ""
 
     def text(self, done: int, total: int) -> None:
         """So many texts are embedded."""
@@ -165,37 +166,15 @@ class StudyBars:
 
     def counts(self, counts: Counts) -> None:
         """So far the trials are."""
-        live = f"{counts.running} running  {counts.failed} failed"
-        self._update("trials", counts.done + counts.failed, counts.total, live)
+        note = f"{counts.running} running  {counts.failed} failed"
+        self._update("trials", counts.done + counts.failed, counts.total, note)
 
-    def _update(self, name: str, done: int, total: int, live: str) -> None:
-        if self.bar is None:
-            return
-        known = {task.description: task.id for task in self.bar.tasks}
-        if name not in known:
+    def _update(self, stage: str, done: int, total: int, note: str) -> None:
+        if stage != self._stage:
+            self._stage = stage
             # What an earlier start did took none of the time of this one.
-            known[name] = self.bar.add_task(name, total=total, completed=done, live=live)
-        self.bar.update(known[name], completed=done, total=total, live=live)
-
-
-@contextlib.contextmanager
-def study_bars(quiet: bool) -> Iterator[StudyBars]:
-    """The bars of a study; none when `quiet` or when stderr is no terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield StudyBars(None)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description:<12}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[live]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=_REMEMBERED_SECONDS) as bar:
-        yield StudyBars(bar)
+            self._shown.begin(stage, total, done)
+        self._shown.update(done, total, note)
 
 
 def read_whole(text: str, flag: str) -> tuple[int, ...]:

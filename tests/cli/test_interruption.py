@@ -120,6 +120,22 @@ def test_while_embedding_it_can_be_resumed(
     assert json.loads(capsys.readouterr().out)["head"] == "svc"
 
 
+def test_while_the_program_is_imported() -> None:
+    """The interrupt comes in the first import of a package that is not small."""
+    interrupted = """
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted + MAIN], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "hybridqies: interrupted\n")
+
+
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     read, write = os.pipe()
     os.close(read)

@@ -50,14 +50,28 @@ def test_bars_with_live_metrics(terminal: Terminal, monkeypatch: pytest.MonkeyPa
     assert "1/1" in svc
 
 
-@pytest.mark.parametrize("quiet", [True, False])
-def test_silent_without_a_terminal_or_when_asked(
-    quiet: bool, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_where_there_is_no_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYBRIDQIES_PROGRESS", raising=False)
     monkeypatch.setattr(sys, "stderr", terminal)
-    if not quiet:
-        monkeypatch.setattr(terminal, "isatty", lambda: False)
-    with progress(quiet) as hooks:
+    monkeypatch.setattr(terminal, "isatty", lambda: False)
+    monkeypatch.setattr("hybridqies.progress._PAUSES", (-1.0, 0.0, 1e9))
+    with progress(quiet=False) as hooks:
+        hooks.on_stage("embedding", 50)
+        hooks.on_text(20, 50)
+        hooks.on_stage("training \x1b[2J", 60)
+        hooks.on_epoch({"epoch": 2, "train_loss": 0.5})
+    lines = terminal.getvalue().splitlines()
+    assert "embedding: 20 of 50, 0 s" in lines
+    assert lines[-1] == r"training \x1b[2J: 2 of 60, loss 0.500, 0 s"
+
+
+@pytest.mark.parametrize("how", ["quiet", "off"])
+def test_nothing_when_asked(how: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hybridqies.progress._PAUSES", (-1.0, 0.0))
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("HYBRIDQIES_PROGRESS", "off" if how == "off" else "")
+    monkeypatch.setattr(terminal, "isatty", lambda: how == "quiet")
+    with progress(quiet=how == "quiet") as hooks:
         hooks.on_stage("embedding", 5)
         hooks.on_text(1, 5)
         hooks.on_epoch({"epoch": 1})
