@@ -25,7 +25,7 @@ from hybridqies.training import (
     fit,
 )
 from hybridqies.training.checkpoint import snapshot
-from hybridqies.training.distributed import Ranks, processes
+from hybridqies.training.distributed import Ranks, join_processes
 
 # Batches of 16 leave a last one of 1 row, of which one of two processes has none.
 ROWS, D, K = 49, 7, 3
@@ -82,5 +82,5 @@ def run(encoder: Path, out: Path, rank: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with processes():
+    with join_processes():
         run(Path(sys.argv[1]), Path(sys.argv[2]), Ranks.current().rank)

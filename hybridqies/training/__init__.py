@@ -10,6 +10,7 @@ from hybridqies.training.config import (
     TrainingConfig,
 )
 from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
+from hybridqies.training.distributed import join_processes
 from hybridqies.training.loop import fit
 from hybridqies.training.metrics import Metrics, calibration_error, confusion, measure
 from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
@@ -47,6 +48,7 @@ __all__ = [
     "fit",
     "fit_many",
     "is_sampled",
+    "join_processes",
     "measure",
     "predict_probabilities",
     "prediction_batch",

@@ -17,7 +17,7 @@ from hybridqies.training.objectives import Solvable
 
 
 @contextlib.contextmanager
-def processes(device: str = "cpu") -> Iterator[None]:
+def join_processes(device: str = "cpu") -> Iterator[None]:
     """Joins the processes that `torchrun` started; alone it does nothing.
 
     On "cuda" they speak through NCCL, each with the GPU of its local rank as its current device; on

@@ -23,7 +23,7 @@ class Measurement(Protocol):
     def to_mapping(self, prefix: str = "") -> dict[str, float]:
         """As JSON values, each name behind `prefix`."""
 
-    def score(self, rule: SelectOn) -> tuple[float, float]:
+    def score(self, rule: SelectOn, /) -> tuple[float, float]:
         """The larger, the better; never asked for LAST."""
 
 
