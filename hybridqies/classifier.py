@@ -20,7 +20,7 @@ from hybridqies.backends.jobs import Limits
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import sha256_of, write_json
-from hybridqies.heads import QUANTUM_HEADS, build_head, head_options
+from hybridqies.heads import DEFAULT_HEAD, build_head, head_class, head_options, quantum_heads
 from hybridqies.heads.base import Head, HeadContext
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.tensors import load_tensors, save_tensors
@@ -56,7 +56,7 @@ class HybridClassifier:
     def __init__(
         self,
         encoder: Encoder,
-        head: str = "two-module",
+        head: str = DEFAULT_HEAD,
         options: Mapping[str, Any] | None = None,
         *,
         circuit: Circuit | None = None,
@@ -84,7 +84,7 @@ class HybridClassifier:
         circuit: str | Path | Circuit | None = None,
         n_qubits: int | None = None,
         *,
-        head: str = "two-module",
+        head: str = DEFAULT_HEAD,
         backend: str | Backend = "statevector",
         training: TrainingConfig | Mapping[str, Any] | None = None,
         device: str = "cpu",
@@ -352,7 +352,7 @@ def journal_in(backend: Backend, folder: Path) -> None:
 
 def is_quantum(head: str) -> bool:
     """Whether the head of that name runs a circuit."""
-    return head in QUANTUM_HEADS
+    return head_class(head).runs_circuit
 
 
 def check_runs_circuit(heads: Sequence[str], given: str) -> None:
@@ -365,7 +365,7 @@ def check_runs_circuit(heads: Sequence[str], given: str) -> None:
     if not any(map(is_quantum, heads)):
         raise InputError(
             f"{given}, and head {heads[0]!r} runs no circuit",
-            expected=f"a head with a circuit: {', '.join(QUANTUM_HEADS)}",
+            expected=f"a head with a circuit: {', '.join(quantum_heads())}",
         )
 
 

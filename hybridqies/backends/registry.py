@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-
 from hybridqies.backends.base import Backend
 from hybridqies.backends.jobs import Provider
 from hybridqies.backends.remote import RemoteBackend
 from hybridqies.backends.spec import BackendSpec
-from hybridqies.errors import CapabilityError, UnknownNameError
+from hybridqies.errors import CapabilityError
+from hybridqies.extensions import class_names, find_class
 
 BACKENDS: dict[str, str] = {
     "statevector": "hybridqies.backends.statevector:StateVector",
@@ -26,7 +23,7 @@ ENTRY_POINTS = "hybridqies.backends"
 
 def backend_names() -> list[str]:
     """Every family: those of the table, then those of installed packages."""
-    return [*BACKENDS, *_announced()]
+    return class_names(BACKENDS, ENTRY_POINTS)
 
 
 def backend_class(name: str) -> type[Backend]:
@@ -35,15 +32,9 @@ def backend_class(name: str) -> type[Backend]:
     Raises
     ------
     UnknownNameError: no backend has that name.
+    CapabilityError: another package announces it, and it cannot be loaded.
     """
-    if name in BACKENDS:
-        module, _, attribute = BACKENDS[name].partition(":")
-        found: type[Backend] = getattr(importlib.import_module(module), attribute)
-        return found
-    announced = _announced()
-    if name not in announced:
-        raise UnknownNameError("backend", name, [*BACKENDS, *announced])
-    return _checked(name, announced[name])
+    return find_class("backend", name, BACKENDS, ENTRY_POINTS, Backend)  # type: ignore[type-abstract]
 
 
 def load_backend(text: str) -> Backend:
@@ -70,33 +61,3 @@ def provider_of(text: str) -> Provider:
     if not isinstance(backend, RemoteBackend):
         raise CapabilityError(f"backend {text!r} has no jobs", expected="one at a remote service")
     return backend.provider()
-
-
-@cache
-def _announced() -> dict[str, EntryPoint]:
-    """Entry points by name; one that has the name of a backend here is found under its package's name too.
-
-    Nobody gets another's backend by a name that is taken: `aer` of package `other` is `other.aer`.
-    """
-    found = {}
-    for point in entry_points(group=ENTRY_POINTS):
-        package = point.dist.name if point.dist is not None else "unknown"
-        found[f"{package}.{point.name}" if point.name in BACKENDS else point.name] = point
-    return found
-
-
-def _checked(name: str, point: EntryPoint) -> type[Backend]:
-    package = point.dist.name if point.dist is not None else "an unknown package"
-    try:
-        found = point.load()
-    except Exception as error:  # Whatever another package's module does when it is imported.
-        raise CapabilityError(
-            f"backend {name!r} of package {package} cannot be loaded ({type(error).__name__}: {error})",
-            todo="repair or remove that package",
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, Backend)):
-        raise CapabilityError(
-            f"backend {name!r} of package {package} is {found!r}",
-            expected="a subclass of hybridqies.backends.Backend",
-        )
-    return found

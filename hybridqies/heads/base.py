@@ -68,13 +68,23 @@ class HeadContext:
 class Head(nn.Module, ABC):
     """Embeddings (B, D) to logits (B, K).
 
-    A subclass names its frozen `Config` and takes (config, context). One that is
-    not trained by gradients has `solve(embeddings, labels, class_weights, seed)`.
-    `roles` says what its own layers are for; circuits say it themselves.
+    A subclass names its frozen `Config` and takes (config, context). These say what it is:
+
+    - `runs_circuit`: it has a circuit, and runs it on the backend of its context.
+    - `recipes`: the fields of `Config` that name its recipes, by the circuit's part; the options of the
+      recipe of part "circuit" are the field `circuit_options`.
+    - `is_solved`: it isn't trained by gradients, but has `solve(embeddings, labels, class_weights, seed)`.
+    - `matches`: the option that takes the parameter count of the head that it is compared with; empty for
+      one of its own size.
+    - `roles`: what its own layers are for; circuit layers say it themselves.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type]
+    runs_circuit: ClassVar[bool] = False
+    recipes: ClassVar[Mapping[str, str]] = {}
+    is_solved: ClassVar[bool] = False
+    matches: ClassVar[str] = ""
     roles: ClassVar[Mapping[str, Role]] = {}
 
     def __init__(self, config: Any, context: HeadContext) -> None:

@@ -41,6 +41,8 @@ class DressedHead(Head):
 
     name: ClassVar[str] = "dressed"
     Config: ClassVar[type] = DressedConfig
+    runs_circuit: ClassVar[bool] = True
+    recipes: ClassVar[Mapping[str, str]] = {"circuit": "circuit"}
     roles: ClassVar[Mapping[str, Role]] = {"readout": Role.READOUT}
 
     def __init__(self, config: DressedConfig, context: HeadContext) -> None:

@@ -30,6 +30,7 @@ class LogisticHead(Head):
 
     name: ClassVar[str] = "logistic"
     Config: ClassVar[type] = LogisticConfig
+    is_solved: ClassVar[bool] = True
 
     def __init__(self, config: LogisticConfig, context: HeadContext) -> None:
         super().__init__(config, context)

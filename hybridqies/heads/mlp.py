@@ -81,6 +81,7 @@ class MatchedMLPHead(MLPHead):
 
     name: ClassVar[str] = "matched-mlp"
     Config: ClassVar[type] = MatchedMLPConfig
+    matches: ClassVar[str] = "target"
 
     def __init__(self, config: MatchedMLPConfig, context: HeadContext) -> None:
         Head.__init__(self, config, context)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hybridqies.errors import UnknownNameError
+from hybridqies.extensions import class_names, find_class
 from hybridqies.options import from_mapping
 
 if TYPE_CHECKING:
@@ -22,21 +21,40 @@ HEADS: dict[str, str] = {
     "svc": "hybridqies.heads.svc:SVCHead",
 }
 
-QUANTUM_HEADS = ("two-module", "dressed", "reupload")
+DEFAULT_HEAD = "two-module"
+"""The head that is trained where none is named."""
+
+# Where other packages announce heads of their own.
+ENTRY_POINTS = "hybridqies.heads"
+
+
+def head_names() -> list[str]:
+    """Every head: those of the table, then those of installed packages."""
+    return class_names(HEADS, ENTRY_POINTS)
 
 
 def head_class(name: str) -> type[Head]:
-    """The class behind a head's name.
+    """The class behind a head's name; its ClassVars tell what it does.
 
     Raises
     ------
     UnknownNameError: no head has that name; the nearest is offered.
+    CapabilityError: another package announces it, and it cannot be loaded.
     """
-    if name not in HEADS:
-        raise UnknownNameError("head", name, HEADS)
-    module, _, attribute = HEADS[name].partition(":")
-    found: type[Head] = getattr(importlib.import_module(module), attribute)
-    return found
+    from hybridqies.heads.base import Head
+
+    return find_class("head", name, HEADS, ENTRY_POINTS, Head)  # type: ignore[type-abstract]
+
+
+def quantum_heads() -> list[str]:
+    """The heads of the table that run a circuit."""
+    return [name for name in HEADS if head_class(name).runs_circuit]
+
+
+def matching(name: str, n_parameters: int) -> dict[str, int]:
+    """The option that makes the head called `name` about that large; none for a head of its own size."""
+    option = head_class(name).matches
+    return {option: n_parameters} if option else {}
 
 
 def build_head(name: str, options: Mapping[str, Any], context: HeadContext) -> Head:

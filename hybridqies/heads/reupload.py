@@ -52,6 +52,8 @@ class ReuploadHead(Head):
 
     name: ClassVar[str] = "reupload"
     Config: ClassVar[type] = ReuploadConfig
+    runs_circuit: ClassVar[bool] = True
+    recipes: ClassVar[Mapping[str, str]] = {"circuit": "circuit"}
     roles: ClassVar[Mapping[str, Role]] = {"readout": Role.READOUT}
 
     centre: Tensor

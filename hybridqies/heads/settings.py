@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridqies.circuit import Circuit, load_recipe
 from hybridqies.errors import InputError, UnknownNameError
-from hybridqies.heads.registry import QUANTUM_HEADS, head_class
+from hybridqies.heads.registry import head_class, quantum_heads
 
-_ENCODER, _CIRCUIT = "encoder.", "circuit."
-_NESTED = {"circuit_options", "encoder_options", "amplitudes"}
+if TYPE_CHECKING:
+    from hybridqies.heads.base import Head
+
+_CIRCUIT = "circuit"
 
 
 def head_options(
@@ -22,56 +25,44 @@ def head_options(
 ) -> dict[str, Any]:
     """The options of `head` that `settings` mean.
 
-    A key is a field of the head's config, or an option of its circuit's recipe
-    (`circuit.` before it when both have it); `encoder.` before a key makes it an
-    option of the encoder's recipe. A `circuit` that is laid out already has no options.
+    A key is a field of the head's config, or an option of a recipe that the head uses, with the circuit's
+    part before it: `encoder.layers`, `circuit.layers`. `circuit.` may be left out where the head has no
+    field of that name. In Python `__` may stand for the dot: `encoder__layers`. A `circuit` that is laid
+    out already has no options.
 
     Raises
     ------
-    UnknownNameError: a key that neither has; the nearest is offered.
+    UnknownNameError: a key that means nothing to this head; the nearest is offered.
     InputError: a circuit for a head that has none, or one thing given twice.
     """
-    config = head_class(head).Config
-    nested = _nested_fields(config)
-    fields = ({field.name for field in dataclasses.fields(config)} | set(nested)) - _NESTED
-    options = _own_options(head, settings, circuit, n_qubits)
-    recipes = _recipe_options(head, settings, circuit)
-    for key, value in settings.items():
-        prefix = next((p for p in (_ENCODER, _CIRCUIT) if key.startswith(p)), "")
-        plain = key.removeprefix(prefix)
-        if not prefix and key in nested:
-            options.setdefault(nested[key], {})[key] = value
-        elif not prefix and key in fields:
-            options[key] = value
-        elif plain in recipes.get(prefix or _CIRCUIT, ()):
-            options.setdefault(f"{(prefix or _CIRCUIT)[:-1]}_options", {})[plain] = value
-        else:
-            ours, theirs = recipes.get(_CIRCUIT, set()), recipes.get(_ENCODER, set())
-            known = fields | ours | {_ENCODER + name for name in theirs}
-            raise UnknownNameError(f"setting of head {head!r}:", key, known)
+    found = head_class(head)
+    options = _given_beside(found, settings, circuit, n_qubits)
+    places = _places(found, settings, circuit)
+    for given, value in settings.items():
+        key = given.replace("__", ".")
+        if key not in places:
+            known = {each for each in places if not each.startswith(f"{_CIRCUIT}.")}
+            raise UnknownNameError(f"setting of head {head!r}:", given, known)
+        *outer, name = places[key]
+        home = options
+        for each in outer:
+            home = home.setdefault(each, {})
+        if name in home:
+            raise InputError(f"{given!r} was given twice among the settings", expected="it once")
+        home[name] = value
     return options
 
 
-def _nested_fields(config: type) -> dict[str, str]:
-    """The fields of a config's own configs, and the field each of those is: settings name them plainly."""
-    return {
-        inner.name: field.name
-        for field in dataclasses.fields(config)
-        if dataclasses.is_dataclass(field.default)
-        for inner in dataclasses.fields(field.default)
-    }
-
-
-def _own_options(
-    head: str, settings: Mapping[str, Any], circuit: str | Circuit | None, n_qubits: int | None
+def _given_beside(
+    head: type[Head], settings: Mapping[str, Any], circuit: str | Circuit | None, n_qubits: int | None
 ) -> dict[str, Any]:
-    """What is given beside the settings, refused where the settings say it too."""
+    """What is given beside the settings; refused where the settings have it too."""
     name = circuit.name if isinstance(circuit, Circuit) else circuit
-    given = {key: value for key, value in (("circuit", name), ("n_qubits", n_qubits)) if value is not None}
-    if given and head not in QUANTUM_HEADS:
+    given = {key: value for key, value in ((_CIRCUIT, name), ("n_qubits", n_qubits)) if value is not None}
+    if given and not head.runs_circuit:
         raise InputError(
-            f"head {head!r} was given {' and '.join(given)}, and has no circuit",
-            expected=f"one of {', '.join(QUANTUM_HEADS)} with a circuit or qubits",
+            f"head {head.name!r} was given {' and '.join(given)}, and has no circuit",
+            expected=f"one of {', '.join(quantum_heads())} with a circuit or qubits",
         )
     for key in given:
         if key in settings:
@@ -79,18 +70,34 @@ def _own_options(
     return given
 
 
+def _places(
+    head: type[Head], settings: Mapping[str, Any], circuit: str | Circuit | None
+) -> dict[str, tuple[str, ...]]:
+    """Where the value of each key goes: a field, or a field and a name within its value."""
+    recipe_fields = {f"{part}_options" for part in head.recipes}
+    places: dict[str, tuple[str, ...]] = {}
+    for field, kind in typing.get_type_hints(head.Config).items():
+        if dataclasses.is_dataclass(kind):
+            places |= {inner.name: (field, inner.name) for inner in dataclasses.fields(kind)}
+        elif field not in recipe_fields:
+            places[field] = (field,)
+    for part, names in _recipe_options(head, settings, circuit).items():
+        places |= {f"{part}.{name}": (f"{part}_options", name) for name in names}
+        if part == _CIRCUIT:
+            places = {name: (f"{part}_options", name) for name in names} | places
+    return places
+
+
 def _recipe_options(
-    head: str, settings: Mapping[str, Any], circuit: str | Circuit | None
-) -> dict[str, set[str]]:
-    """The option names of the recipes a head uses, by prefix."""
-    if head not in QUANTUM_HEADS:
-        return {}
-    defaults = {field.name: field.default for field in dataclasses.fields(head_class(head).Config)}
-    named: dict[str, Any] = {}
-    if not isinstance(circuit, Circuit):
-        named[_CIRCUIT] = circuit or settings.get("circuit", defaults["circuit"])
-    if "encoder_circuit" in defaults:
-        named[_ENCODER] = settings.get("encoder_circuit", defaults["encoder_circuit"])
+    head: type[Head], settings: Mapping[str, Any], circuit: str | Circuit | None
+) -> dict[str, list[str]]:
+    """The names of the options of every recipe that the head uses, by the circuit's part."""
+    defaults = {field.name: field.default for field in dataclasses.fields(head.Config)}
+    names = {part: settings.get(field, defaults[field]) for part, field in head.recipes.items()}
+    if circuit is not None and _CIRCUIT in names:
+        names[_CIRCUIT] = circuit
     return {
-        prefix: {option.name for option in load_recipe(str(name)).options} for prefix, name in named.items()
+        part: [option.name for option in load_recipe(str(recipe)).options]
+        for part, recipe in names.items()
+        if not isinstance(recipe, Circuit)
     }

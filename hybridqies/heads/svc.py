@@ -43,6 +43,7 @@ class SVCHead(Head):
 
     name: ClassVar[str] = "svc"
     Config: ClassVar[type] = SVCConfig
+    is_solved: ClassVar[bool] = True
 
     vectors: Tensor
     dual: Tensor

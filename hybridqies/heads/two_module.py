@@ -77,6 +77,8 @@ class TwoModuleHead(Head):
 
     name: ClassVar[str] = "two-module"
     Config: ClassVar[type] = TwoModuleConfig
+    runs_circuit: ClassVar[bool] = True
+    recipes: ClassVar[Mapping[str, str]] = {"circuit": "circuit", "encoder": "encoder_circuit"}
     roles: ClassVar[Mapping[str, Role]] = {"readout": Role.READOUT}
 
     orders: Tensor | None

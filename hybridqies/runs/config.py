@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hybridqies.heads import DEFAULT_HEAD
 from hybridqies.training import TrainingConfig
 
 
@@ -32,7 +33,7 @@ class RunConfig:
 
     data: DataOptions = field(default_factory=DataOptions)
     encoder: str = "all-MiniLM-L6-v2"
-    head: str = "two-module"
+    head: str = DEFAULT_HEAD
     circuit: str | None = None
     n_qubits: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -24,7 +24,7 @@ from hybridqies.classifier import (
 )
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.files import remove_leftovers, write_bytes, write_json
-from hybridqies.heads import head_class, head_options
+from hybridqies.heads import head_class, head_options, matching
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.runs.config import DataOptions, RunConfig
 from hybridqies.runs.draws import drawn
@@ -35,7 +35,6 @@ from hybridqies.training.checkpoint import CHECKPOINT
 from hybridqies.training.history import METRICS
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
-_MATCHED = "matched-mlp"
 _SPLITS = ("train", "validation", "test")
 # What tables and pictures read of a result.
 _NEEDED = (
@@ -93,7 +92,7 @@ def check(config: RunConfig, limits: Limits | None = None) -> None:
     encoder, cache = Encoder.load(config.encoder, config.device), EmbeddingCache()
     backend = _shared_backend(config, encoder, cache, limits)
     for name in (config.head, *config.compare):
-        extra = {"target": 1} if name == _MATCHED else {}
+        extra = matching(name, 1)
         classifier_of(config, name, extra, encoder, cache, backend).check()
 
 
@@ -265,7 +264,7 @@ def _execute(
     main = _arm(config, model, splits, folder, resume, hooks)
     results = [main]
     for name in config.compare:
-        extra = {"target": main["n_parameters"]} if name == _MATCHED else {}
+        extra = matching(name, main["n_parameters"])
         other = classifier_of(config, name, extra, encoder, cache, backend)
         results.append(_arm(config, other, splits, folder / ARMS / name, resume, hooks))
     comparison = {"data": splits.data.describe(), "overlap": overlap(splits.data), "results": results}
@@ -330,7 +329,7 @@ def _arm(
         # A kill between the two steps that end this function leaves the checkpoint behind.
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return _finished(model, splits, folder)
-    in_one_step = hasattr(head_class(model.head), "solve")
+    in_one_step = head_class(model.head).is_solved
     n_epochs = 1 if in_one_step else config.training.n_epochs(len(splits.parts["train"]))
     hooks.on_stage(f"training {model.head}", n_epochs)
     model.fit_embedded(

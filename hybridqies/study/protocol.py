@@ -20,7 +20,7 @@ import torch
 from hybridqies.backends import load_backend
 from hybridqies.backends.jobs.scrubbing import scrubbed
 from hybridqies.errors import InputError, UnknownNameError
-from hybridqies.heads import QUANTUM_HEADS, build_head, head_options
+from hybridqies.heads import build_head, head_class, head_options
 from hybridqies.heads.base import Head, HeadContext
 from hybridqies.options import from_mapping
 from hybridqies.study.context import Scaler, Scaling, Splits, TrialContext
@@ -238,7 +238,7 @@ def untrained(trial: Trial, n_inputs: int, n_classes: int, options: Mapping[str,
     own = {key: each for key, each in {**trial.settings, **options}.items() if not key.startswith(TRAINING)}
     generator = torch.Generator().manual_seed(trial.seed)
     head_context = HeadContext(n_inputs, n_classes, load_backend(trial.backend), generator)
-    qubits = trial.n_qubits if trial.head in QUANTUM_HEADS else None
+    qubits = trial.n_qubits if head_class(trial.head).runs_circuit else None
     head = build_head(trial.head, head_options(trial.head, own, n_qubits=qubits), head_context)
     parts = dict(head.named_children())
     for name in trial.frozen:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hybridqies.backends import QuantumLayer, backend_class, backend_names, load_backend, registry
+from hybridqies import extensions
+from hybridqies.backends import QuantumLayer, backend_class, backend_names, load_backend
 from hybridqies.circuit import load_circuit
 from hybridqies.errors import CapabilityError, UnknownNameError
 from hybridqies.testing import BackendContract
@@ -52,12 +53,12 @@ def announce(tmp_path, monkeypatch):
         (folder / "entry_points.txt").write_text(f"[hybridqies.backends]\n{name} = {target}\n")
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.syspath_prepend(EXAMPLE.parent)
-        registry._announced.cache_clear()
+        extensions._announced.cache_clear()
 
     yield install
     monkeypatch.undo()
     sys.modules.pop("own_backend", None)
-    registry._announced.cache_clear()
+    extensions._announced.cache_clear()
 
 
 def test_an_entry_point_announces_it(announce):

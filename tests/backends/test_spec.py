@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint
 import pytest
 import torch
 
+from hybridqies import extensions
 from hybridqies.backends import JobSettings, load_backend, registry
 from hybridqies.backends.jobs import Limits
 from hybridqies.backends.spec import BackendSpec
@@ -111,12 +112,12 @@ def test_backends_of_other_packages_that_cannot_be_used(monkeypatch):
         EntryPoint("wrong", "json:dumps", registry.ENTRY_POINTS)._for(package),
         EntryPoint("aer", "json:dumps", registry.ENTRY_POINTS)._for(package),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    registry._announced.cache_clear()
+    monkeypatch.setattr(extensions, "entry_points", lambda group: points)
+    extensions._announced.cache_clear()
     try:
         assert registry.backend_names()[-3:] == ["broken", "wrong", "other.aer"]
         for name in ("broken", "wrong", "other.aer"):
             with pytest.raises(CapabilityError, match=f"backend '{name}' of package other"):
                 load_backend(name)
     finally:
-        registry._announced.cache_clear()
+        extensions._announced.cache_clear()

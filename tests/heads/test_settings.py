@@ -8,7 +8,7 @@ import pytest
 
 from hybridqies.circuit import load_circuit
 from hybridqies.errors import InputError, UnknownNameError
-from hybridqies.heads import HEADS, head_class, head_options
+from hybridqies.heads import head_class, head_options
 
 
 def test_a_key_goes_where_it_belongs() -> None:
@@ -21,6 +21,26 @@ def test_a_key_goes_where_it_belongs() -> None:
         "circuit_options": {"layers": 3, "connectivity": 2},
         "encoder_options": {"layers": 5},
     }
+
+
+def test_two_underscores_stand_for_the_dot() -> None:
+    assert head_options("two-module", {"encoder__layers": 5, "circuit__layers": 3}) == head_options(
+        "two-module", {"encoder.layers": 5, "circuit.layers": 3}
+    )
+    with pytest.raises(UnknownNameError, match=r"'encoder__layer'.*did you mean 'encoder.layers'"):
+        head_options("two-module", {"encoder__layer": 5})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"layers": 3, "circuit.layers": 2},
+        {"encoder.layers": 3, "encoder__layers": 3},
+    ],
+)
+def test_a_setting_under_two_names_is_given_twice(settings: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=r"'(circuit\.layers|encoder__layers)' was given twice"):
+        head_options("two-module", settings)
 
 
 def test_options_follow_the_circuit_that_is_asked_for() -> None:
@@ -96,8 +116,3 @@ def test_a_circuit_that_is_laid_out_has_no_options_left() -> None:
     assert head_options("dressed", {"spread": 1.0}, circuit) == {"circuit": "iqp", "spread": 1.0}
     with pytest.raises(UnknownNameError, match="'layers'"):
         head_options("dressed", {"layers": 3}, circuit)
-
-
-@pytest.mark.parametrize("name", list(HEADS))
-def test_a_head_is_called_what_the_table_calls_it(name: str) -> None:
-    assert head_class(name).name == name
