@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from hybridqies.circuit import Angle, Circuit, Constant, Feature, Weight
+from hybridqies.circuit import Angle, Circuit, Feature, Weight, evaluate
+from hybridqies.circuit.angles import is_constant, uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,17 @@ class FreeCircuit:
     """
 
     circuit: Circuit
-    angles: tuple[Feature | Weight, ...]
+    angles: tuple[Angle, ...]
     frequencies: tuple[int, ...]
 
     @classmethod
     def of(cls, circuit: Circuit) -> FreeCircuit:
         """`circuit` with a weight of its own for every angle that is not constant."""
-        slots: list[Feature | Weight] = []
+        slots: list[Angle] = []
         frequencies: list[int] = []
 
         def freed(angle: Angle, n_frequencies: int) -> Angle:
-            if isinstance(angle, Constant):
+            if is_constant(angle):
                 return angle
             slots.append(angle)
             frequencies.append(n_frequencies)
@@ -45,17 +45,15 @@ class FreeCircuit:
     def values(self, features: Tensor, weights: Tensor) -> Tensor:
         """The angles (B, P), in radians, of features (B, F) and weights (W,) or (B, W); differentiable."""
         weights = weights.expand(len(features), -1)
-        columns = [_value(angle, features, weights) for angle in self.angles]
+        columns = [
+            evaluate(angle, lambda i: features[:, i], lambda i: weights[:, i]) for angle in self.angles
+        ]
         return torch.stack(columns, dim=1) if columns else features.new_zeros(len(features), 0)
 
     def slots_of(self, *, features: bool, weights: bool) -> list[int]:
         """The slots whose angles depend on what is asked for."""
-        wanted = {Feature: features, Weight: weights}
-        return [at for at, angle in enumerate(self.angles) if wanted[type(angle)]]
-
-
-def _value(angle: Feature | Weight, features: Tensor, weights: Tensor) -> Tensor:
-    if isinstance(angle, Weight):
-        return angle.scale * weights[:, angle.index]
-    first, *others = angle.indices
-    return angle.scale * math.prod((features[:, index] for index in others), start=features[:, first])
+        return [
+            at
+            for at, angle in enumerate(self.angles)
+            if (features and uses(angle, Feature)) or (weights and uses(angle, Weight))
+        ]

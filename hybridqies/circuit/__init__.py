@@ -1,19 +1,10 @@
 """What a circuit is: gates, angles, observables, recipes, drawing and conversion. Nothing here runs one."""
 
-from hybridqies.circuit.circuit import (
-    Angle,
-    Circuit,
-    Constant,
-    Feature,
-    Gate,
-    PauliString,
-    Start,
-    Weight,
-    feature,
-    gate,
-)
+from hybridqies.circuit.angles import Angle, Constant, Feature, Sum, Weight, add, evaluate, feature
+from hybridqies.circuit.circuit import Circuit, Gate, PauliString, Start, gate
 from hybridqies.circuit.draw import draw_text
-from hybridqies.circuit.gates import GATES, GateType, gate_type
+from hybridqies.circuit.gate_type import GateType
+from hybridqies.circuit.gates import GATES, gate_type
 from hybridqies.circuit.library import list_circuits, load_circuit, load_recipe
 from hybridqies.circuit.pennylane import to_pennylane
 from hybridqies.circuit.picture import draw_picture
@@ -33,9 +24,12 @@ __all__ = [
     "PauliString",
     "Recipe",
     "Start",
+    "Sum",
     "Weight",
+    "add",
     "draw_picture",
     "draw_text",
+    "evaluate",
     "feature",
     "from_openqasm3",
     "from_qiskit",

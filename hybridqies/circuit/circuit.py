@@ -8,9 +8,22 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from hybridqies.circuit.gates import GateType, gate_type
+from hybridqies.circuit.angles import (
+    Angle,
+    Feature,
+    Weight,
+    as_angle,
+    as_index,
+    from_list,
+    size,
+    terms,
+    to_list,
+    used,
+)
+from hybridqies.circuit.gate_type import GateType
+from hybridqies.circuit.gates import gate_type
 from hybridqies.errors import CircuitError
 
 
@@ -22,43 +35,6 @@ class Start(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """An angle that is `scale` times a feature, or times the product of several, in radians.
-
-    The order of a product means nothing: `indices` are kept sorted.
-    """
-
-    indices: tuple[int, ...]
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "indices", tuple(sorted(self.indices)))
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """An angle that is `scale` times a trainable weight, in radians; gates that name one index share it."""
-
-    index: int
-    scale: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """An angle that is fixed, in radians."""
-
-    value: float
-
-
-Angle: TypeAlias = Feature | Weight | Constant
-
-
-def feature(*indices: int, scale: float = 1.0) -> Feature:
-    """`scale` times the product of the features at `indices`."""
-    return Feature(tuple(indices), scale)
-
-
-@dataclass(frozen=True, slots=True)
 class Gate:
     """One gate: its type, the qubits it acts on (a control first), and its angles."""
 
@@ -67,6 +43,7 @@ class Gate:
     angles: tuple[Angle, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "qubits", tuple(as_index(qubit) for qubit in self.qubits))
         if len(self.qubits) != self.type.n_qubits or len(set(self.qubits)) != len(self.qubits):
             raise CircuitError(
                 f"{self.type.name} was given qubits {self.qubits}",
@@ -84,12 +61,8 @@ def gate(name: str, qubits: int | Sequence[int], *angles: Angle | float) -> Gate
 
     >>> gate("CRY", (0, 2), Weight(3))
     """
-    where = (qubits,) if isinstance(qubits, int) else tuple(qubits)
-    return Gate(gate_type(name), where, tuple(map(_as_angle, angles)))
-
-
-def _as_angle(given: Angle | float) -> Angle:
-    return Constant(float(given)) if isinstance(given, int | float) else given
+    where = tuple(qubits) if isinstance(qubits, Iterable) else (qubits,)
+    return Gate(gate_type(name), where, tuple(map(as_angle, angles)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +146,8 @@ class Circuit:
             n_qubits,
             gates,
             tuple(observables),
-            n_features=1 + max((i for a in angles if isinstance(a, Feature) for i in a.indices), default=-1),
-            n_weights=1 + max((a.index for a in angles if isinstance(a, Weight)), default=-1),
+            n_features=1 + max(used(angles, Feature), default=-1),
+            n_weights=1 + max(used(angles, Weight), default=-1),
             start=start,
             name=name,
         )
@@ -216,7 +189,7 @@ class Circuit:
             "n_weights": self.n_weights,
             "start": self.start.value,
             "gates": [
-                [each.type.name, list(each.qubits), [_angle_to_list(angle) for angle in each.angles]]
+                [each.type.name, list(each.qubits), [to_list(angle) for angle in each.angles]]
                 for each in self.gates
             ],
             "observables": [[list(factor) for factor in each.factors] for each in self.observables],
@@ -234,7 +207,7 @@ class Circuit:
             return cls(
                 n_qubits=int(values["n_qubits"]),
                 gates=tuple(
-                    Gate(gate_type(name), tuple(qubits), tuple(_angle_from_list(angle) for angle in angles))
+                    Gate(gate_type(name), tuple(qubits), tuple(from_list(angle) for angle in angles))
                     for name, qubits, angles in values["gates"]
                 ),
                 observables=tuple(
@@ -259,20 +232,17 @@ class Circuit:
     def _check_gate(self, at: int, each: Gate) -> None:
         what = f"gate {at} ({each.type.name})"
         self._check_qubits(what, each.qubits)
-        for angle in each.angles:
-            match angle:
-                case Feature(indices, scale):
+        for term in (term for angle in each.angles for term in terms(angle)):
+            match term:
+                case Feature(indices):
                     if not indices or not all(0 <= index < self.n_features for index in indices):
                         raise CircuitError(
                             f"{what} takes features {indices}", expected=_below(self.n_features)
                         )
-                    _check_finite(what, scale)
-                case Weight(index, scale):
+                case Weight(index):
                     if not 0 <= index < self.n_weights:
                         raise CircuitError(f"{what} takes weight {index}", expected=_below(self.n_weights))
-                    _check_finite(what, scale)
-                case Constant(value):
-                    _check_finite(what, value)
+            _check_finite(what, size(term))
 
     def _check_qubits(self, what: str, qubits: Iterable[int]) -> None:
         for qubit in qubits:
@@ -287,24 +257,3 @@ def _below(count: int) -> str:
 def _check_finite(what: str, value: float) -> None:
     if not math.isfinite(value):
         raise CircuitError(f"{what} has the angle or scale {value}", expected="a finite number")
-
-
-def _angle_to_list(angle: Angle) -> list[Any]:
-    match angle:
-        case Feature(indices, scale):
-            return ["feature", list(indices), float(scale)]
-        case Weight(index, scale):
-            return ["weight", index, float(scale)]
-        case Constant(value):
-            return ["constant", float(value)]
-
-
-def _angle_from_list(stored: Sequence[Any]) -> Angle:
-    match list(stored):
-        case ["feature", list(indices), float() | int() as scale]:
-            return Feature(tuple(indices), float(scale))
-        case ["weight", int(index), float() | int() as scale]:
-            return Weight(index, float(scale))
-        case ["constant", float() | int() as value]:
-            return Constant(float(value))
-    raise CircuitError(f"a stored angle {stored!r} cannot be read")

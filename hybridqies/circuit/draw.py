@@ -6,7 +6,8 @@ import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from hybridqies.circuit.circuit import Angle, Circuit, Constant, Feature, Gate, Start, Weight
+from hybridqies.circuit.angles import Angle, Constant, Feature, Term, Weight, terms
+from hybridqies.circuit.circuit import Circuit, Gate, Start
 from hybridqies.errors import InputError
 
 MIN_WIDTH = 40
@@ -17,7 +18,12 @@ _DENOMINATORS = (1, 2, 3, 4, 6, 8)
 
 def angle_label(angle: Angle) -> str:
     """An angle in short: x0, -w3, 2·x0·x1, x0², π/2, 0.3."""
-    match angle:
+    first, *others = map(_term_label, terms(angle))
+    return first + "".join(each if each.startswith("-") else f"+{each}" for each in others)
+
+
+def _term_label(term: Term) -> str:
+    match term:
         case Constant(value):
             return _number(value)
         case Weight(index, scale):
@@ -106,19 +112,15 @@ def _power(count: int) -> str:
 
 
 def marks(gate: Gate) -> Iterator[tuple[int, str]]:
-    """What stands on each qubit of a gate: "●", "⊕", "×", or the text of a box."""
-    first, last = gate.qubits[0], gate.qubits[-1]
-    name = gate.type.name
-    if first == last:
-        yield first, gate_label(gate)
-    elif name == "SWAP":
-        yield from ((first, "×"), (last, "×"))
-    elif gate.type.controlled:
-        yield first, "●"
-        yield last, {"CNOT": "⊕", "CZ": "●"}.get(name, gate_label(gate))
-    else:
-        top, bottom = sorted(gate.qubits)
-        yield from ((top, gate_label(gate)), (bottom, gate.type.symbol))
+    """What stands on each qubit of a gate: "●", "⊕", "×", or the text of a box.
+
+    Of several boxes the topmost has the angles.
+    """
+    signs = gate.type.marks or ("●",) * gate.type.controlled + ("",) * gate.type.n_qubits
+    placed = dict(zip(gate.qubits, signs, strict=False))
+    top = min((qubit for qubit, sign in placed.items() if not sign), default=None)
+    for qubit, sign in sorted(placed.items()):
+        yield qubit, sign or (gate_label(gate) if qubit == top else gate.type.symbol)
 
 
 def single_readouts(circuit: Circuit) -> dict[int, str]:

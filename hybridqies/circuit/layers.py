@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hybridqies.circuit.circuit import Angle, Constant, Gate, PauliString, Weight, feature
+from hybridqies.circuit.angles import Angle, Constant, Weight, feature
+from hybridqies.circuit.circuit import Gate, PauliString
 from hybridqies.circuit.expressions import Value, evaluate, whole, whole_numbers
-from hybridqies.circuit.gates import GateType, gate_type
+from hybridqies.circuit.gate_type import GateType
+from hybridqies.circuit.gates import gate_type
 from hybridqies.errors import CircuitError, UnknownNameError
 
 Pair = tuple[int, int]

@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from hybridqies.circuit.circuit import Angle, Circuit, Constant, Feature, Gate, PauliString, Start, Weight
+from hybridqies.circuit.angles import evaluate
+from hybridqies.circuit.circuit import Circuit, Gate, PauliString, Start
 from hybridqies.errors import CircuitError
-
-PENNYLANE_NAMES = {
-    "H": "Hadamard",
-    "X": "PauliX",
-    "Y": "PauliY",
-    "Z": "PauliZ",
-    "S": "S",
-    "SDG": "S",
-    "T": "T",
-    "TDG": "T",
-    "SX": "SX",
-    "SXDG": "SX",
-    "RX": "RX",
-    "RY": "RY",
-    "RZ": "RZ",
-    "P": "PhaseShift",
-    "ROT": "Rot",
-    "U": "U3",
-    "CNOT": "CNOT",
-    "CY": "CY",
-    "CZ": "CZ",
-    "SWAP": "SWAP",
-    "CRX": "CRX",
-    "CRY": "CRY",
-    "CRZ": "CRZ",
-    "RXX": "IsingXX",
-    "RYY": "IsingYY",
-    "RZZ": "IsingZZ",
-}
 
 QuantumFunction: TypeAlias = Callable[..., list[Any]]
 
@@ -61,10 +32,11 @@ def to_pennylane(circuit: Circuit) -> QuantumFunction:
 
         _start(circuit, amplitudes)
         for each in circuit.gates:
-            operation = getattr(qml, PENNYLANE_NAMES[each.type.name])
-            if each.type.name.endswith("DG"):
+            theirs = each.type.pennylane
+            operation = getattr(qml, theirs.name)
+            if theirs.adjoint:
                 operation = qml.adjoint(operation)
-            operation(*_values(each, features, weights), wires=list(each.qubits))
+            operation(*theirs.angles(_values(each, features, weights)), wires=list(each.qubits))
         return [qml.expval(_observable(each)) for each in circuit.observables]
 
     return quantum_function
@@ -86,19 +58,9 @@ def _start(circuit: Circuit, amplitudes: Any) -> None:
 
 def _values(gate: Gate, features: Any, weights: Any) -> list[Any]:
     """The gate's angles, all of one kind: PennyLane cannot mix tensors and plain numbers in one gate."""
-    values = [_value(angle, features, weights) for angle in gate.angles]
+    values = [evaluate(angle, lambda i: features[..., i], lambda i: weights[..., i]) for angle in gate.angles]
     arrays = [value for value in values if hasattr(value, "shape")]
     return [value if hasattr(value, "shape") or not arrays else value + 0 * arrays[0] for value in values]
-
-
-def _value(angle: Angle, features: Any, weights: Any) -> Any:
-    match angle:
-        case Constant(value):
-            return value
-        case Weight(index, scale):
-            return scale * weights[..., index]
-        case Feature(indices, scale):
-            return scale * math.prod((features[..., i] for i in indices[1:]), start=features[..., indices[0]])
 
 
 def _observable(string: PauliString) -> Any:

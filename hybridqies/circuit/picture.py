@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridqies.circuit.circuit import Circuit, Constant, Feature, Gate, Start, Weight
+from hybridqies.circuit.angles import Constant, Feature, Weight, uses
+from hybridqies.circuit.circuit import Circuit, Gate, Start
 from hybridqies.circuit.draw import angle_label, joint_readouts, marks, pack, single_readouts, summary
 from hybridqies.errors import InputError
 from hybridqies.files import replacing
@@ -248,4 +249,8 @@ def _draw_box(pen: _Pen, gate: Gate, mark: str, x: float, y: float) -> None:
 
 
 def _kinds(gate: Gate) -> list[type]:
-    return [type(angle) for angle in gate.angles] or [Constant]
+    """What each angle is made of: a sum shows its features and weights, not its constant."""
+    kinds: list[type] = []
+    for angle in gate.angles:
+        kinds += [kind for kind in (Feature, Weight) if uses(angle, kind)] or [Constant]
+    return kinds or [Constant]

@@ -8,20 +8,16 @@ import importlib.util
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hybridqies.circuit.circuit import Angle, Circuit, Constant, Feature, Gate, PauliString, Start, Weight
-from hybridqies.circuit.qiskit import (
-    QISKIT_NAMES,
-    ParameterRoles,
-    assemble,
-    checked_amplitudes,
-    from_qiskit,
-    split_name,
-    steps_of,
-    to_qiskit,
-)
+from hybridqies.circuit.angles import Angle, Constant, Feature, Term, Weight, terms
+from hybridqies.circuit.circuit import Circuit, Gate, PauliString, Start
+from hybridqies.circuit.gate_type import GateType, Own
+from hybridqies.circuit.gates import GATES
+from hybridqies.circuit.qiskit import assemble, checked_amplitudes, from_qiskit, to_qiskit
+from hybridqies.circuit.qiskit_gates import steps_of
+from hybridqies.circuit.qiskit_parameters import ParameterRoles, split_name
 from hybridqies.errors import CircuitError, HybridqiesError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -31,17 +27,6 @@ if TYPE_CHECKING:
 
 _MARK = "// hybridqies: "
 _INPUT = re.compile(r"[xw]\d+")
-
-# What stdgates.inc lacks. The U of the language itself is ours, but for a global phase. The names of angles
-# rise, because Qiskit's importer (0.6) hands a defined gate its angles in the order of their sorted names.
-_DEFINITIONS = {
-    "SXDG": "gate sxdg q { rx(-pi/2) q; }",
-    "ROT": "gate rot(a, b, c) q { rz(a) q; ry(b) q; rz(c) q; }",
-    "RXX": "gate rxx(theta) a, b { h a; h b; cx a, b; rz(theta) b; cx a, b; h a; h b; }",
-    "RYY": "gate ryy(theta) a, b { sx a; sx b; cx a, b; rz(theta) b; cx a, b; rx(-pi/2) a; rx(-pi/2) b; }",
-    "RZZ": "gate rzz(theta) a, b { cx a, b; rz(theta) b; cx a, b; }",
-}
-_QASM_NAMES = {**QISKIT_NAMES, "ROT": "rot", "U": "U"}
 
 
 def to_openqasm3(circuit: Circuit, *, amplitudes: ArrayLike | None = None) -> str:
@@ -58,12 +43,13 @@ def to_openqasm3(circuit: Circuit, *, amplitudes: ArrayLike | None = None) -> st
     """
     circuit = _prepared(circuit, amplitudes)
     kinds = {each.type.name for each in circuit.gates}
+    defined = [row for row in GATES.values() if row.definition and row.name in kinds]
     lines = [
         "OPENQASM 3.0;",
         'include "stdgates.inc";',
         _MARK + json.dumps(_header(circuit), ensure_ascii=False),
     ]
-    lines += [text for name, text in _DEFINITIONS.items() if name in kinds]
+    lines += map(_definition, defined)
     lines += [f"input float[64] x{index};" for index in range(circuit.n_features)]
     lines += [f"input float[64] w{index};" for index in range(circuit.n_weights)]
     lines.append(f"qubit[{circuit.n_qubits}] q;")
@@ -74,7 +60,7 @@ def to_openqasm3(circuit: Circuit, *, amplitudes: ArrayLike | None = None) -> st
 def from_openqasm3(
     text: str,
     observables: Iterable[PauliString] | None = None,
-    features: tuple[str, ...] = ("x",),
+    features: Sequence[str] | None = None,
 ) -> Circuit:
     """The circuit of an OpenQASM 3 program.
 
@@ -101,7 +87,7 @@ def from_openqasm3(
         ) from error
 
 
-def _read(text: str, observables: Iterable[PauliString] | None, features: tuple[str, ...]) -> Circuit:
+def _read(text: str, observables: Iterable[PauliString] | None, features: Sequence[str] | None) -> Circuit:
     loaded = _load(text)
     header = _read_header(text)
     if header is None:
@@ -129,14 +115,42 @@ def _header(circuit: Circuit) -> dict[str, Any]:
     }
 
 
+def _definition(row: GateType) -> str:
+    """The gate's definition as a line of OpenQASM.
+
+    The names of its angles rise, because Qiskit's importer (0.6) hands a defined gate its angles
+    in the order of their sorted names.
+    """
+    rise = list(row.angles) == sorted(row.angles) and not row.qasm.order
+    names = row.angles if rise else row.qasm.own_angles([f"t{at}" for at in range(len(row.angles))])
+    qubits = [*"ab"][: row.n_qubits] if row.n_qubits > 1 else ["q"]
+    body = [
+        _call(
+            GATES[part.name],
+            [names[angle.index] if isinstance(angle, Own) else repr(angle) for angle in part.angles],
+            [qubits[place] for place in part.places],
+        )
+        for part in row.definition
+    ]
+    return f"gate {_call(row, names, qubits)[:-1]} {{ {' '.join(body)} }}"
+
+
 def _gate_line(each: Gate) -> str:
-    angles = f"({', '.join(_angle_text(angle) for angle in each.angles)})" if each.angles else ""
-    qubits = ", ".join(f"q[{qubit}]" for qubit in each.qubits)
-    return f"{_QASM_NAMES[each.type.name]}{angles} {qubits};"
+    return _call(each.type, [_angle_text(angle) for angle in each.angles], [f"q[{at}]" for at in each.qubits])
+
+
+def _call(row: GateType, angles: Sequence[str], qubits: Sequence[str]) -> str:
+    inside = f"({', '.join(row.qasm.angles(angles))})" if angles else ""
+    return f"{row.qasm.name}{inside} {', '.join(qubits)};"
 
 
 def _angle_text(angle: Angle) -> str:
-    match angle:
+    first, *others = map(_term_text, terms(angle))
+    return first + "".join(f" - {each[1:]}" if each.startswith("-") else f" + {each}" for each in others)
+
+
+def _term_text(term: Term) -> str:
+    match term:
         case Constant(value):
             return repr(value)
         case Weight(index, scale):
@@ -190,7 +204,7 @@ def _sort_gate_angles(program: Any) -> None:
 
 
 def _read_header(text: str) -> dict[str, Any] | None:
-    line = next((line for line in text.splitlines() if line.startswith(_MARK)), None)
+    line = next((line for line in text.split("\n") if line.startswith(_MARK)), None)
     if line is None:
         return None
     try:

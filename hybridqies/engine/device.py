@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hybridqies.circuit import Feature
+from hybridqies.circuit import Feature, evaluate
 from hybridqies.engine.lowering import PAULIS, Fixed, Step, Turn
 from hybridqies.engine.plan import Plan
 from hybridqies.engine.tables import bloch
@@ -69,13 +69,12 @@ def states_held(n_qubits: int, batch: int, itemsize: int) -> int:  # noqa: ARG00
 
 def _angle(turn: Turn, features: Tensor, weights: Tensor) -> Tensor:
     """A turn's angle, (B,) or (1,), in double: a scaled product of features can be many turns."""
-    if isinstance(turn.angle, Feature):
-        angle = features[:, turn.angle.indices[0]].double()
-        for index in turn.angle.indices[1:]:
-            angle = angle * features[:, index]
-    else:
-        angle = weights[..., turn.angle.index].double().reshape(-1)  # type: ignore[union-attr]
-    return angle * (turn.sign * turn.angle.scale)  # type: ignore[union-attr]
+    angle: Tensor = evaluate(
+        turn.angle,
+        lambda i: features[:, i].double(),
+        lambda i: weights[..., i].double().reshape(-1),
+    )
+    return turn.sign * angle
 
 
 def _matrix(step: Step, features: Tensor, weights: Tensor, kind: torch.dtype) -> Matrix:
@@ -125,9 +124,9 @@ def _turned_back(factor: Fixed, vector: list[Tensor]) -> list[Tensor]:
 
 
 def _add(factor: Turn, slope: Tensor, features: Tensor, of_features: Tensor, of_weights: Tensor) -> None:
-    slope = slope * (factor.sign * factor.angle.scale)  # type: ignore[union-attr]
+    slope = slope * (factor.sign * factor.angle.scale)
     if not isinstance(factor.angle, Feature):
-        target = of_weights[..., factor.angle.index]  # type: ignore[union-attr]
+        target = of_weights[..., factor.angle.index]
         target += slope if of_weights.dim() == 2 else slope.sum()
         return
     for at, index in enumerate(factor.angle.indices):

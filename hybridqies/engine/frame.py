@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridqies.errors import UnknownNameError
+from hybridqies.circuit.gate_type import Relabelling
 
 
 class Frame:
@@ -19,18 +19,17 @@ class Frame:
         self.flips = list(self.masks)
         self.constants = [0] * n_qubits
 
-    def relabel(self, name: str, qubits: tuple[int, ...]) -> None:
+    def relabel(self, kind: Relabelling, qubits: tuple[int, ...]) -> None:
         """Takes in an X, CNOT or SWAP."""
-        if name == "X":
-            self.constants[qubits[0]] ^= 1
-        elif name == "CNOT":
-            a, b = qubits
-            self.masks[b] ^= self.masks[a]
-            self.constants[b] ^= self.constants[a]
-            self.flips[a] ^= self.flips[b]
-        elif name == "SWAP":
-            a, b = qubits
-            for each in (self.masks, self.flips, self.constants):
-                each[a], each[b] = each[b], each[a]
-        else:
-            raise UnknownNameError("relabelling gate", name, ("X", "CNOT", "SWAP"))
+        match kind, qubits:
+            case Relabelling.FLIP, (a,):
+                self.constants[a] ^= 1
+            case Relabelling.ADD, (a, b):
+                self.masks[b] ^= self.masks[a]
+                self.constants[b] ^= self.constants[a]
+                self.flips[a] ^= self.flips[b]
+            case Relabelling.SWAP, (a, b):
+                for each in (self.masks, self.flips, self.constants):
+                    each[a], each[b] = each[b], each[a]
+            case _:
+                raise ValueError(f"relabelling {kind} on qubits {qubits}")

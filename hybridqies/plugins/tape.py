@@ -13,11 +13,11 @@ from pennylane.exceptions import DeviceError
 from pennylane.operation import StatePrepBase
 from torch import Tensor
 
-from hybridqies.circuit import Angle, Circuit, PauliString, Start, Weight, feature, gate
-from hybridqies.circuit.pennylane import PENNYLANE_NAMES
+from hybridqies.circuit import GATES, Angle, Circuit, PauliString, Start, Weight, feature, gate
 
 OUR_NAMES = {
-    f"Adjoint({theirs})" if ours.endswith("DG") else theirs: ours for ours, theirs in PENNYLANE_NAMES.items()
+    f"Adjoint({row.pennylane.name})" if row.pennylane.adjoint else row.pennylane.name: row.name
+    for row in GATES.values()
 }
 _PHASES = ("Identity", "GlobalPhase")
 TARGET_GATES = {*OUR_NAMES, *_PHASES}
@@ -91,8 +91,10 @@ def read_tape(tape: Any, observables: Sequence[PauliString] = ()) -> Program:
         sizes.update(len(value) for value, by_sample in zip(each.data, differs, strict=True) if by_sample)
         if each.name in _PHASES:
             continue
-        gates.append((OUR_NAMES[each.name], tuple(each.wires), differs))
-        for value, by_sample in zip(each.data, differs, strict=True):
+        row = GATES[OUR_NAMES[each.name]]
+        differs = row.pennylane.own_angles(differs)
+        gates.append((row.name, tuple(each.wires), differs))
+        for value, by_sample in zip(row.pennylane.own_angles(each.data), differs, strict=True):
             columns[by_sample].append(value)
     if len(sizes) > 1:
         raise DeviceError(f"parameters with batches of {sorted(sizes)} were given; expected one size for all")
@@ -130,15 +132,12 @@ def global_phase(tape: Any) -> npt.NDArray[np.float64]:
     total = np.zeros(())
     for each in tape.operations:
         values = [np.asarray(value) for value in each.data]
-        match each.name:
-            case "GlobalPhase":
-                total = total - values[0]
-            case "PauliY":
-                total = total + np.pi / 2
-            case "PhaseShift":
-                total = total + values[0] / 2
-            case "U3":
-                total = total + (values[1] + values[2]) / 2
+        if each.name == "GlobalPhase":
+            total = total - values[0]
+        elif each.name in OUR_NAMES:
+            row = GATES[OUR_NAMES[each.name]]
+            if row.phase is not None:
+                total = total + row.phase(*row.pennylane.own_angles(values))
     return np.asarray(total)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import reduce
 
 import torch
 from torch import Tensor
 
-from hybridqies.circuit import Angle, Circuit, Constant, Feature, Gate, PauliString, Weight
+from hybridqies.circuit import Angle, Circuit, Constant, Feature, PauliString, Sum, Weight
 
 _COMPLEX = torch.complex128
 
@@ -41,19 +42,22 @@ def _of_sample(circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: 
         state = state / torch.linalg.vector_norm(state)
     for each in circuit.gates:
         angles = [_value(angle, features, weights) for angle in each.angles]
-        state = _placed(_matrix(each, angles), each.qubits, circuit.n_qubits) @ state
+        state = _placed(MATRICES[each.type.name](*angles), each.qubits, circuit.n_qubits) @ state
     columns = [_observable(each, circuit.n_qubits) @ state for each in circuit.observables]
     return torch.stack([torch.vdot(state, column).real for column in columns])
 
 
 def _value(angle: Angle, features: Tensor, weights: Tensor) -> Tensor:
     match angle:
+        case Sum(terms):
+            return torch.stack([_value(term, features, weights) for term in terms]).sum()
         case Constant(value):
             return torch.tensor(value, dtype=torch.float64)
         case Weight(index, scale):
             return scale * weights[index]
         case Feature(indices, scale):
             return scale * math.prod((features[i] for i in indices[1:]), start=features[indices[0]])
+    raise TypeError(f"{angle!r} is no angle")
 
 
 def _fixed(rows: list[list[complex]]) -> Tensor:
@@ -66,39 +70,55 @@ _PAULIS = {
     "Y": _fixed([[0, -1j], [1j, 0]]),
     "Z": _fixed([[1, 0], [0, -1]]),
 }
-_ROOTS = {
-    "H": (_PAULIS["X"] + _PAULIS["Z"]) / math.sqrt(2),
-    "S": _fixed([[1, 0], [0, 1j]]),
-    "T": _fixed([[1, 0], [0, complex(1, 1) / math.sqrt(2)]]),
-    "SX": _fixed([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2,
-    "SWAP": _fixed([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]),
+_H = (_PAULIS["X"] + _PAULIS["Z"]) / math.sqrt(2)
+_S = _fixed([[1, 0], [0, 1j]])
+_T = _fixed([[1, 0], [0, complex(1, 1) / math.sqrt(2)]])
+_SX = _fixed([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
+
+
+def _rot(phi: Tensor, theta: Tensor, omega: Tensor) -> Tensor:
+    return _rotation("Z", omega) @ _rotation("Y", theta) @ _rotation("Z", phi)
+
+
+def _adjoint(matrix: Tensor) -> Tensor:
+    adjoint: Tensor = matrix.mH.contiguous()
+    return adjoint
+
+
+def _controlled(matrix: Tensor) -> Tensor:
+    whole: Tensor = torch.block_diag(_PAULIS["I"], matrix)
+    return whole
+
+
+# A row for each gate, written apart from the gate table, which it is there to check.
+MATRICES: dict[str, Callable[..., Tensor]] = {
+    "H": lambda: _H,
+    "X": lambda: _PAULIS["X"],
+    "Y": lambda: _PAULIS["Y"],
+    "Z": lambda: _PAULIS["Z"],
+    "S": lambda: _S,
+    "SDG": lambda: _adjoint(_S),
+    "T": lambda: _T,
+    "TDG": lambda: _adjoint(_T),
+    "SX": lambda: _SX,
+    "SXDG": lambda: _adjoint(_SX),
+    "RX": lambda theta: _rotation("X", theta),
+    "RY": lambda theta: _rotation("Y", theta),
+    "RZ": lambda theta: _rotation("Z", theta),
+    "P": lambda phi: _phased(phi / 2, _rotation("Z", phi)),
+    "ROT": _rot,
+    "U": lambda theta, phi, lamda: _phased((phi + lamda) / 2, _rot(lamda, theta, phi)),
+    "CNOT": lambda: _controlled(_PAULIS["X"]),
+    "CY": lambda: _controlled(_PAULIS["Y"]),
+    "CZ": lambda: _controlled(_PAULIS["Z"]),
+    "SWAP": lambda: _fixed([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]),
+    "CRX": lambda theta: _controlled(_rotation("X", theta)),
+    "CRY": lambda theta: _controlled(_rotation("Y", theta)),
+    "CRZ": lambda theta: _controlled(_rotation("Z", theta)),
+    "RXX": lambda theta: _rotation("XX", theta),
+    "RYY": lambda theta: _rotation("YY", theta),
+    "RZZ": lambda theta: _rotation("ZZ", theta),
 }
-
-
-def _matrix(gate: Gate, angles: list[Tensor]) -> Tensor:
-    """The 2**k x 2**k matrix of a gate on k qubits, its first qubit the most significant."""
-    name = gate.type.name
-    if gate.type.controlled:
-        whole: Tensor = torch.block_diag(_PAULIS["I"], _of_name(name.removeprefix("C"), angles))
-        return whole
-    return _of_name(name, angles)
-
-
-def _of_name(name: str, angles: list[Tensor]) -> Tensor:
-    match name, angles:
-        case ("NOT", []):
-            return _PAULIS["X"]
-        case ("ROT", [phi, theta, omega]):
-            return _rotation("Z", omega) @ _rotation("Y", theta) @ _rotation("Z", phi)
-        case ("U", [theta, phi, lamda]):
-            return _phased((phi + lamda) / 2, _of_name("ROT", [lamda, theta, phi]))
-        case ("P", [phi]):
-            return _phased(phi / 2, _rotation("Z", phi))
-        case (_, [theta]):
-            return _rotation(name.removeprefix("R"), theta)
-    if name.endswith("DG"):
-        return _ROOTS[name.removesuffix("DG")].mH.contiguous()
-    return _PAULIS[name] if name in _PAULIS else _ROOTS[name]
 
 
 def _phased(angle: Tensor, matrix: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ def test_qiskits_own_writer_is_read():
         (HEAD + "qubit q;\nfoo q;", "'foo'"),
         (HEAD + "qubit q;\nreset q;", "'reset'"),
         (HEAD + "qubit q;\nbit c;\nc = measure q;\nh q;", "measured before the end"),
-        (HEAD + "qubit q;\ninput float x0;\nrx(x0 + 1) q;", "cannot be used"),
+        (HEAD + "qubit q;\ninput float x0;\ninput float w0;\nrx(x0 * w0) q;", "cannot be used"),
         (HEAD + "qubit q;\ninput float x0;\nrx(sin(x0)) q;", "cannot be read"),
         (HEAD + "// hybridqies: {}\nqubit q;\nh q;", "'observables'|'name'"),
         (HEAD + "// hybridqies: {oops\nqubit q;\nh q;", "cannot be read"),
