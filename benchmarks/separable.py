@@ -30,7 +30,7 @@ from hybridqies.files import write_json
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import Arm, arm_of
 from hybridqies.study.context import TrialContext
-from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
+from hybridqies.study.kinds.sweep import SweepPlan, laid_out, on_every_seed, planned_trial
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.search import Choices, Interval, Space
 from hybridqies.study.statistics.intervals import Spread, spread
@@ -113,7 +113,7 @@ class Job:
 
     def trial(self, context: TrialContext) -> Trial:
         """The trial of a study that this is."""
-        plan = StudyPlan(
+        plan = SweepPlan(
             arms=("logistic",),
             qubits=(2,),
             seeds=(self.seed,),

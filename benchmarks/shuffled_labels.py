@@ -21,8 +21,7 @@ import torch
 
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
-from hybridqies.study.kinds.sweep import summarise, sweep_trials
-from hybridqies.study.plan import StudyPlan
+from hybridqies.study.kinds.sweep import SweepPlan, summarise, sweep_trials
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial
@@ -35,7 +34,7 @@ ROWS, PER_CLASS, COLUMNS, SEEDS = 2000, 40, 8, 8
 class Ran(NamedTuple):
     """A study that was run: its plan, its trials and their records."""
 
-    plan: StudyPlan
+    plan: SweepPlan
     planned: Sequence[Trial]
     state: StudyState
 
@@ -55,7 +54,7 @@ def shuffled(
     features = torch.from_numpy(draw.standard_normal((rows, COLUMNS)).astype(np.float32))
     labels = draw.permutation(np.arange(rows) % 2).tolist()
     options = DataOptions("shuffled", per_class=per_class, validation_fraction=0.25)
-    plan = StudyPlan(
+    plan = SweepPlan(
         arms=arms,
         qubits=(2,),
         # Seeds of its own: draws of rows are a function of the seed alone.

@@ -24,16 +24,24 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, what: str) ->
     Raises
     ------
     UnknownNameError: a key that `kind` doesn't have; the nearest one is offered.
-    InputError: a value that is not of the declared type.
+    InputError: a value that is not of the declared type, or a field without a default that is missing.
     """
     values = _parse_mapping(values, what)
     hints = typing.get_type_hints(kind)
     values = _nest(values, hints, what)
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    known = [field.name for field in fields]
     for key in values:
         if key not in known:
             raise UnknownNameError(what, key, known)
+    for field in fields:
+        if _is_required(field) and field.name not in values:
+            raise InputError(f"{what} {field.name!r} is missing", expected=", ".join(known))
     return kind(**{key: parse(value, hints[key], f"{what} {key!r}") for key, value in values.items()})
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _nest(values: Mapping[str, Any], hints: Mapping[str, Any], what: str) -> dict[str, Any]:

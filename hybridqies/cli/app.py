@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from hybridqies import __version__
-from hybridqies.cli import ablate, backends, circuits, encode, evaluate, jobs, predict, screen, sweep, train
+from hybridqies.cli import backends, circuits, encode, evaluate, jobs, predict, studies, train
 from hybridqies.cli.output import InterruptionError, complain, say
 from hybridqies.errors import HybridqiesError, InputError
 
@@ -21,9 +21,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict.command,
     "circuits": circuits.command,
     "backends": backends.command,
-    "sweep": sweep.command,
-    "screen": screen.command,
-    "ablate": ablate.command,
+    **studies.commands(),
     "jobs": jobs.command,
     "encode": encode.command,
 }

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hybridqies.circuit import Circuit, draw_picture, draw_text
 from hybridqies.classifier import read_config
 from hybridqies.errors import ModelFolderError
-from hybridqies.files import replacing, write_text
+from hybridqies.files import write_text
+from hybridqies.report.figures import plain, save
 from hybridqies.report.tables import head_label, percent
 from hybridqies.training.history import read_history
 
@@ -35,8 +36,8 @@ def write_pictures(folder: Path) -> list[Path]:
         raise ModelFolderError(f"{str(folder)!r} holds no finished run ({error})") from None
     written = []
     if len(history) > 1:
-        written.append(_save(training_curve(history, result), folder / "training_curve.png"))
-    written.append(_save(confusion_matrix(result), folder / "confusion_matrix.png"))
+        written.append(save(training_curve(history, result), folder / "training_curve.png"))
+    written.append(save(confusion_matrix(result), folder / "confusion_matrix.png"))
     for role, stored in read_config(folder)["model"]["circuits"].items():
         circuit = Circuit.from_mapping(stored)
         name = "circuit" if role == "circuit" else f"{role}_circuit"
@@ -66,7 +67,7 @@ def training_curve(history: Sequence[dict[str, Any]], result: dict[str, Any]) ->
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
     panels[0].legend(frameon=False)
-    figure.suptitle(_plain(head_label(result), 90 if validated else 50), fontsize=11)
+    figure.suptitle(plain(head_label(result), 90 if validated else 50), fontsize=11)
     return figure
 
 
@@ -77,7 +78,7 @@ def confusion_matrix(result: dict[str, Any]) -> Figure:
 
     counts = np.array(result["confusion"])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [_plain(str(label), _LONGEST_NAME) for label in result["classes"]]
+    names = [plain(str(label), _LONGEST_NAME) for label in result["classes"]]
     many, longest = len(names) > _MANY_CLASSES, max(map(len, names))
     cells = max(2.2, (0.2 if many else 0.55) * len(names))
     figure = Figure(
@@ -101,15 +102,3 @@ def confusion_matrix(result: dict[str, Any]) -> Figure:
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.05, aspect=30)
     axes.set_title(f"test accuracy {percent(result['accuracy'])} of {result['n_test']:,} texts", fontsize=11)
     return figure
-
-
-def _plain(name: str, longest: int) -> str:
-    """A user's name as matplotlib shows it letter by letter, cut where it would take the whole picture."""
-    short = name if len(name) <= longest else name[: longest - 1] + "…"
-    return short.replace("$", r"\$")
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
-    return path

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridqies import __version__
 from hybridqies.options import to_mapping
+from hybridqies.study.plan import StudyPlan
 from hybridqies.study.statistics.comparisons import ArmResults, Marked
 from hybridqies.study.statistics.intervals import spread
 from hybridqies.study.trials.journal import StudyState
@@ -66,6 +68,22 @@ class Cell:
                 for seed, record in records.items()
             },
         )
+
+
+def overview(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
+    """What every result begins with: the plan, the data, and how many trials came through."""
+    about = state.about or {}
+    return {
+        "kind": plan.kind,
+        "plan": plan.to_mapping(),
+        "data": about["data"],
+        "classes": about["classes"],
+        "n_test": {seed: len(texts) for seed, texts in about["test_texts"].items()},
+        "trials": len(planned),
+        "done": sum(trial.key in state.records for trial in planned),
+        "failed": sum(trial.key in state.failures for trial in planned),
+        "hybridqies": __version__,
+    }
 
 
 def spread_of(values: Iterable[float]) -> dict[str, Any] | None:

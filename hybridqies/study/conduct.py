@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from hybridqies import __version__
 from hybridqies.errors import InputError
 from hybridqies.files import is_leftover, write_json, write_text
-from hybridqies.options import to_mapping
 from hybridqies.study.context import TrialContext
+from hybridqies.study.kinds.kind import StudyKind
 from hybridqies.study.places.cluster import Cluster
 from hybridqies.study.places.executor import Executor
 from hybridqies.study.places.in_process import InProcess
 from hybridqies.study.places.processes import Processes
 from hybridqies.study.plan import StudyPlan
+from hybridqies.study.plan_file import Plan, plan_to_toml, read_plan
 from hybridqies.study.protocol import Cohorts
+from hybridqies.study.statistics.comparisons import describe_seeds
 from hybridqies.study.trials.dispatch import Counts, run_trials
-from hybridqies.study.trials.journal import StudyState, TrialJournal
-from hybridqies.study.trials.trial import Trial
+from hybridqies.study.trials.journal import TrialJournal
 
 PLAN, RESULT = "study.toml", "study.json"
-Plan = TypeVar("Plan", bound=StudyPlan)
-
-
-@dataclass(frozen=True, slots=True)
-class Study(Generic[Plan]):
-    """What a kind of study adds to the running of it: plan, trials of a plan, and result of their records."""
-
-    plan: type[Plan]
-    trials: Callable[[Plan, TrialContext], Sequence[Trial]]
-    summarise: Callable[[Plan, Sequence[Trial], StudyState], dict[str, Any]]
 
 
 def check_new(folder: Path) -> None:
@@ -51,6 +41,27 @@ def check_new(folder: Path) -> None:
         )
 
 
+def check_writable(folder: Path) -> None:
+    """Refuses a folder that cannot be made or written to; leaves nothing behind.
+
+    Raises
+    ------
+    InputError: naming the folder and what the system says.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{str(folder)!r} cannot be written to: {error.strerror or error}",
+            expected="a folder for the study",
+            todo="choose another --out",
+        ) from None
+
+
 def recorded_plan(folder: Path, kind: type[Plan]) -> Plan:
     """The plan that a study began with.
 
@@ -60,11 +71,11 @@ def recorded_plan(folder: Path, kind: type[Plan]) -> Plan:
     """
     if not (folder / PLAN).is_file():
         raise InputError(f"{str(folder)!r} holds no {PLAN}", expected="the folder of a study that was begun")
-    return kind.read(folder / PLAN)
+    return read_plan(folder / PLAN, kind)
 
 
 def run_study(
-    study: Study[Plan],
+    study: StudyKind[Plan],
     plan: Plan,
     folder: Path,
     *,
@@ -72,13 +83,15 @@ def run_study(
     retry_failed: bool = False,
     workers: int = 1,
     cluster: str | None = None,
+    on_start: Callable[[str], None] | None = None,
     on_text: Callable[[int, int], None] | None = None,
     on_counts: Callable[[Counts], None] | None = None,
 ) -> dict[str, Any]:
     """Runs a study in `folder`, or with `resume` what it lacks there; returns what `study.json` then holds.
 
     `retry_failed` counts trials that failed before as missing, once; without it they keep their error.
-    Texts are embedded once, before the first trial. One worker is this process; more are processes of
+    `on_start` is told before a new study begins how many seeds its comparisons need. Texts are embedded
+    once, before the first trial. One worker is this process; more are processes of
     their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
 
     Raises
@@ -87,6 +100,7 @@ def run_study(
         Or the cluster cannot be reached, or was lost.
     MissingExtraError: `cluster` is given and Ray is not installed.
     """
+    check_writable(folder)
     if not resume:
         check_new(folder)
     # A cluster that isn't there is told before texts are embedded.
@@ -95,7 +109,10 @@ def run_study(
         planned = study.trials(plan, context)
         if not resume:
             check_new(folder)
-            write_text(folder / PLAN, plan.to_toml())
+            family = study.family(plan)
+            if on_start is not None and family:
+                on_start(describe_seeds(family, len(plan.seeds)))
+            write_text(folder / PLAN, plan_to_toml(plan))
         with TrialJournal(folder) as journal:
             journal.begin(_about(plan, context))
             if retry_failed:
@@ -105,22 +122,6 @@ def run_study(
             result = study.summarise(plan, planned, journal.state())
     write_json(folder / RESULT, result)
     return result
-
-
-def overview(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
-    """What every result begins with: the plan, the data, and how many trials came through."""
-    about = state.about or {}
-    return {
-        "kind": plan.kind.value,
-        "plan": to_mapping(plan),
-        "data": about["data"],
-        "classes": about["classes"],
-        "n_test": {seed: len(texts) for seed, texts in about["test_texts"].items()},
-        "trials": len(planned),
-        "done": sum(trial.key in state.records for trial in planned),
-        "failed": sum(trial.key in state.failures for trial in planned),
-        "hybridqies": __version__,
-    }
 
 
 def _nodes(plan: StudyPlan, cluster: str | None) -> AbstractContextManager[Executor | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,19 +13,10 @@ from torch import Tensor
 from hybridqies.errors import InputError
 from hybridqies.runs.config import DataOptions
 from hybridqies.runs.draws import drawn
+from hybridqies.study.plan import Scaling
 from hybridqies.study.seal import SealedTest
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, load_dataset
 from hybridqies.training import Labelled
-
-
-class Scaling(enum.Enum):
-    """What is done to embeddings before any arm sees them, fitted on the training part alone.
-
-    NONE leaves them as the encoder gives them; STANDARD brings every column to mean 0 and deviation 1.
-    """
-
-    NONE = "none"
-    STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,10 @@ from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import build_head, head_class, head_options
 from hybridqies.heads.base import Head, HeadContext
 from hybridqies.options import from_mapping
-from hybridqies.study.context import Scaler, Scaling, Splits, TrialContext
+from hybridqies.study.context import Scaler, Splits, TrialContext
+from hybridqies.study.plan import Scaling
 from hybridqies.study.search import Proposal, Search, parse_space
-from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.trial import TRAINING, Outcome, Trial, TrialFailure, TrialRecord
 from hybridqies.training import (
     Convergence,
     CrossEntropy,
@@ -42,7 +43,6 @@ from hybridqies.training.diagnosis import judge_history, judge_solver
 from hybridqies.training.objectives import Solvable
 from hybridqies.training.progress import Outcome as FitOutcome
 
-TRAINING = "training."
 EPOCHS = 20
 """Of every training in a study that says nothing else, so that all arms have the same budget."""
 
@@ -164,7 +164,7 @@ def circuits_digest(head: Head) -> str:
 
 def _check_circuits(trial: Trial, context: TrialContext) -> None:
     """Refuses other circuits under the trial's name: a recipe may have been edited since, or elsewhere."""
-    now = circuits_digest(untrained(trial, context.n_inputs, context.n_classes, {}))
+    now = circuits_digest(untrained(trial, context, {}))
     if trial.circuits and now != trial.circuits:
         raise InputError(
             f"the circuits of arm {trial.arm!r} are not those that the study began with",
@@ -217,9 +217,7 @@ class Cohorts:
         """The name of the trial's cohort."""
         shared = replace(trial, seed=0).key
         if shared not in self._stacked:
-            self._stacked[shared] = _is_stacked(
-                trial, untrained(trial, self.context.n_inputs, self.context.n_classes, {})
-            )
+            self._stacked[shared] = _is_stacked(trial, untrained(trial, self.context, {}))
         return shared if self._stacked[shared] else trial.key
 
 
@@ -228,7 +226,7 @@ def _is_stacked(trial: Trial, head: Head) -> bool:
     return trial.budget == 1 and why_alone(head, training_of(trial, {})) is None
 
 
-def untrained(trial: Trial, n_inputs: int, n_classes: int, options: Mapping[str, Any]) -> Head:
+def untrained(trial: Trial, context: TrialContext, options: Mapping[str, Any]) -> Head:
     """The head of a trial as training starts with it, with one candidate's options.
 
     Raises
@@ -237,7 +235,7 @@ def untrained(trial: Trial, n_inputs: int, n_classes: int, options: Mapping[str,
     """
     own = {key: each for key, each in {**trial.settings, **options}.items() if not key.startswith(TRAINING)}
     generator = torch.Generator().manual_seed(trial.seed)
-    head_context = HeadContext(n_inputs, n_classes, load_backend(trial.backend), generator)
+    head_context = HeadContext(context.n_inputs, context.n_classes, load_backend(trial.backend), generator)
     qubits = trial.n_qubits if head_class(trial.head).runs_circuit else None
     head = build_head(trial.head, head_options(trial.head, own, n_qubits=qubits), head_context)
     parts = dict(head.named_children())
@@ -295,9 +293,8 @@ def _told(found: _Fitted) -> dict[str, Any]:
 
 def _fit(group: Sequence[_Prepared], context: TrialContext, proposal: Proposal) -> list[_Fitted | InputError]:
     """One candidate of each trial, or why it could not be trained; trials that search nothing in a stack."""
-    n_inputs, n_classes = context.n_inputs, context.n_classes
     try:
-        heads = [untrained(each.trial, n_inputs, n_classes, proposal.options) for each in group]
+        heads = [untrained(each.trial, context, proposal.options) for each in group]
         configs = [training_of(each.trial, proposal.options) for each in group]
     except InputError as error:
         return [error] * len(group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,13 @@ class Choices:
     values: tuple[Value, ...]
 
     def __post_init__(self) -> None:
+        for value in self.values:
+            if (
+                not isinstance(value, bool | int | float | str)
+                or value in (math.inf, -math.inf)
+                or value != value
+            ):
+                raise InputError(f"{value!r} was given to choose", expected="numbers, words, true or false")
         if len(set(self.values)) < 2:
             raise InputError(f"{list(self.values)} was given to choose from", expected="at least two values")
 

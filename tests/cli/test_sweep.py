@@ -122,7 +122,7 @@ def test_what_failed_is_run_again_when_asked(
     ("given", "told"),
     [
         (["--qubits", "x"], "--qubits was given 'x'; expected a number, 2,4,8 or a range"),
-        (["--seeds", "0"], "seeds were given as []"),
+        (["--seeds", "0"], "--seeds was given '0'; expected how many, 1 to 10,000, or the seeds themselves"),
         (["--arms", "two-modul"], "did you mean 'two-module'"),
         (["--reference", "svc"], "unknown arm of this study 'svc'"),
         (["--set", "encoders=2"], "expected training.KEY=VALUE for every arm, or ARM.KEY=VALUE"),
@@ -145,10 +145,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 def test_settings_of_an_arm_whose_name_begins_with_another_s() -> None:
-    from hybridqies.cli.studying import read_study_settings
+    from hybridqies.study.kinds.kind import group_settings
 
     arms = ("two-module", "two-module-product")
-    training, options = read_study_settings(["two-module-product.layers=3", "training.epochs=4"], arms)
+    training, options = group_settings({"two-module-product.layers": 3, "training.epochs": 4}, arms)
     assert (training, options) == ({"epochs": 4}, {"two-module-product": {"layers": 3}})
     with pytest.raises(InputError, match=r"--set was given 'svc\.C'"):
-        read_study_settings(["svc.C=1"], arms)
+        group_settings({"svc.C": 1}, arms)

@@ -9,23 +9,23 @@ import torch
 
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
-from hybridqies.study.plan import StudyPlan
+from hybridqies.study.kinds.sweep import SweepPlan
 
 OPTIONS = DataOptions("rows", per_class=30, validation_fraction=0.3)
 QUICK: dict[str, Any] = {"epochs": 6, "learning_rate": 0.02, "batch_size": 16}
 
 
-def rows(n: int = 160, columns: int = 6, seed: int = 0) -> TrialContext:
+def rows(n: int = 160, columns: int = 6, seed: int = 0, n_classes: int = 2) -> TrialContext:
     """Labels that the first two columns tell, with noise; the last column is always 0."""
     draw = np.random.default_rng(seed)
-    labels = np.arange(n) % 2
+    labels = np.arange(n) % n_classes
     features = draw.standard_normal((n, columns)).astype(np.float32)
     features[:, :2] += (2 * labels[:, None] - 1) * 0.6
     features[:, -1] = 0
     return TrialContext.of_arrays("rows", torch.from_numpy(features), labels.tolist(), OPTIONS)
 
 
-def plan_of(**changes: Any) -> StudyPlan:
+def plan_of(**changes: Any) -> SweepPlan:
     """A plan that takes a second."""
     base: dict[str, Any] = {
         "arms": ("two-module", "matched-mlp", "logistic"),
@@ -35,4 +35,4 @@ def plan_of(**changes: Any) -> StudyPlan:
         "training": QUICK,
         "options": {"two-module": {"encoders": 1, "encoder.layers": 1}},
     }
-    return StudyPlan(**base | changes)
+    return SweepPlan(**base | changes)

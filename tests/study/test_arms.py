@@ -30,7 +30,7 @@ def test_defaults_and_searched_options_build(name: str) -> None:
     trial = next(trial for trial in sweep_trials(plan, context) if trial.arm == name)
     for proposal in Search(plan.space_of(ARMS[name]), 4, 0).candidates():
         training_of(trial, proposal.options)
-        head = untrained(trial, context.n_inputs, context.n_classes, proposal.options)
+        head = untrained(trial, context, proposal.options)
         assert bool(head.circuits()) == ARMS[name].quantum
 
 
@@ -99,7 +99,8 @@ class TestTheTwin:
         names = ("two-module", "two-module-product")
         arms = dict.fromkeys(names, options)
         plan = plan_of(arms=names, reference=names[0], options=arms, qubits=(n_qubits,), seeds=(0,))
-        whole, twin = (untrained(each, 6, n_classes, {}).describe() for each in sweep_trials(plan, rows()))
+        context = rows(n_classes=n_classes)
+        whole, twin = (untrained(each, context, {}).describe() for each in sweep_trials(plan, context))
         more = n_classes * (n_qubits - 1) if n_classes == 2 else 0
         assert [term.value for term in twin.terms[:-1]] == [term.value for term in whole.terms[:-1]]
         assert twin.n_parameters == whole.n_parameters + more
@@ -133,7 +134,7 @@ def test_any_recipe_is_an_arm() -> None:
     arm = arm_of("dressed:iqp")
     assert (arm.head, arm.options["circuit"], arm.quantum) == ("dressed", "iqp", True)
     plan = plan_of(arms=(arm.name, "logistic"), options={}, qubits=(3,))
-    head = untrained(sweep_trials(plan, rows())[0], 6, 2, {})
+    head = untrained(sweep_trials(plan, rows())[0], rows(), {})
     assert head.circuits()["circuit"].name == "iqp"
 
 
@@ -156,10 +157,10 @@ def test_a_matched_arm_comes_close_to_the_first_quantum_arm() -> None:
     planned = sweep_trials(plan_of(options={}), context)
     for count in (2, 3):
         counts = {
-            trial.arm: untrained(trial, context.n_inputs, 2, {}).n_trained()
+            trial.arm: untrained(trial, context, {}).n_trained()
             for trial in planned
             if trial.n_qubits == count and trial.seed == 0
         }
         assert abs(counts["matched-mlp"] - counts["two-module"]) <= (context.n_inputs + 3) / 2
-    with pytest.raises(InputError, match="a quantum arm to match"):
-        sweep_trials(plan_of(arms=("matched-mlp", "logistic"), options={}), context)
+    with pytest.raises(InputError, match="a quantum arm among the arms"):
+        plan_of(arms=("matched-mlp", "logistic"), options={})

@@ -12,16 +12,16 @@ from study.studies import plan_of, rows
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import ARMS
-from hybridqies.study.context import Scaling
-from hybridqies.study.kinds.sweep import sweep_trials
-from hybridqies.study.plan import StudyPlan
+from hybridqies.study.kinds.sweep import SweepPlan, sweep_trials
+from hybridqies.study.plan import Scaling
+from hybridqies.study.plan_file import parse_plan, plan_to_toml, read_plan
 
 
 class TestPlan:
     @pytest.mark.parametrize(
         "plan",
         [
-            StudyPlan(),
+            SweepPlan(),
             plan_of(
                 budget=3,
                 space={"logistic": {"C": {"low": 0.1, "high": 10.0, "log": True}}},
@@ -31,9 +31,9 @@ class TestPlan:
             ),
         ],
     )
-    def test_through_toml_and_back(self, plan: StudyPlan, tmp_path: Path) -> None:
-        (tmp_path / "study.toml").write_text(plan.to_toml(), encoding="utf-8")
-        assert StudyPlan.read(tmp_path / "study.toml") == plan
+    def test_through_toml_and_back(self, plan: SweepPlan, tmp_path: Path) -> None:
+        (tmp_path / "study.toml").write_text(plan_to_toml(plan), encoding="utf-8")
+        assert read_plan(tmp_path / "study.toml", SweepPlan) == plan
 
     @pytest.mark.parametrize(
         ("changes", "error", "told"),
@@ -58,15 +58,15 @@ class TestPlan:
 
     def test_bad_files(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no valid TOML"):
-            StudyPlan.parse("arms = [", "x")
+            parse_plan("arms = [", "x", SweepPlan)
         with pytest.raises(UnknownNameError, match="did you mean 'seeds'"):
-            StudyPlan.parse("seed = [1]", "x")
+            parse_plan("seed = [1]", "x", SweepPlan)
         with pytest.raises(InputError, match="cannot be read"):
-            StudyPlan.read(tmp_path / "none.toml")
+            read_plan(tmp_path / "none.toml", SweepPlan)
 
     def test_kinds_go_to_their_command(self) -> None:
         with pytest.raises(InputError, match="use: hybridqies screen"):
-            StudyPlan.parse('kind = "screen"', "x")
+            parse_plan('kind = "screen"', "x", SweepPlan)
 
 
 class TestTrials:

@@ -12,8 +12,9 @@ from study.studies import QUICK, plan_of, rows
 
 from hybridqies.errors import InputError
 from hybridqies.study import protocol
-from hybridqies.study.context import Scaler, Scaling, TrialContext
+from hybridqies.study.context import Scaler, TrialContext
 from hybridqies.study.kinds.sweep import sweep_trials
+from hybridqies.study.plan import Scaling
 from hybridqies.study.protocol import Cohorts, attempt, run_cohort, run_trial
 from hybridqies.study.seal import SealedTest, SealError
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord

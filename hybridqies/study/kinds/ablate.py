@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
-from hybridqies.study.cells import Cell
-from hybridqies.study.conduct import Study, overview
-from hybridqies.study.context import TrialContext
-from hybridqies.study.plan import Kind, StudyPlan, laid_out, on_every_seed, planned_trial
-from hybridqies.study.statistics.comparisons import compare
-from hybridqies.study.trials.journal import StudyState
-from hybridqies.study.trials.trial import Trial
+from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
+from hybridqies.study.plan import StudyPlan, check_listed, laid_out, on_every_seed, planned_trial
+
+if TYPE_CHECKING:
+    from hybridqies.study.cells import Cell
+    from hybridqies.study.context import TrialContext
+    from hybridqies.study.trials.journal import StudyState
+    from hybridqies.study.trials.trial import Trial
 
 HEAD, WHOLE = "two-module", "whole head"
 _UPLOADS = "reuploads"
@@ -97,11 +98,10 @@ class AblationPlan(StudyPlan):
     InputError: another head, several numbers of qubits, or other recipes than the head's own.
     """
 
-    kind: Kind = Kind.ABLATE
+    kind: str = "ablate"
     arms: tuple[str, ...] = (HEAD,)
     qubits: tuple[int, ...] = (9,)
     seeds: tuple[int, ...] = tuple(range(8))
-    reference: str = HEAD
     modules: tuple[str, ...] = tuple(MODULES)
 
     def __post_init__(self) -> None:
@@ -114,10 +114,7 @@ class AblationPlan(StudyPlan):
         for name in self.modules:
             if name not in MODULES:
                 raise UnknownNameError("module of the head", name, MODULES)
-        if not self.modules or len(set(self.modules)) < len(self.modules):
-            raise InputError(
-                f"modules were given as {list(self.modules)}", expected="at least one, each once"
-            )
+        check_listed("modules", self.modules)
         for key in ("circuit", "encoder_circuit"):
             if key in self.options.get(HEAD, {}):
                 raise InputError(f"an ablation was given {key!r}", expected="the recipes of the paper's head")
@@ -153,6 +150,8 @@ def ablation_trials(plan: AblationPlan, context: TrialContext) -> tuple[Trial, .
 
 def summarise(plan: AblationPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
     """The result of an ablation from its records alone: every variant against the whole head."""
+    from hybridqies.study.cells import Cell, overview
+
     modules = [MODULES[name] for name in plan.modules]
     labels = [WHOLE, *(module.label for module in modules)]
     cells = [Cell(label, tuple(planned[at :: len(labels)])) for at, label in enumerate(labels)]
@@ -169,11 +168,33 @@ def summarise(plan: AblationPlan, planned: Sequence[Trial], state: StudyState) -
     }
 
 
-ABLATION = Study(AblationPlan, ablation_trials, summarise)
+ABLATION = StudyKind(
+    AblationPlan,
+    ablation_trials,
+    summarise,
+    about="Switch each module of the two-module head off in turn, paired over seeds with the whole head.",
+    example="hybridqies ablate --data reviews.csv --per-class 256 --qubits 9 --seeds 8 --workers 2",
+    settings="training.epochs=40, or two-module.reuploads=3 for the whole head.",
+    flags=(
+        Flag(
+            "modules",
+            "modules",
+            f"What is switched off in turn, with commas, or all: {', '.join(MODULES)}.",
+            read_names("--modules", MODULES),
+            show_names(MODULES),
+        ),
+        replace(QUBITS, help="Qubits of the second module."),
+        BUDGET,
+    ),
+    family=lambda plan: len(plan.modules),
+    report="hybridqies.report.studies.ablate:REPORT",
+)
 
 
 def _comparisons(cells: Sequence[Cell], state: StudyState) -> list[dict[str, Any]]:
     """What shares a seed with the whole head, against it."""
+    from hybridqies.study.statistics.comparisons import compare
+
     whole, *others = cells
     seeds = set(whole.records(state))
     paired = [cell.results(state) for cell in others if seeds & set(cell.records(state))]

@@ -5,27 +5,25 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from hybridqies.backends.spec import BackendSpec
 from hybridqies.errors import InputError
+from hybridqies.options import parse, parse_word
 from hybridqies.study.arms import arm_of
-from hybridqies.study.cells import Cell
-from hybridqies.study.conduct import Study, overview
-from hybridqies.study.context import TrialContext
-from hybridqies.study.plan import Kind, StudyPlan, laid_out, on_every_seed, planned_trial
-from hybridqies.study.statistics.designs import Design, Factor, fractional_factorial, plackett_burman
-from hybridqies.study.statistics.main_effects import main_effects
-from hybridqies.study.trials.journal import StudyState
-from hybridqies.study.trials.trial import Trial
+from hybridqies.study.kinds.kind import QUBITS, Flag, StudyKind
+from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
 
-QUBITS, BACKEND, _CIRCUIT = "n_qubits", "backend.", "circuit."
+if TYPE_CHECKING:
+    from hybridqies.study.context import TrialContext
+    from hybridqies.study.statistics.designs import Design, Factor
+    from hybridqies.study.trials.journal import StudyState
+    from hybridqies.study.trials.trial import Trial
+
+N_QUBITS, BACKEND, _CIRCUIT = "n_qubits", "backend.", "circuit."
 RESPONSE = "validation accuracy"
 
 FACTORS: dict[str, list[Any]] = {
-    QUBITS: [4, 6],
+    N_QUBITS: [4, 6],
     "layers": [1, 2],
     "connectivity": [1, 3],
     "encoder.layers": [2, 6],
@@ -63,14 +61,15 @@ class ScreenPlan(StudyPlan):
     MissingExtraError: the library of designs is not installed.
     """
 
-    kind: Kind = Kind.SCREEN
+    kind: str = "screen"
     arms: tuple[str, ...] = ("two-module",)
     qubits: tuple[int, ...] = (9,)
-    reference: str = "two-module"
     factors: Mapping[str, Any] = field(default_factory=lambda: dict(FACTORS))
     design: TwoLevel = TwoLevel.PLACKETT_BURMAN
 
     def __post_init__(self) -> None:
+        from hybridqies.backends.spec import BackendSpec
+
         StudyPlan.__post_init__(self)
         if len(self.arms) != 1 or len(self.qubits) != 1 or self.budget != 1:
             raise InputError(
@@ -84,7 +83,7 @@ class ScreenPlan(StudyPlan):
         for name in self.factors:
             if name.removeprefix(_CIRCUIT) in fixed:
                 raise InputError(f"factor {name!r} was fixed as well", expected="one: a factor varies")
-            if not arm.quantum and (name == QUBITS or name.startswith(BACKEND)):
+            if not arm.quantum and (name == N_QUBITS or name.startswith(BACKEND)):
                 raise InputError(
                     f"factor {name!r} was given for arm {arm.name!r}", expected="an arm that has a circuit"
                 )
@@ -98,6 +97,8 @@ def design_of(plan: ScreenPlan) -> Design:
     ------
     InputError: levels that are no two or three, or factors that no such design has.
     """
+    from hybridqies.study.statistics.designs import fractional_factorial, plackett_burman
+
     factors = [_factor(name, levels) for name, levels in plan.factors.items()]
     centre = any(each.centre is not None for each in factors)
     if plan.design is TwoLevel.PLACKETT_BURMAN:
@@ -108,7 +109,9 @@ def design_of(plan: ScreenPlan) -> Design:
 
 
 def _factor(name: str, levels: Any) -> Factor:
-    if not isinstance(levels, list) or len(levels) not in (2, 3):
+    from hybridqies.study.statistics.designs import Factor
+
+    if not isinstance(levels, list | tuple) or len(levels) not in (2, 3):
         raise InputError(
             f"factor {name!r} was given the levels {levels!r}",
             expected="low and high, or low, centre and high",
@@ -132,12 +135,14 @@ def screen_trials(plan: ScreenPlan, context: TrialContext) -> tuple[Trial, ...]:
 
 def _at(trial: Trial, levels: Mapping[str, Any]) -> Trial:
     """The trial with every factor at its level."""
+    from hybridqies.backends.spec import BackendSpec
+
     spec = BackendSpec.parse(trial.backend)
     ran = {key.removeprefix(BACKEND): each for key, each in levels.items() if key.startswith(BACKEND)}
-    own = {key: each for key, each in levels.items() if key != QUBITS and not key.startswith(BACKEND)}
+    own = {key: each for key, each in levels.items() if key != N_QUBITS and not key.startswith(BACKEND)}
     return replace(
         trial,
-        n_qubits=levels.get(QUBITS, trial.n_qubits),
+        n_qubits=levels.get(N_QUBITS, trial.n_qubits),
         settings={**trial.settings, **own},
         backend=str(replace(spec, options={**spec.options, **ran})),
         tested=False,
@@ -150,6 +155,8 @@ def summarise(plan: ScreenPlan, planned: Sequence[Trial], state: StudyState) -> 
     Effects are of the seeds that every run has. Where there are none, or nothing to judge effects by,
     `screening` is None and `unjudged` says why.
     """
+    from hybridqies.study.cells import Cell, overview
+
     design = design_of(plan)
     runs = design.settings()
     cells = [Cell(f"run {at + 1}", tuple(planned[at :: len(runs)])) for at in range(len(runs))]
@@ -172,9 +179,13 @@ def summarise(plan: ScreenPlan, planned: Sequence[Trial], state: StudyState) -> 
 
 
 def _judged(design: Design, responses: list[list[float]], seeds: Sequence[int]) -> dict[str, Any]:
+    import numpy as np
+
+    from hybridqies.study.statistics.main_effects import main_effects
+
     unjudged = {"design": design.to_mapping(), "screening": None}
     if not seeds:
-        return unjudged | {"unjudged": "no seed has come through in every run of the design"}
+        return unjudged | {"unjudged": "no seed finished every run of the design"}
     try:
         found = main_effects(design, np.array(responses))
     except InputError as error:
@@ -182,4 +193,61 @@ def _judged(design: Design, responses: list[list[float]], seeds: Sequence[int]) 
     return {"design": design.to_mapping(), "screening": found.to_mapping(), "unjudged": None}
 
 
-SCREEN = Study(ScreenPlan, screen_trials, summarise)
+def read_factors(pairs: Sequence[str]) -> dict[str, list[Any]]:
+    """`key=low,high` words as factors with their levels.
+
+    Raises
+    ------
+    InputError: a word without "=", or a factor given twice.
+    """
+    factors: dict[str, list[Any]] = {}
+    for pair in pairs:
+        key, equals, levels = pair.partition("=")
+        if not equals or not key:
+            raise InputError(
+                f"--factor was given {pair!r}", expected="key=low,high, as in --factor layers=1,3"
+            )
+        if key in factors:
+            raise InputError(f"--factor gives {key!r} twice", expected="each factor once")
+        factors[key] = [parse_word(level.strip()) for level in levels.split(",")]
+    return factors
+
+
+def _check_flags(given: Mapping[str, Any]) -> None:
+    if "qubits" in given and N_QUBITS in given.get("factors", FACTORS):
+        raise InputError(f"--qubits was given, and {N_QUBITS} is a factor", expected="one of the two")
+
+
+SCREEN = StudyKind(
+    ScreenPlan,
+    screen_trials,
+    summarise,
+    about="Screen settings between two levels each: main effects on validation accuracy; seeds replicate.",
+    example="hybridqies screen --data reviews.csv --per-class 256 --factor reuploads=1,3 --factor layers=1,3",
+    settings="What stays fixed: training.epochs=40, or two-module.merge=sum.",
+    flags=(
+        Flag(
+            "arm", "arms", "The arm whose settings are screened.", lambda word: (arm_of(word).name,), ",".join
+        ),
+        Flag(
+            "factor",
+            "factors",
+            "connectivity=1,3, training.learning_rate=0.001,0.01, n_qubits=4,8, backend.shots=none,256; "
+            "LOW,CENTRE,HIGH for all adds a centre run.",
+            read_factors,
+            lambda factors: f"the {len(factors)} factors of the paper",
+            metavar="KEY=LOW,HIGH",
+            repeated=True,
+        ),
+        Flag(
+            "design",
+            "design",
+            f"One of {', '.join(each.value for each in TwoLevel)}.",
+            lambda word: parse(word, TwoLevel, "--design"),
+            lambda design: str(design.value),
+        ),
+        replace(QUBITS, help="Qubits, where they are no factor."),
+    ),
+    check_flags=_check_flags,
+    report="hybridqies.report.studies.screen:REPORT",
+)

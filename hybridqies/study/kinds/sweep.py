@@ -1,18 +1,30 @@
-"""Sweep: accuracy against qubits for every arm, from the records of its trials to a result."""
+"""Sweep: accuracy against the number of qubits, for every arm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from hybridqies.study.arms import arm_of
-from hybridqies.study.cells import Cell
-from hybridqies.study.conduct import Study, overview
-from hybridqies.study.context import TrialContext
+from hybridqies.study.arms import ARMS, arm_of
+from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
 from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
-from hybridqies.study.statistics.comparisons import ArmResults, compare
-from hybridqies.study.trials.journal import StudyState
-from hybridqies.study.trials.trial import Trial
+
+if TYPE_CHECKING:
+    from hybridqies.study.cells import Cell
+    from hybridqies.study.context import TrialContext
+    from hybridqies.study.statistics.comparisons import ArmResults
+    from hybridqies.study.trials.journal import StudyState
+    from hybridqies.study.trials.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPlan(StudyPlan):
+    """Everything that decides a sweep: its arms, and the numbers of qubits of those that have some."""
+
+    kind: str = "sweep"
+    arms: tuple[str, ...] = tuple(ARMS)
+    qubits: tuple[int, ...] = (2, 4, 6, 8, 10, 12)
 
 
 def sweep_trials(plan: StudyPlan, context: TrialContext) -> tuple[Trial, ...]:
@@ -27,7 +39,7 @@ def sweep_trials(plan: StudyPlan, context: TrialContext) -> tuple[Trial, ...]:
     designs = [
         laid_out(planned_trial(plan, arm, count, context), context)
         for arm in map(arm_of, plan.arms)
-        for count in (plan.qubits if arm.per_qubits else (None,))
+        for count in _qubits_of(plan, arm.name)
     ]
     return on_every_seed(plan, designs)
 
@@ -39,6 +51,8 @@ def summarise(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> d
     ------
     InputError: records of arms that were searched with different budgets.
     """
+    from hybridqies.study.cells import overview
+
     cells = _cells(planned)
     return overview(plan, planned, state) | {
         "cells": [_summary(cell, plan, state) for cell in cells],
@@ -46,10 +60,56 @@ def summarise(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> d
     }
 
 
-SWEEP = Study(StudyPlan, sweep_trials, summarise)
+def _qubits_of(plan: StudyPlan, arm: str) -> tuple[int | None, ...]:
+    return plan.qubits if arm_of(arm).per_qubits else (None,)
+
+
+def _family(plan: StudyPlan) -> int:
+    """Comparisons in one family: all, or those at one number of qubits where the reference has qubits too."""
+    others = [arm for arm in plan.arms if arm != plan.reference]
+    assert plan.reference is not None
+    if arm_of(plan.reference).per_qubits:
+        return len(others)
+    return sum(len(_qubits_of(plan, arm)) for arm in others)
+
+
+def _read_arms(text: str) -> tuple[str, ...]:
+    return tuple(arm_of(name).name for name in read_names("--arms", ARMS)(text))
+
+
+SWEEP = StudyKind(
+    SweepPlan,
+    sweep_trials,
+    summarise,
+    about="Sweep the number of qubits: every arm on every seed under one protocol, with intervals and tests.",
+    example="hybridqies sweep --data reviews.csv --per-class 256 --qubits 2:12:2 --seeds 5 --workers 2",
+    settings="training.epochs=40 for every arm, two-module.encoders=16 for one.",
+    flags=(
+        QUBITS,
+        Flag(
+            "arms",
+            "arms",
+            "Arms with commas, such as two-module,dressed,matched-mlp,logistic,svc,mlp-48, or all; "
+            "two-module:RECIPE is one as well.",
+            _read_arms,
+            show_names(ARMS),
+        ),
+        Flag(
+            "reference",
+            "reference",
+            "The arm that the others are tested against.",
+            show=lambda _: "logistic if it is among the arms, else the first",
+        ),
+        BUDGET,
+    ),
+    family=_family,
+    report="hybridqies.report.studies.sweep:REPORT",
+)
 
 
 def _cells(planned: Sequence[Trial]) -> list[Cell]:
+    from hybridqies.study.cells import Cell
+
     grouped: dict[tuple[str, int | None], list[Trial]] = {}
     for trial in planned:
         grouped.setdefault((trial.arm, trial.n_qubits), []).append(trial)
@@ -78,6 +138,8 @@ def _place(cell: Cell) -> dict[str, Any]:
 
 def _comparisons(plan: StudyPlan, cells: Sequence[Cell], state: StudyState) -> list[dict[str, Any]]:
     """Every cell against the reference: one family, or one for each number of qubits that it has itself."""
+    from hybridqies.study.statistics.comparisons import compare
+
     tested = [(cell, cell.results(state)) for cell in cells if cell.records(state)]
     found: list[dict[str, Any]] = []
     for family in _families(plan, tested):

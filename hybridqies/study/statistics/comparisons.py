@@ -93,7 +93,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """What is shown of the arm as a method: training anew included."""
+        """What is shown of the arm as a method: retraining included."""
         return self.over_seeds.verdict
 
     def statement(self) -> str:
@@ -136,6 +136,17 @@ class Comparison:
     def to_mapping(self) -> dict[str, Any]:
         """The comparison as JSON values, with its verdict and statement."""
         return to_mapping(self) | {"verdict": self.verdict.value, "statement": self.statement()}
+
+
+def describe_seeds(family: int, n_seeds: int) -> str:
+    """How many seeds a difference takes in a family of so many comparisons, and whether there are as many."""
+    needed = pairs_needed(LEVEL / family)
+    comparisons = "1 comparison" if family == 1 else f"{family} comparisons"
+    said = f"{comparisons} at 5 % together: a difference can be shown from {_seeds(needed)} on"
+    if n_seeds >= needed:
+        return f"{said}, and {n_seeds} are planned"
+    planned = "1 is" if n_seeds == 1 else f"{n_seeds} are"
+    return f"{said}, and {planned} planned, so none will be; use --seeds {needed} or fewer arms"
 
 
 def compare(arms: Sequence[ArmResults], reference: str, *, seed: int = 0) -> tuple[Comparison, ...]:

@@ -88,10 +88,8 @@ def main_effects(design: Design, responses: Floats) -> Screening:
     contrasts = 2 / n_runs * (columns.T @ corners.mean(axis=1))
     error = _replicated(corners) if n_seeds > 1 else _lenth(contrasts, n_runs)
     if error.deviation < _NOTHING:
-        raise InputError(
-            "the responses of a screen don't vary beyond its factors: there is no error to judge effects by",
-            expected="responses that differ between seeds, or more runs than factors",
-        )
+        what, expected = _no_error(values)
+        raise InputError(what, expected=expected)
     scale = 2 * error.deviation / math.sqrt(n_runs * n_seeds)
     names = [each.name for each in design.factors]
     p_holm = holm([_p_value(value / scale, error.freedom) for value in contrasts[: len(names)]])
@@ -141,6 +139,24 @@ def _checked(design: Design, responses: Floats) -> Floats:
             todo="resume the study, or leave that seed out of all runs",
         )
     return values
+
+
+def _no_error(values: Floats) -> tuple[str, str]:
+    """Why effects cannot be judged, and what would let them be."""
+    if np.ptp(values) < _NOTHING:
+        return (
+            f"every run gave the same response, {values.flat[0]:.4g}, so no effect can be told",
+            "responses that differ, as after longer training or on more validation texts",
+        )
+    if values.shape[1] > 1:
+        return (
+            "every seed gave the same responses, so there is no error to judge effects by",
+            "seeds that draw different texts, or one seed alone in a design with more runs than factors",
+        )
+    return (
+        "most contrasts of this one seed are 0, so there is no error to judge effects by",
+        "several seeds, or more runs than factors",
+    )
 
 
 def _replicated(corners: Floats) -> _Error:

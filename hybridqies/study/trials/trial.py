@@ -13,6 +13,9 @@ from typing import Any
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.runs.config import DataOptions
 
+TRAINING = "training."
+"""What stands before the options of a training among a trial's settings."""
+
 PROTOCOL = 2
 """Raised with every change of the protocol that may change a number."""
 
@@ -34,12 +37,12 @@ class Trial:
     data_fingerprint: str
     encoder: str
     encoder_fingerprint: str
+    scaling: str
+    backend: str
     n_qubits: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     space: Mapping[str, Any] = field(default_factory=dict)
     budget: int = 1
-    scaling: str = "none"
-    backend: str = "statevector"
     frozen: tuple[str, ...] = ()
     tested: bool = True
     circuits: str = ""

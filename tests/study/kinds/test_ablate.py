@@ -14,9 +14,11 @@ from study.studies import OPTIONS, QUICK, plan_of, rows
 from hybridqies.circuit import Circuit, Feature
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads.base import Head
-from hybridqies.report.ablation_tables import ablation_notes, ablation_table, write_ablation_plot
+from hybridqies.report.studies.ablate import ablation_notes
+from hybridqies.report.studies.cells import cells_table, write_differences
 from hybridqies.study.kinds.ablate import HEAD, MODULES, WHOLE, AblationPlan, ablation_trials, summarise
 from hybridqies.study.kinds.sweep import sweep_trials
+from hybridqies.study.plan_file import parse_plan, plan_to_toml, read_plan
 from hybridqies.study.protocol import run_trial, training_of, untrained
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
@@ -35,7 +37,7 @@ def heads(**changes: Any) -> dict[str, Head]:
     plan = ablation_of(**changes)
     planned = ablation_trials(plan, rows())
     return {
-        name: untrained(trial, 6, 2, {}) for name, trial in zip(("", *plan.modules), planned, strict=False)
+        name: untrained(trial, rows(), {}) for name, trial in zip(("", *plan.modules), planned, strict=False)
     }
 
 
@@ -83,14 +85,14 @@ class TestModules:
         plan, context = ablation_of(modules=(module,)), rows()
         whole, off = ablation_trials(plan, context)[:2]
         splits = context.splits(0)
-        head = untrained(off, 6, 2, {})
+        head = untrained(off, context, {})
         frozen = dict(head.named_parameters())
         before = {name: value.detach().clone() for name, value in frozen.items()}
         Training(head, splits.train, splits.validation, training_of(off, {})).fit()
         moved = {name.split(".")[0] for name, value in frozen.items() if not torch.equal(value, before[name])}
         assert moved == {"encoders", "circuit", "readout"} - {part}
         lost = sum(value.numel() for name, value in before.items() if name.startswith(part))
-        assert untrained(whole, 6, 2, {}).n_trained() - head.n_trained() == lost > 0
+        assert untrained(whole, context, {}).n_trained() - head.n_trained() == lost > 0
 
     @pytest.mark.parametrize(
         ("changes", "module"),
@@ -107,16 +109,16 @@ class TestModules:
     def test_only_parts_of_the_head_can_be_frozen(self) -> None:
         trial = dataclasses.replace(ablation_trials(ablation_of(), rows())[0], frozen=("encoder",))
         with pytest.raises(UnknownNameError, match="did you mean 'encoders'"):
-            untrained(trial, 6, 2, {})
+            untrained(trial, rows(), {})
 
 
 class TestPlan:
     def test_through_toml_and_back(self, tmp_path: Path) -> None:
         for plan in (AblationPlan(), ablation_of(modules=("encoder",), options={HEAD: {"encoders": 2}})):
-            (tmp_path / "study.toml").write_text(plan.to_toml())
-            assert AblationPlan.read(tmp_path / "study.toml") == plan
+            (tmp_path / "study.toml").write_text(plan_to_toml(plan))
+            assert read_plan(tmp_path / "study.toml", AblationPlan) == plan
         with pytest.raises(InputError, match="use: hybridqies sweep"):
-            AblationPlan.parse('kind = "sweep"', "x")
+            parse_plan('kind = "sweep"', "x", AblationPlan)
 
     @pytest.mark.parametrize(
         ("changes", "error", "told"),
@@ -195,11 +197,11 @@ class TestResult:
         assert lost["low"] < -0.1 < lost["high"]
         assert {each["reference"] for each in result["comparisons"]} == {WHOLE}
         assert {each["left_out"] for each in map(_hashable, result["comparisons"])} == {()}
-        assert ablation_table(result).row_count == 7
+        assert cells_table(result).row_count == 7
         notes = "\n".join(ablation_notes(result))
         assert "encoder untrained against whole head: worse (−" in notes
         assert "one upload: the features are uploaded once, N = 1." in notes
-        write_ablation_plot(result, tmp_path / "ablate.png")
+        write_differences(result, tmp_path / "ablate.png")
         assert (tmp_path / "ablate.png").read_bytes().startswith(b"\x89PNG")
 
     def test_failures_are_named_and_leave_the_rest(self, tmp_path: Path) -> None:
@@ -215,8 +217,8 @@ class TestResult:
             state.records.pop(trial.key, None)
         nothing = summarise(plan, planned, state)
         assert nothing["comparisons"] == []
-        assert ablation_table(nothing).row_count == 3
-        write_ablation_plot(nothing, tmp_path / "ablate.png")
+        assert cells_table(nothing).row_count == 3
+        write_differences(nothing, tmp_path / "ablate.png")
         assert not (tmp_path / "ablate.png").exists()
 
 

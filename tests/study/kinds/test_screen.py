@@ -11,7 +11,7 @@ import pytest
 from study.studies import OPTIONS, QUICK, rows
 
 from hybridqies.errors import InputError, UnknownNameError
-from hybridqies.report.screen_tables import screen_notes, screen_table, write_screen_plot
+from hybridqies.report.studies.screen import screen_notes, screen_table, write_screen_plot
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.conduct import run_study
 from hybridqies.study.context import TrialContext
@@ -25,6 +25,7 @@ from hybridqies.study.kinds.screen import (
     summarise,
 )
 from hybridqies.study.places import in_process
+from hybridqies.study.plan_file import plan_to_toml, read_plan
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.seal import SealedTest
 from hybridqies.study.trials.journal import StudyState
@@ -166,8 +167,8 @@ class TestPlan:
     def test_the_paper_s_factors_are_the_default(self, tmp_path: Path) -> None:
         plan = ScreenPlan()
         assert len(design_of(plan).signs) == 12
-        (tmp_path / "study.toml").write_text(plan.to_toml())
-        assert ScreenPlan.read(tmp_path / "study.toml") == plan
+        (tmp_path / "study.toml").write_text(plan_to_toml(plan))
+        assert read_plan(tmp_path / "study.toml", ScreenPlan) == plan
         assert len(screen_trials(ScreenPlan(data=OPTIONS), rows())) == 60
 
     @pytest.mark.parametrize(
@@ -228,11 +229,13 @@ class TestResult:
         planned, state = recorded(plan, lambda trial: 0.5)
         result = summarise(plan, planned, state)
         assert result["screening"] is None
-        assert "don't vary beyond its factors" in result["unjudged"]
+        assert result["unjudged"].startswith(
+            "every run gave the same response, 0.5, so no effect can be told"
+        )
         assert screen_table(result).row_count == 4
         state.records.clear()
         nothing = summarise(plan, planned, state)
-        assert nothing["unjudged"] == "no seed has come through in every run of the design"
+        assert nothing["unjudged"] == "no seed finished every run of the design"
         assert screen_table(nothing).row_count == 4
         assert any("Effects are not judged: no seed" in note for note in screen_notes(nothing))
         write_screen_plot(nothing, tmp_path / "screen.png")

@@ -11,11 +11,10 @@ import pytest
 from study.studies import plan_of, rows
 
 from hybridqies.errors import InputError
-from hybridqies.report.study_tables import sweep_notes, sweep_table, write_sweep_plot
+from hybridqies.report.studies.sweep import sweep_notes, sweep_table, write_sweep_plot
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.conduct import check_new, recorded_plan, run_study
-from hybridqies.study.kinds.sweep import SWEEP, summarise, sweep_trials
-from hybridqies.study.plan import StudyPlan
+from hybridqies.study.kinds.sweep import SWEEP, SweepPlan, summarise, sweep_trials
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 
@@ -23,7 +22,7 @@ SEEDS = tuple(range(12))
 TEXTS = 400
 
 
-def planned(**changes: Any) -> tuple[StudyPlan, tuple[Trial, ...]]:
+def planned(**changes: Any) -> tuple[SweepPlan, tuple[Trial, ...]]:
     plan = plan_of(seeds=SEEDS, options={}, **changes)
     return plan, sweep_trials(plan, rows())
 
@@ -144,7 +143,7 @@ def test_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="go on with what is there by --resume"):
         check_new(tmp_path)
     with pytest.raises(InputError, match=r"holds no study\.toml"):
-        recorded_plan(tmp_path, StudyPlan)
+        recorded_plan(tmp_path, SweepPlan)
 
 
 def test_what_a_kill_left_behind_does_not_bar_a_new_study(tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ from hybridqies.errors import InputError, MissingExtraError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.conduct import run_study
 from hybridqies.study.context import TrialContext
-from hybridqies.study.kinds.sweep import SWEEP, sweep_trials
+from hybridqies.study.kinds.sweep import SWEEP, SweepPlan, sweep_trials
 from hybridqies.study.places import cluster
 from hybridqies.study.places.cluster import Cluster, run_on_node
 from hybridqies.study.places.in_process import InProcess
-from hybridqies.study.plan import StudyPlan
+from hybridqies.study.plan_file import plan_to_toml
 from hybridqies.study.trials.dispatch import Counts, run_trials
 from hybridqies.study.trials.journal import StudyState, TrialJournal
 from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord, outcome_from
@@ -128,7 +128,7 @@ def data(reviews: Path) -> DataOptions:
 
 
 @pytest.fixture
-def plan(data: DataOptions, tiny_encoder: Path) -> StudyPlan:
+def plan(data: DataOptions, tiny_encoder: Path) -> SweepPlan:
     """Six trials, of which two fail."""
     options = {
         "two-module": {"encoders": 1, "encoder.layers": 1},
@@ -139,11 +139,11 @@ def plan(data: DataOptions, tiny_encoder: Path) -> StudyPlan:
 
 
 @pytest.fixture
-def trial(plan: StudyPlan) -> Trial:
+def trial(plan: SweepPlan) -> Trial:
     return sweep_trials(plan, TrialContext.load(plan.data, plan.encoder))[0]
 
 
-def run_locally(plan: StudyPlan, folder: Path) -> StudyState:
+def run_locally(plan: SweepPlan, folder: Path) -> StudyState:
     context = TrialContext.load(plan.data, plan.encoder)
     with TrialJournal(folder) as journal:
         run_trials(sweep_trials(plan, context), journal, InProcess(context))
@@ -174,7 +174,7 @@ def wait_until(true: Callable[[], object]) -> None:
 
 
 @needs_ray
-def test_a_node_lost_on_the_way_changes_no_number(nodes: Nodes, plan: StudyPlan, tmp_path: Path) -> None:
+def test_a_node_lost_on_the_way_changes_no_number(nodes: Nodes, plan: SweepPlan, tmp_path: Path) -> None:
     first, lost = nodes.add(), list[Counts]()
     nodes.add()
 
@@ -245,7 +245,7 @@ class TestOnANode:
     """What a node does with a trial, without a cluster."""
 
     @pytest.fixture
-    def about(self, plan: StudyPlan, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    def about(self, plan: SweepPlan, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         threads = torch.get_num_threads()
         monkeypatch.chdir(Path.cwd())
         yield json.loads(cluster.described(plan.data, plan.encoder))
@@ -291,7 +291,7 @@ class TestOverAWholeStudy:
                 executor.collect()
 
     def test_a_trial_whose_process_is_lost_every_time_has_failed(
-        self, nodes: Nodes, plan: StudyPlan, trial: Trial, monkeypatch: pytest.MonkeyPatch
+        self, nodes: Nodes, plan: SweepPlan, trial: Trial, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cluster, "_RETRIES", 0)
         node = nodes.add()
@@ -304,7 +304,7 @@ class TestOverAWholeStudy:
             assert outcome.error.startswith("its process was lost in each of 1 tries: ")
 
     def test_the_only_node_goes_and_another_has_to_run_its_trial_again(
-        self, nodes: Nodes, plan: StudyPlan, tmp_path: Path
+        self, nodes: Nodes, plan: SweepPlan, tmp_path: Path
     ) -> None:
         first, lost = nodes.add(), list[Counts]()
 
@@ -321,12 +321,12 @@ class TestOverAWholeStudy:
         assert not recorded_twice(tmp_path / "ray")
 
     def test_drivers_killed_and_drivers_side_by_side(
-        self, nodes: Nodes, plan: StudyPlan, tmp_path: Path
+        self, nodes: Nodes, plan: SweepPlan, tmp_path: Path
     ) -> None:
         """A kill -9 of the command and the loss of a node; then two commands finish the study together."""
         plan = replace(plan, seeds=tuple(range(4)))
         out = tmp_path / "ray"
-        (tmp_path / "study.toml").write_text(plan.to_toml())
+        (tmp_path / "study.toml").write_text(plan_to_toml(plan))
         lost = nodes.add()
         nodes.add()
         main = [sys.executable, "-c", "from hybridqies.cli import main; main()", "sweep"]

@@ -18,10 +18,9 @@ from study.studies import plan_of, rows
 from hybridqies.errors import InputError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.context import TrialContext
-from hybridqies.study.kinds.sweep import sweep_trials
+from hybridqies.study.kinds.sweep import SweepPlan, sweep_trials
 from hybridqies.study.places.in_process import InProcess
 from hybridqies.study.places.processes import Processes
-from hybridqies.study.plan import StudyPlan
 from hybridqies.study.protocol import Cohorts, run_cohort
 from hybridqies.study.trials.dispatch import MOST_TOGETHER, Counts, counted, run_trials
 from hybridqies.study.trials.journal import TrialJournal
@@ -29,7 +28,10 @@ from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRec
 
 
 def some_trials(count: int = 30) -> tuple[Trial, ...]:
-    return tuple(Trial("logistic", "logistic", seed, DataOptions(), "d", "e", "f") for seed in range(count))
+    return tuple(
+        Trial("logistic", "logistic", seed, DataOptions(), "d", "e", "f", "none", "statevector")
+        for seed in range(count)
+    )
 
 
 def record_of(trial: Trial) -> TrialRecord:
@@ -41,7 +43,7 @@ def record_of(trial: Trial) -> TrialRecord:
 def cohorts(count: int, seeds: int) -> tuple[Trial, ...]:
     """Trials seed by seed, as studies have them, of so many arms."""
     return tuple(
-        Trial(f"arm {at}", "logistic", seed, DataOptions(), "d", "e", "f")
+        Trial(f"arm {at}", "logistic", seed, DataOptions(), "d", "e", "f", "none", "statevector")
         for seed in range(seeds)
         for at in range(count)
     )
@@ -371,13 +373,13 @@ class TestSeveralProcesses:
 
 class TestWorkers:
     @pytest.fixture
-    def plan(self, reviews: Path, tiny_encoder: Path, own_cache: Path) -> StudyPlan:
+    def plan(self, reviews: Path, tiny_encoder: Path, own_cache: Path) -> SweepPlan:
         data = DataOptions(str(reviews), per_class=20)
         arms = ("dressed", "logistic")
         return plan_of(arms=arms, options={}, data=data, encoder=str(tiny_encoder), qubits=(2,))
 
     def test_the_same_numbers_as_here_and_a_killed_worker_s_trial_fails(
-        self, plan: StudyPlan, tmp_path: Path
+        self, plan: SweepPlan, tmp_path: Path
     ) -> None:
         context = TrialContext.load(plan.data, plan.encoder)
         planned = sweep_trials(plan, context)
@@ -396,7 +398,7 @@ class TestWorkers:
             assert record.same_numbers(here[key])
 
     def test_a_group_whose_worker_is_killed_runs_again_trial_by_trial(
-        self, plan: StudyPlan, tmp_path: Path
+        self, plan: SweepPlan, tmp_path: Path
     ) -> None:
         plan = replace(plan, arms=("dressed", "logistic"), seeds=(0, 1, 2), qubits=(2,))
         context = TrialContext.load(plan.data, plan.encoder)
@@ -417,7 +419,7 @@ class TestWorkers:
             assert isinstance(outcome, TrialRecord)
             assert outcome.same_numbers(together[outcome.key])
 
-    def test_workers_end_with_their_parent(self, plan: StudyPlan) -> None:
+    def test_workers_end_with_their_parent(self, plan: SweepPlan) -> None:
         code = (
             "import os, sys\n"
             "from hybridqies.runs.config import DataOptions\n"

@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
-from hybridqies.report.study_plots import half_normal
-from hybridqies.report.study_tables import mean_of, range_of, save, seeds_of, training_notes
+from hybridqies.report.figures import save
+from hybridqies.report.studies.cells import mean_of, range_of, seeds_of, training_notes
+from hybridqies.report.studies.plots import half_normal
+from hybridqies.report.studies.report import StudyReport
 
 
 def screen_table(result: Mapping[str, Any]) -> Table:
@@ -89,3 +91,6 @@ def _runs(result: Mapping[str, Any]) -> Table:
 
 def _title(result: Mapping[str, Any]) -> str:
     return f"{result['data']}: {result['plan']['arms'][0]}, {seeds_of(result)}"
+
+
+REPORT = StudyReport(screen_table, screen_notes, write_screen_plot)

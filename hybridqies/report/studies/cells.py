@@ -1,54 +1,48 @@
-"""Table and plot of a sweep from its recorded result alone, and what the tables of all studies share."""
+"""Table and plot of tested cells against a reference, and what the tables of all studies share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
-from hybridqies.files import replacing
-from hybridqies.report.study_plots import accuracy_against_qubits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from hybridqies.report.figures import save
+from hybridqies.report.studies.plots import differences
+from hybridqies.report.studies.report import StudyReport
 
 
-def sweep_table(result: Mapping[str, Any]) -> Table:
-    """One row an arm and number of qubits from what `study.json` of a sweep holds."""
+def cells_table(result: Mapping[str, Any]) -> Table:
+    """One row a cell from what `study.json` of a study of tested cells holds."""
     plan = result["plan"]
-    table = Table(title=f"{setting_of(result)}, tested against {plan['reference']}", title_justify="left")
-    table.add_column("arm", no_wrap=True)
-    table.add_column("qubits", justify="right")
+    table = Table(title=f"{setting_of(result)}, {plan['qubits'][0]} qubits", title_justify="left")
+    table.add_column("variant", no_wrap=True)
     add_figures(table)
-    compared = {(each["arm"], each["n_qubits"]): each for each in result["comparisons"]}
+    compared = {each["arm"]: each for each in result["comparisons"]}
+    references = {each["reference"] for each in result["comparisons"]}
     for cell in result["cells"]:
-        qubits = "" if cell["n_qubits"] is None else str(cell["n_qubits"])
-        found = compared.get((cell["arm"], cell["n_qubits"]))
-        table.add_row(cell["arm"], qubits, *figures_of(cell, found, len(plan["seeds"])))
+        label = cell["label"]
+        found = figures_of(cell, compared.get(label), len(plan["seeds"]), is_reference=label in references)
+        table.add_row(label, *found)
     return table
 
 
-def sweep_notes(result: Mapping[str, Any]) -> Iterator[str]:
-    """What the table alone would hide: settings by hand, trainings cut short, too few seeds, failures."""
-    by_hand = sorted(result["plan"]["options"])
-    if by_hand:
-        yield f"Set by hand, and so not searched alike: options of {', '.join(by_hand)}."
+def cells_notes(result: Mapping[str, Any]) -> Iterator[str]:
+    """Each comparison in words, and what the table alone would hide."""
+    for each in result["comparisons"]:
+        yield each["statement"] + "."
     yield from comparison_notes(result)
     yield from training_notes(result)
 
 
-def write_sweep_plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draws accuracy against qubits into `path`; nothing when no trial came through."""
-    rows = [
-        {"arm": cell["arm"], "n_qubits": cell["n_qubits"], **cell["accuracy"]}
-        for cell in result["cells"]
-        if cell["accuracy"] is not None
-    ]
-    if rows:
-        title = f"{result['data']}, {seeds_of(result)}"
-        save(accuracy_against_qubits(rows, title=title), path)
+def write_differences(result: Mapping[str, Any], path: Path) -> None:
+    """Draws differences to the reference into `path`; nothing when nothing was compared."""
+    if result["comparisons"]:
+        save(differences(result["comparisons"]), path)
+
+
+REPORT = StudyReport(cells_table, cells_notes, write_differences)
 
 
 def setting_of(result: Mapping[str, Any]) -> str:
@@ -80,11 +74,13 @@ def add_figures(table: Table) -> None:
     table.add_column("con-\nverged", justify="right")
 
 
-def figures_of(cell: Mapping[str, Any], compared: Mapping[str, Any] | None, n_seeds: int) -> list[str]:
-    """A tested cell and its comparison, None where it is what the others are tested against."""
+def figures_of(
+    cell: Mapping[str, Any], compared: Mapping[str, Any] | None, n_seeds: int, *, is_reference: bool
+) -> list[str]:
+    """A tested cell and its comparison, None where it was not compared."""
     if cell["accuracy"] is None:
         return [*["-"] * 5, "no trial came through", ""]
-    difference, p_value, verdict = "", "", "the reference"
+    difference, p_value, verdict = "", "", "the reference" if is_reference else ""
     if compared is not None:
         seeds = compared["over_seeds"]
         difference = f"{100 * seeds['difference']['mean']:+.2f}"
@@ -132,12 +128,6 @@ def training_notes(result: Mapping[str, Any]) -> Iterator[str]:
     for cell in result["cells"]:
         for seed, error in cell["errors"].items():
             yield f"Failed: {cell['label']}, seed {seed}: {error}"
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes the figure, whole or not at all."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
 
 
 def _interval(spread: Mapping[str, Any]) -> str:

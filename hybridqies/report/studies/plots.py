@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hybridqies.report.figures import plain
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -49,7 +51,7 @@ def accuracy_against_qubits(rows: Sequence[Mapping[str, Any]], *, title: str) ->
     panels[0].set_ylim(max(low, -2), min(high, 102))
     for axes in panels:
         axes.grid(alpha=0.25)
-    figure.suptitle(_plain(title, 80), fontsize=11)
+    figure.suptitle(plain(title, 80), fontsize=11)
     figure.legend(loc="outside right center", frameon=False, fontsize=9)
     return figure
 
@@ -84,7 +86,7 @@ def half_normal(screening: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def ablation(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
+def differences(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     """What each change does to the reference's accuracy (points), with 95 % intervals of paired differences.
 
     `comparisons` are what `Comparison.to_mapping` gave, all against one reference.
@@ -101,7 +103,7 @@ def ablation(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(8.5, 1.6 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
     _intervals(axes, rows, [_ACTIVE if each else _COLOURS[0] for each in shown])
-    axes.set_xlabel(f"test accuracy minus that of {_plain(reference, 30)} (points), 95 % interval over seeds")
+    axes.set_xlabel(f"test accuracy minus that of {plain(reference, 30)} (points), 95 % interval over seeds")
     label = "orange: a difference was shown (Holm, 5 %)" if any(shown) else "no difference was shown"
     axes.set_title(label, fontsize=10)
     return figure
@@ -109,7 +111,7 @@ def ablation(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _curve(axes: Axes, rows: Sequence[Mapping[str, Any]], at: int) -> None:
     qubits, style = [row["n_qubits"] for row in rows], _style(at)
-    axes.plot(qubits, [100 * row["mean"] for row in rows], label=_plain(rows[0]["arm"], 28), **style)
+    axes.plot(qubits, [100 * row["mean"] for row in rows], label=plain(rows[0]["arm"], 28), **style)
     banded = [row for row in rows if row["low"] is not None]
     if banded:
         axes.fill_between(
@@ -125,7 +127,7 @@ def _curve(axes: Axes, rows: Sequence[Mapping[str, Any]], at: int) -> None:
 def _level(panels: Sequence[Axes], row: Mapping[str, Any], place: int, at: int) -> None:
     """An arm without qubits: its interval in the last panel, a line across the first where there are two."""
     style, mean = _style(at), 100 * row["mean"]
-    panels[-1].plot(place, mean, label=_plain(row["arm"], 28), **style)
+    panels[-1].plot(place, mean, label=plain(row["arm"], 28), **style)
     if row["low"] is not None:
         ends = (100 * row["low"], 100 * row["high"])
         panels[-1].plot((place, place), ends, color=style["color"], linewidth=2)
@@ -161,7 +163,7 @@ def _label(axes: Axes, effects: Sequence[Mapping[str, Any]]) -> None:
     for rank, each in enumerate(ordered):
         above = rank % 2 == 0
         axes.annotate(
-            _plain(each["name"], 18),
+            plain(each["name"], 18),
             (each["quantile"], 100 * abs(each["value"])),
             (-5, 3) if above else (5, -3),
             textcoords="offset points",
@@ -178,12 +180,6 @@ def _intervals(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Sequence[
             axes.plot((100 * row["low"], 100 * row["high"]), (height, height), color=colour, linewidth=2)
         axes.plot(100 * row["value"], height, "o", color=colour, markersize=6)
     axes.axvline(0, color=_GREY, linestyle=":")
-    axes.set_yticks(range(len(rows)), [_plain(str(row["name"]), _LONGEST_NAME) for row in rows], fontsize=9)
+    axes.set_yticks(range(len(rows)), [plain(str(row["name"]), _LONGEST_NAME) for row in rows], fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.25)
-
-
-def _plain(name: str, longest: int) -> str:
-    """A name as matplotlib shows it letter by letter, cut where it would take the whole picture."""
-    short = name if len(name) <= longest else name[: longest - 1] + "…"
-    return short.replace("$", r"\$")

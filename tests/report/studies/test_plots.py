@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from hybridqies.report.study_plots import ablation, accuracy_against_qubits, half_normal
+from hybridqies.report.studies.plots import accuracy_against_qubits, differences, half_normal
 
 
 def row(arm: str, n_qubits: int | None, mean: float, width: float | None = 0.02) -> dict[str, Any]:
@@ -110,9 +110,9 @@ class TestHalfNormal:
         assert drawn(half_normal(quiet)) == ["not shown to be active", "noise of the standard error"]
 
 
-class TestAblation:
+class TestDifferences:
     def test_differences_with_intervals(self) -> None:
-        figure = ablation(
+        figure = differences(
             [difference("no encoder", -0.1, "worse"), difference("no PQC 2", 0.01, "no difference was shown")]
         )
         drawn(figure)
@@ -123,7 +123,7 @@ class TestAblation:
         assert panel.lines[0].get_color() != panel.lines[2].get_color()
 
     def test_says_when_nothing_was_shown(self) -> None:
-        figure = ablation([difference("no encoder", -0.1, "no difference was shown", None)])
+        figure = differences([difference("no encoder", -0.1, "no difference was shown", None)])
         drawn(figure)
         assert figure.axes[0].get_title() == "no difference was shown"
         assert list(figure.axes[0].lines[0].get_xdata()) == pytest.approx([-10])

@@ -1,0 +1,246 @@
+"""The commands of studies, one for each row of `hybridqies.study.kinds.STUDIES`."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hybridqies.cli import flags
+from hybridqies.cli.output import InterruptionError, complain, read_settings, say, say_json, show, steps
+from hybridqies.cli.study_progress import REMEMBERED_SECONDS, StudyProgress
+from hybridqies.errors import InputError
+from hybridqies.options import parse
+from hybridqies.study.kinds import STUDIES, StudyKind
+from hybridqies.study.kinds.kind import Flag, group_settings, read_seeds, show_seeds
+from hybridqies.study.plan import Scaling, StudyPlan
+from hybridqies.study.plan_file import plan_to_toml, read_plan
+
+StudyFile = Annotated[
+    Path | None, typer.Argument(help="A study's TOML file, instead of flags.", show_default=False)
+]
+Workers = Annotated[int, typer.Option(help="Worker processes; 1 runs in this one.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Run the trials on this Ray cluster instead, one process a CPU."),
+]
+Out = Annotated[Path, typer.Option(help="The study's folder.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Run what the study in --out lacks; several commands may do so.")
+]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed", help="With --resume, run again what failed: --resume --retry-failed --out FOLDER."
+    ),
+]
+PrintToml = Annotated[bool, typer.Option("--print-toml", help="Print the study as TOML, and run nothing.")]
+
+_SEEDS = Flag(
+    "seeds", "seeds", "How many seeds, or the seeds themselves with commas.", read_seeds, show_seeds
+)
+_SCALING = Flag(
+    "scaling",
+    "scaling",
+    "Of embeddings, fitted on training texts: none or standard.",
+    lambda word: parse(word, Scaling, "--scaling"),
+    lambda scaling: str(scaling.value),
+)
+# Fields of a plan that flags of other commands set as well; a dotted name is a field of a field.
+_SHARED: dict[str, tuple[str, Any]] = {
+    "data": ("data.source", flags.Data),
+    "text_column": ("data.text_column", flags.TextColumn),
+    "label_column": ("data.label_column", flags.LabelColumn),
+    "per_class": ("data.per_class", flags.PerClass),
+    "validation_fraction": ("data.validation_fraction", flags.ValidationFraction),
+    "test_fraction": ("data.test_fraction", flags.TestFraction),
+    "encoder": ("encoder", flags.EncoderName),
+    "backend": ("backend", flags.Backend),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The words of a command line, and which of them were typed rather than defaults."""
+
+    words: Mapping[str, Any]
+    typed: frozenset[str]
+
+    @classmethod
+    def of(cls, context: typer.Context) -> _Given:
+        sources = {name: context.get_parameter_source(name) for name in context.params}
+        typed = {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
+        return cls(dict(context.params), frozenset(typed))
+
+
+def commands() -> dict[str, Callable[..., None]]:
+    """A command for each kind of study, by name."""
+    return {name: _command(kind) for name, kind in STUDIES.items()}
+
+
+def plan_from_flags(kind: StudyKind[Any], words: Mapping[str, Any]) -> StudyPlan:
+    """The plan that flags describe; `words` has those that were typed, and the rest are the plan's defaults.
+
+    Raises
+    ------
+    InputError: a word that its flag doesn't take, flags that contradict each other, or no such plan.
+    """
+    given: dict[str, Any] = {}
+    for name, (field, _) in _SHARED.items():
+        if name in words:
+            outer, _, inner = field.partition(".")
+            given[outer] = given.get(outer, {}) | {inner: words[name]} if inner else words[name]
+    for flag in _flags(kind):
+        if flag.name in words:
+            given[flag.field] = flag.read(words[flag.name])
+    kind.check_flags(given)
+    if "data" in given:
+        given["data"] = type(_default(kind, "data"))(**given["data"])
+    arms = given.get("arms", _default(kind, "arms"))
+    training, options = group_settings(read_settings(words.get("set_") or []), arms)
+    plan: StudyPlan = kind.plan(**given, training=training, options=options)
+    return plan
+
+
+def _flags(kind: StudyKind[Any]) -> tuple[Flag, ...]:
+    return (*kind.flags, _SEEDS, _SCALING)
+
+
+def _default(kind: StudyKind[Any], name: str) -> Any:
+    """The default of a plan's field; of a field of that field where there is a dot."""
+    outer, _, inner = name.partition(".")
+    field: Field[Any] = next(each for each in fields(kind.plan) if each.name == outer)
+    value = field.default if field.default_factory is MISSING else field.default_factory()
+    return getattr(value, inner) if inner else value
+
+
+def _command(kind: StudyKind[Any]) -> Callable[..., None]:
+    """The command with its flags as a signature, from which typer makes the parser and the help."""
+
+    def command(context: typer.Context, **_: Any) -> None:
+        _conduct(kind, context)
+
+    parameters = list(_parameters(kind))
+    command.__name__ = kind.name
+    command.__doc__ = f"{kind.about}\n\nExample: `{kind.example}`"
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _parameters(kind: StudyKind[Any]) -> Iterator[inspect.Parameter]:
+    yield _parameter("context", typer.Context)
+    yield _parameter("study", StudyFile, None)
+    for name, (field, annotation) in _SHARED.items():
+        yield _parameter(name, annotation, _default(kind, field))
+    for flag in _flags(kind):
+        yield _flag_parameter(flag, _default(kind, flag.field))
+    settings = typer.Option("--set", metavar="KEY=VALUE", help=kind.settings)
+    yield _parameter("set_", Annotated[list[str] | None, settings], None)
+    yield _parameter("workers", Workers, 1)
+    yield _parameter("cluster", Cluster, None)
+    yield _parameter("out", Out, Path("runs") / kind.name)
+    yield _parameter("resume", Resume, False)
+    yield _parameter("retry_failed", RetryFailed, False)
+    yield _parameter("print_toml", PrintToml, False)
+    yield _parameter("json", flags.AsJson, False)
+
+
+def _flag_parameter(flag: Flag, default: Any) -> inspect.Parameter:
+    shown = flag.show(default)
+    if flag.read is int:
+        return _parameter(flag.name, Annotated[int, typer.Option(help=flag.help)], default)
+    option = typer.Option(f"--{flag.name}", help=flag.help, metavar=flag.metavar, show_default=shown)
+    kind: Any = list[str] if flag.repeated else str
+    return _parameter(flag.name, Annotated[kind | None, option], None)
+
+
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
+    )
+
+
+# What is no part of a plan, and so may stand beside a file or --resume.
+_BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "json", "print_toml"}
+
+
+def _conduct(kind: StudyKind[Any], context: typer.Context) -> None:
+    """A study command: its plan from a file, from flags or from --out, then the run and its report."""
+    given = _Given.of(context)
+    _check_combination(given)
+    words = given.words
+    if words["resume"]:
+        from hybridqies.study.conduct import recorded_plan
+
+        plan = recorded_plan(words["out"], kind.plan)
+    elif words["study"] is not None:
+        plan = read_plan(words["study"], kind.plan)
+    else:
+        plan = plan_from_flags(kind, {name: words[name] for name in given.typed})
+    if words["print_toml"]:
+        say(plan_to_toml(plan).rstrip("\n"))
+        return
+    _show(_run(kind, plan, words), kind, words)
+
+
+def _check_combination(given: _Given) -> None:
+    """Refuses flags that decide the study beside something else that does."""
+    words = given.words
+    if words["retry_failed"] and not words["resume"]:
+        raise InputError(
+            "--retry-failed was given without --resume", expected="both: a new study has no failures"
+        )
+    if words["resume"] or words["study"] is not None:
+        what = "--resume" if words["resume"] else "a study file"
+        for name in words:
+            if name not in _BESIDE and name in given.typed:
+                raise InputError(
+                    f"{what} was given together with --{name.rstrip('_').replace('_', '-')}",
+                    expected=f"{what} alone, which says all that decides the study",
+                )
+    if words["resume"] and words["study"] is not None:
+        raise InputError("--resume was given with a study file", expected="one: --out has recorded its study")
+    if words["cluster"] is not None and "workers" in given.typed:
+        raise InputError(
+            "--workers was given with --cluster", expected="one: a cluster's CPUs are its workers"
+        )
+
+
+def _run(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> dict[str, Any]:
+    from hybridqies.study.conduct import PLAN, run_study
+
+    how = {name: words[name] for name in ("resume", "retry_failed", "workers", "cluster")}
+    out: Path = words["out"]
+    try:
+        with steps(words["json"], remembered_seconds=REMEMBERED_SECONDS) as shown:
+            seen = StudyProgress(shown)
+            return run_study(
+                kind, plan, out, **how, on_start=complain, on_text=seen.text, on_counts=seen.counts
+            )
+    except KeyboardInterrupt:
+        if not (out / PLAN).is_file():
+            raise
+        again = f"hybridqies {kind.name} --resume --out {shlex.quote(str(out))}"
+        raise InterruptionError(f"interrupted; go on with: {again}") from None
+
+
+def _show(result: dict[str, Any], kind: StudyKind[Any], words: Mapping[str, Any]) -> None:
+    from hybridqies.report.studies import report_of
+
+    report = report_of(kind.name)
+    picture: Path = words["out"] / f"{kind.name}.png"
+    report.write_plot(result, picture)
+    if words["json"]:
+        say_json(result)
+        return
+    show(report.table(result))
+    for note in report.notes(result):
+        say(note)
+    pictured = f", {picture.name}" if picture.is_file() else ""
+    say(f"Saved in {words['out']}/: study.toml, trials.jsonl, study.json{pictured}.")

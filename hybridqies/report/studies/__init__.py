@@ -1,0 +1,5 @@
+"""Tables and pictures of studies, from their recorded results alone."""
+
+from hybridqies.report.studies.report import StudyReport, report_of
+
+__all__ = ["StudyReport", "report_of"]
