@@ -35,5 +35,3 @@ class StudyProgress:
             # What an earlier start did took none of the time of this one.
             self._shown.begin(stage, total, done)
         self._shown.update(done, total, note)
-
-

@@ -1,16 +1,21 @@
 """Runs: one model trained, evaluated or asked for predictions, everything recorded in a folder."""
 
-from hybridqies.runs.config import DataOptions, RunConfig
-from hybridqies.runs.evaluation import evaluate_run, predict_run
-from hybridqies.runs.dry_run import check_limits, plan_evaluation, plan_prediction, plan_training
-from hybridqies.runs.execution import (
-    Hooks,
-    check,
-    execute,
-    load_splits,
-    recorded_config,
-    start_run,
-)
+from typing import TYPE_CHECKING
+
+from hybridqies.lazily import import_lazily
+
+if TYPE_CHECKING:
+    from hybridqies.runs.config import DataOptions, RunConfig
+    from hybridqies.runs.evaluation import evaluate_run, predict_run
+    from hybridqies.runs.dry_run import check_limits, plan_evaluation, plan_prediction, plan_training
+    from hybridqies.runs.execution import (
+        Hooks,
+        check,
+        execute,
+        load_splits,
+        recorded_config,
+        start_run,
+    )
 
 __all__ = [
     "DataOptions",
@@ -28,3 +33,7 @@ __all__ = [
     "recorded_config",
     "start_run",
 ]
+
+__getattr__, __dir__ = import_lazily(
+    __name__, __all__, ("config", "evaluation", "dry_run", "execution")
+)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
@@ -62,6 +63,7 @@ class StudyPlan:
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._make_plain()
         check_searchable(self.budget)
         check_listed("arms", self.arms)
         check_listed("seeds", self.seeds, 0, _LARGEST_SEED, most=_MANY_SEEDS)
@@ -82,6 +84,23 @@ class StudyPlan:
             )
         for arm in arms:
             self.space_of(arm)
+
+    def _make_plain(self) -> None:
+        """Python's own numbers and containers in place of NumPy's, so that a plan is JSON and TOML."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, each.name, as_plain(value, f"study option {each.name!r}"))
+            elif isinstance(value, tuple):
+                object.__setattr__(self, each.name, tuple(as_plain(value, f"study option {each.name!r}")))
+        object.__setattr__(self, "budget", as_plain(self.budget, "the search budget"))
+        for name in ("options", "space"):
+            for arm, inner in getattr(self, name).items():
+                if not isinstance(inner, Mapping):
+                    raise InputError(
+                        f"study option '{name}.{arm}' was given {inner!r}",
+                        expected="a mapping of names to values",
+                    )
 
     def settings_of(self, arm: Arm) -> dict[str, Any]:
         """The fixed settings of an arm: its own, those of every training, and those of this study."""
@@ -118,6 +137,27 @@ class StudyPlan:
     def to_mapping(self) -> dict[str, Any]:
         """As JSON values."""
         return to_mapping(self)
+
+
+def as_plain(value: Any, what: str) -> Any:
+    """`value` as JSON has it: NumPy's scalars become Python's, sequences become lists.
+
+    Raises
+    ------
+    InputError: something that JSON cannot hold, such as a date or a number that is not finite.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(each, f"{what} {key!r}") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(each, what) for each in value]
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    if not is_finite or not (value is None or isinstance(value, bool | int | float | str)):
+        raise InputError(
+            f"{what} was given {value!r}", expected="a finite number, a word, true, false or a list"
+        )
+    return value
 
 
 def check_listed(

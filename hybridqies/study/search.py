@@ -26,11 +26,8 @@ class Choices:
 
     def __post_init__(self) -> None:
         for value in self.values:
-            if (
-                not isinstance(value, bool | int | float | str)
-                or value in (math.inf, -math.inf)
-                or value != value
-            ):
+            is_finite = not isinstance(value, float) or math.isfinite(value)
+            if not is_finite or not isinstance(value, bool | int | float | str):
                 raise InputError(f"{value!r} was given to choose", expected="numbers, words, true or false")
         if len(set(self.values)) < 2:
             raise InputError(f"{list(self.values)} was given to choose from", expected="at least two values")

@@ -1,24 +1,29 @@
 """Training: configuration, the loop, objectives, checkpoints, metrics and verdicts."""
 
-from hybridqies.training.config import (
-    ClassWeights,
-    Compute,
-    Precision,
-    Rates,
-    Schedule,
-    SelectOn,
-    TrainingConfig,
-)
-from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
-from hybridqies.training.distributed import join_processes
-from hybridqies.training.loop import fit
-from hybridqies.training.metrics import Metrics, calibration_error, confusion, measure
-from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
-from hybridqies.training.prediction import predict_probabilities, prediction_batch
-from hybridqies.training.progress import Outcome
-from hybridqies.training.rows import Batch, Inputs, Labelled, Rows
-from hybridqies.training.shots import ShotNoise, is_sampled, probabilities_with_noise
-from hybridqies.training.stacked import Training, fit_many, why_alone
+from typing import TYPE_CHECKING
+
+from hybridqies.lazily import import_lazily
+
+if TYPE_CHECKING:
+    from hybridqies.training.config import (
+        ClassWeights,
+        Compute,
+        Precision,
+        Rates,
+        Schedule,
+        SelectOn,
+        TrainingConfig,
+    )
+    from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
+    from hybridqies.training.distributed import join_processes
+    from hybridqies.training.loop import fit
+    from hybridqies.training.metrics import Metrics, calibration_error, confusion, measure
+    from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
+    from hybridqies.training.prediction import predict_probabilities, prediction_batch
+    from hybridqies.training.progress import Outcome
+    from hybridqies.training.rows import Batch, Inputs, Labelled, Rows
+    from hybridqies.training.shots import ShotNoise, is_sampled, probabilities_with_noise
+    from hybridqies.training.stacked import Training, fit_many, why_alone
 
 __all__ = [
     "Batch",
@@ -55,3 +60,19 @@ __all__ = [
     "probabilities_with_noise",
     "why_alone",
 ]
+
+__getattr__, __dir__ = import_lazily(
+    __name__, __all__, (
+        "config",
+        "diagnosis",
+        "distributed",
+        "loop",
+        "metrics",
+        "objectives",
+        "prediction",
+        "progress",
+        "rows",
+        "shots",
+        "stacked",
+    ),
+)

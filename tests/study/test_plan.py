@@ -14,7 +14,7 @@ from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import ARMS
 from hybridqies.study.kinds.sweep import SweepPlan, sweep_trials
 from hybridqies.study.plan import Scaling
-from hybridqies.study.plan_file import parse_plan, plan_to_toml, read_plan
+from hybridqies.study.plan_file import plan_to_toml, read_plan
 
 
 class TestPlan:
@@ -55,18 +55,6 @@ class TestPlan:
     def test_an_arm_left_unsearched_among_searched_ones(self) -> None:
         with pytest.raises(InputError, match="'logistic' has nothing to search while others try 5"):
             plan_of(budget=5, options={"logistic": {"C": 1.0}})
-
-    def test_bad_files(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="no valid TOML"):
-            parse_plan("arms = [", "x", SweepPlan)
-        with pytest.raises(UnknownNameError, match="did you mean 'seeds'"):
-            parse_plan("seed = [1]", "x", SweepPlan)
-        with pytest.raises(InputError, match="cannot be read"):
-            read_plan(tmp_path / "none.toml", SweepPlan)
-
-    def test_kinds_go_to_their_command(self) -> None:
-        with pytest.raises(InputError, match="use: hybridqies screen"):
-            parse_plan('kind = "screen"', "x", SweepPlan)
 
 
 class TestTrials:

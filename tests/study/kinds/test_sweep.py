@@ -14,7 +14,9 @@ from hybridqies.errors import InputError
 from hybridqies.report.studies.sweep import sweep_notes, sweep_table, write_sweep_plot
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.conduct import check_new, recorded_plan, run_study
+from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.sweep import SWEEP, SweepPlan, summarise, sweep_trials
+from hybridqies.study.statistics.comparisons import describe_seeds
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 
@@ -152,3 +154,48 @@ def test_what_a_kill_left_behind_does_not_bar_a_new_study(tmp_path: Path) -> Non
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
         check_new(tmp_path)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(
+    resume: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrialContext, "load", lambda *_: pytest.fail("data was loaded"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        InputError, match=r"file/study' cannot be written to: Not a dir"
+    ):
+        run_study(SWEEP, plan_of(), tmp_path / "file" / "study", resume=resume)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_one_arm_alone_is_a_study_and_says_nothing_of_differences(
+    reviews: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    data, said = DataOptions(str(reviews), per_class=20), list[str]()
+    plan = plan_of(arms=("logistic",), options={}, data=data, encoder=str(tiny_encoder))
+    result = run_study(SWEEP, plan, tmp_path / "study", on_start=said.append)
+    assert (result["done"], result["comparisons"], said) == (2, [], [])
+    table = sweep_table(result)
+    assert "tested against" not in str(table.title)
+    assert "the reference" not in list(table.columns[-2].cells)
+    assert not any("difference" in note for note in sweep_notes(result))
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_how_many_seeds_a_difference_needs_is_said_before_the_first_trial(
+    reviews: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    data, said = DataOptions(str(reviews), per_class=20), list[str]()
+    plan = plan_of(arms=("svc", "logistic"), options={}, data=data, encoder=str(tiny_encoder))
+    run_study(
+        SWEEP, plan, tmp_path / "study", on_start=said.append, on_counts=lambda counts: said.append("trials")
+    )
+    assert said[0] == (
+        "1 comparison at 5 % together: a difference can be shown from 6 seeds on, and 2 are planned, "
+        "so none will be; use --seeds 6 or fewer arms"
+    )
+    assert set(said[1:]) == {"trials"}
+    assert describe_seeds(3, 7) == (
+        "3 comparisons at 5 % together: a difference can be shown from 7 seeds on, and 7 are planned"
+    )
