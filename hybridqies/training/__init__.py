@@ -62,7 +62,9 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = import_lazily(
-    __name__, __all__, (
+    __name__,
+    __all__,
+    (
         "config",
         "diagnosis",
         "distributed",

@@ -162,9 +162,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(
 ) -> None:
     monkeypatch.setattr(TrialContext, "load", lambda *_: pytest.fail("data was loaded"))
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(
-        InputError, match=r"file/study' cannot be written to: Not a dir"
-    ):
+    with pytest.raises(InputError, match=r"file/study' cannot be written to: Not a dir"):
         run_study(SWEEP, plan_of(), tmp_path / "file" / "study", resume=resume)
 
 
