@@ -24,8 +24,8 @@ from qiskit_aer import AerSimulator
 from torch import Tensor
 
 from hybridqies.backends import load_backend
-from hybridqies.backends.executing import ExecutingBackend
-from hybridqies.backends.gradients import ShiftRule
+from hybridqies.backends.executor import ExecutingBackend
+from hybridqies.backends.gradient_rules import ShiftRule
 from hybridqies.circuit import Circuit, load_circuit
 
 RECIPE, QUBITS, BATCH, TIMES = "long-range-reupload", 6, 16, 3
@@ -113,7 +113,7 @@ def every_row(backend: ExecutingBackend, circuit: Circuit, features: Tensor, wei
     free = backend.free(circuit)
     angles = free.values(features, weights)
     rule = ShiftRule(free.frequencies, free.slots_of(features=True, weights=True))
-    moved = angles[:, None] + rule.displaced(angles).displacements
+    moved = angles[:, None] + rule.displace(angles).displacements
     return torch.cat([angles[:, None], moved], dim=1).flatten(0, 1)
 
 

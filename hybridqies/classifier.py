@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hybridqies import __version__
-from hybridqies.backends import Backend, RemoteBackend, load_backend
+from hybridqies.backends import DEFAULT_BACKEND, Backend, RemoteBackend, load_backend
 from hybridqies.backends.jobs import Limits
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError, ModelFolderError
@@ -60,7 +60,7 @@ class HybridClassifier:
         options: Mapping[str, Any] | None = None,
         *,
         circuit: Circuit | None = None,
-        backend: str | Backend = "statevector",
+        backend: str | Backend = DEFAULT_BACKEND,
         training: TrainingConfig | None = None,
         device: str = "cpu",
         cache: EmbeddingCache | None = None,
@@ -85,7 +85,7 @@ class HybridClassifier:
         n_qubits: int | None = None,
         *,
         head: str = DEFAULT_HEAD,
-        backend: str | Backend = "statevector",
+        backend: str | Backend = DEFAULT_BACKEND,
         training: TrainingConfig | Mapping[str, Any] | None = None,
         device: str = "cpu",
         cache: EmbeddingCache | None = None,

@@ -6,9 +6,16 @@ import numpy as np
 from qiskit.quantum_info import Statevector
 from torch import Tensor
 
-from hybridqies.backends import Capabilities, Estimate, ExecutingBackend, Variant
-from hybridqies.backends.executing import seed_of
-from hybridqies.backends.readout import Frequencies, estimate, measured_circuits
+from hybridqies.backends import (
+    Capabilities,
+    Estimate,
+    ExecutingBackend,
+    Frequencies,
+    Variant,
+    derive_seed,
+    estimate_observables,
+    split_by_basis,
+)
 from hybridqies.circuit import Circuit, to_qiskit
 
 ABLE = Capabilities(
@@ -24,14 +31,14 @@ class QiskitStatevector(ExecutingBackend):
     variants = (Variant("", "Qiskit's Statevector", ABLE, packages=("qiskit",)),)
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
-        draw = np.random.default_rng(seed_of(self.options.seed, circuit, angles, amplitudes))
+        draw = np.random.default_rng(derive_seed(self.options.seed, circuit, angles, amplitudes))
         starts = [None] * len(angles) if amplitudes is None else amplitudes.numpy()
         seen = []
-        for each in measured_circuits(circuit):
+        for each in split_by_basis(circuit):
             rows = zip(angles.numpy(), starts, strict=True)
             bound = [to_qiskit(each, amplitudes=start).assign_parameters(row) for row, start in rows]
             # Qiskit's qubit 0 is the last one of a basis state, ours the first.
             found = np.array([Statevector(one).reverse_qargs().probabilities() for one in bound])
             exact = Frequencies.of_probabilities(found)
             seen.append(exact if self.options.shots is None else exact.sampled(self.options.shots, draw))
-        return estimate(circuit, seen)
+        return estimate_observables(circuit, seen)

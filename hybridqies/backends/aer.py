@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hybridqies.backends.base import Capabilities, Variant
-from hybridqies.backends.compiled import Compiled
+from hybridqies.backends.circuit_cache import CircuitCache
+from hybridqies.backends.device_snapshots import build_noise_model, load_snapshot, read_confusions
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions, seed_of
-from hybridqies.backends.footprint import Footprint
-from hybridqies.backends.noise import misread
-from hybridqies.backends.readout import Frequencies, bases, estimate, measured_circuits
-from hybridqies.backends.snapshot import confusions_of, fake_device, noise_of
-from hybridqies.backends.transpiled import Bindable, Transpiler, measured_qubits, used_qubits
+from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions, derive_seed
+from hybridqies.backends.frequencies import Frequencies, estimate_observables
+from hybridqies.backends.measurement_bases import group_observables, split_by_basis
+from hybridqies.backends.noise import apply_confusions
+from hybridqies.backends.parameter_binding import Bindable
+from hybridqies.backends.resources import Resources
+from hybridqies.backends.transpiler import Transpiler, measured_qubits, used_qubits
 from hybridqies.circuit import Circuit, Start
 from hybridqies.circuit.qiskit import observables_to_qiskit, reverse_amplitudes, to_qiskit
 from hybridqies.errors import CapabilityError
@@ -105,21 +107,21 @@ class Aer(ExecutingBackend):
                 expected="shots=..., or aer:density_matrix, whose noisy values are exact",
             )
         if given.device:
-            self._device = fake_device(given.device)
+            self._device = load_snapshot(given.device)
             self._transpiler = Transpiler(self._device.target)
             # A start from amplitudes would be another circuit to compile for every sample.
             most = min(self.capabilities.max_qubits, self._device.num_qubits)
             self.capabilities = replace(self.capabilities, amplitude_input=False, max_qubits=most)
-        self._prepared = Compiled(self._made)
+        self._prepared = CircuitCache(self._made)
 
     @property
     def is_exact(self) -> bool:
         """Whether it was asked for neither shots nor noise."""
         return self.options.shots is None and not self.options.has_noise
 
-    def footprint(self, circuit: Circuit) -> Footprint:
+    def resources(self, circuit: Circuit) -> Resources:
         """As it is written, or as it is compiled for the device."""
-        return self._transpiler.footprint(circuit) if self.options.device else super().footprint(circuit)
+        return self._transpiler.resources(circuit) if self.options.device else super().resources(circuit)
 
     @property
     def _is_mixed(self) -> bool:
@@ -134,7 +136,7 @@ class Aer(ExecutingBackend):
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
         prepared = self._prepared(circuit)
-        rows, seed = len(angles), seed_of(self.options.seed, circuit, angles, amplitudes)
+        rows, seed = len(angles), derive_seed(self.options.seed, circuit, angles, amplitudes)
         jobs = [_job(each, angles.numpy(), amplitudes, self._is_mixed) for each in prepared.circuits]
         size = circuit.n_qubits * (2 if self._is_mixed else 1)
         result = prepared.simulator.run(
@@ -150,26 +152,26 @@ class Aer(ExecutingBackend):
             return _expectations(result, len(circuit.observables))
         parts = [range(at, at + rows) for at in range(0, len(result.results), rows)]
         if not self._is_dense(circuit):
-            return estimate(circuit, [_counts(result, part) for part in parts])
+            return estimate_observables(circuit, [_counts(result, part) for part in parts])
         draw = np.random.default_rng(seed)
         read = [
             self._frequencies(result, part, confusions, draw)
             for part, confusions in zip(parts, prepared.confusions, strict=True)
         ]
-        return estimate(circuit, read)
+        return estimate_observables(circuit, read)
 
     def _made(self, circuit: Circuit) -> _Prepared:
         from qiskit_aer import AerSimulator
 
         noise: Any = None
-        qubits = [list(range(circuit.n_qubits))] * len(bases(circuit.observables))
+        qubits = [list(range(circuit.n_qubits))] * len(group_observables(circuit.observables))
         if self.options.device:
-            compiled = [self._transpiler(each) for each in measured_circuits(circuit)]
-            noise = noise_of(self._device, set().union(*map(used_qubits, compiled)))
+            compiled = [self._transpiler(each) for each in split_by_basis(circuit)]
+            noise = build_noise_model(self._device, set().union(*map(used_qubits, compiled)))
             qubits = [measured_qubits(each) for each in compiled]
         elif self.options.readout:
             noise = _misreading(self.options.readout)
-        known = confusions_of(noise)
+        known = read_confusions(noise)
         return _Prepared(
             [Bindable.of(each, circuit.n_weights) for each in self._circuits(circuit)],
             AerSimulator(method=self.target, noise_model=noise),
@@ -181,7 +183,7 @@ class Aer(ExecutingBackend):
         from qiskit_aer.library import SaveExpectationValue
 
         if self.options.shots is not None or self._is_dense(circuit):
-            for each in measured_circuits(circuit):
+            for each in split_by_basis(circuit):
                 yield self._read_out(each, len(circuit.gates))
             return
         built = _from_start(circuit)
@@ -230,7 +232,7 @@ class Aer(ExecutingBackend):
     ) -> Frequencies:
         """What is read of these rows, by probabilities or by samples of them."""
         seen = np.stack([result.results[at].data.probabilities for at in part])
-        exact = Frequencies.of_probabilities(misread(seen, confusions).clip(min=0))
+        exact = Frequencies.of_probabilities(apply_confusions(seen, confusions).clip(min=0))
         return exact if self.options.shots is None else exact.sampled(self.options.shots, draw)
 
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.inputs import checked
-from hybridqies.backends.spec import BackendSpec
+from hybridqies.backends.inputs import check_inputs
+from hybridqies.backends.registry import DEFAULT_BACKEND
+from hybridqies.backends.spec import BackendSpec, label_of
 from hybridqies.circuit import Circuit, Start
 from hybridqies.errors import CapabilityError, MissingExtraError, UnknownNameError
 from hybridqies.options import from_mapping, to_mapping
@@ -105,7 +106,7 @@ class Backend(ABC):
     @property
     def label(self) -> str:
         """Family and target, as messages and tables name it."""
-        return f"{self.name}:{self.target}" if self.target else self.name
+        return label_of(self.name, self.target)
 
     @property
     def spec(self) -> str:
@@ -147,7 +148,7 @@ class Backend(ABC):
             raise CapabilityError(
                 f"circuit {circuit.name!r} starts from amplitudes, "
                 f"which backend {self.label!r} does not take",
-                todo="run it on 'statevector', or use a circuit that starts from |0...0>",
+                todo=f"run it on {DEFAULT_BACKEND!r}, or use a circuit that starts from |0...0>",
             )
 
     def expectations(
@@ -165,7 +166,7 @@ class Backend(ABC):
         InputError: a wrong shape, dtype or device, a value that is not finite, or a zero amplitude vector.
         """
         self.check(circuit)
-        amplitudes = checked(circuit, features, weights, amplitudes)
+        amplitudes = check_inputs(circuit, features, weights, amplitudes)
         if features.shape[0] == 0:
             # Nothing to run, and still a result that backward() can start from.
             given = (features, weights) if amplitudes is None else (features, weights, amplitudes.abs())
@@ -179,7 +180,7 @@ class Backend(ABC):
     ) -> Estimate:
         """Expectations with their standard errors; as `expectations`, but without gradient."""
         self.check(circuit)
-        amplitudes = checked(circuit, features, weights, amplitudes)
+        amplitudes = check_inputs(circuit, features, weights, amplitudes)
         if features.shape[0] == 0:
             return Estimate(features.new_zeros(0, len(circuit.observables)))
         return self._estimate(circuit, features, weights, amplitudes)
@@ -210,11 +211,11 @@ class Backend(ABC):
         return f"<{type(self).__name__} {self.spec!r}>"
 
 
-def rows_of(kinds: dict[str, type[Backend]]) -> list[dict[str, Any]]:
+def describe_backends(kinds: dict[str, type[Backend]]) -> list[dict[str, Any]]:
     """The table of backends as JSON values: what they are and can do, and whether they are installed."""
     return [
         {
-            "name": f"{name}:{variant.target}" if variant.target else name,
+            "name": label_of(name, variant.target),
             "what it is": variant.summary,
             **dataclasses.asdict(variant.capabilities),
             "installed": not variant.missing,

@@ -10,9 +10,9 @@ from torch import Tensor
 from hybridqies.backends.aer import Aer
 from hybridqies.backends.base import Capabilities, Variant
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.footprint import Footprint
 from hybridqies.backends.ibm_provider import IBMProvider
 from hybridqies.backends.remote import JobSettings, RemoteBackend, RemoteOptions
+from hybridqies.backends.resources import Resources
 from hybridqies.circuit import Circuit
 from hybridqies.errors import CapabilityError
 
@@ -112,9 +112,9 @@ class IBM(RemoteBackend):
             )
         return self._provider
 
-    def footprint(self, circuit: Circuit) -> Footprint:
+    def resources(self, circuit: Circuit) -> Resources:
         """What the circuit takes once it is compiled for the device."""
-        return self._simulator(circuit).footprint(circuit) if self._local else super().footprint(circuit)
+        return self._simulator(circuit).resources(circuit) if self._local else super().resources(circuit)
 
     def n_jobs(self, bases: int, rows: int) -> int:
         """Jobs at the service; a snapshot takes everything at once."""

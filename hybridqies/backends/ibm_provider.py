@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hybridqies.backends.footprint import Footprint
 from hybridqies.backends.jobs.provider import (
     Counts,
     JobError,
@@ -19,8 +18,9 @@ from hybridqies.backends.jobs.provider import (
     UncertainError,
     Work,
 )
-from hybridqies.backends.jobs.scrubbing import scrubbed
-from hybridqies.backends.transpiled import Transpiler
+from hybridqies.backends.jobs.scrubbing import scrub
+from hybridqies.backends.resources import Resources
+from hybridqies.backends.transpiler import Transpiler
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError, MissingExtraError
 
@@ -98,9 +98,9 @@ class IBMProvider:
                 todo="see QiskitRuntimeService.save_account",
             )
 
-    def footprint(self, circuit: Circuit) -> Footprint:
+    def resources(self, circuit: Circuit) -> Resources:
         """What a measured circuit takes once it is compiled for the QPU."""
-        return self._transpiler.footprint(circuit)
+        return self._transpiler.resources(circuit)
 
     def submit(self, key: str, work: Work) -> str:
         """Hands in one job, a PUB for each of the work's circuits, tagged with `key`."""
@@ -216,7 +216,7 @@ class IBMProvider:
         account = (service.active_account() or {}) if service else {}
         token = str(account.get("token") or "")
         # Cut only then, lest half of the token be left.
-        return scrubbed(text.replace(token, "<token>") if token else text)[:_LONGEST]
+        return scrub(text.replace(token, "<token>") if token else text)[:_LONGEST]
 
 
 def _sampler(batch: Batch, options: dict[str, Any]) -> Any:

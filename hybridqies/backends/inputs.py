@@ -15,7 +15,9 @@ _TINY, _HUGE = 1e-12, 1e15
 _PRECISIONS = (torch.float32, torch.float64)
 
 
-def checked(circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor | None:
+def check_inputs(
+    circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+) -> Tensor | None:
     """The amplitudes at unit norm (the gradient knows of the scaling), once everything is known to fit.
 
     Raises

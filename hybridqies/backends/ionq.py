@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridqies.backends.base import Capabilities, Variant
-from hybridqies.backends.footprint import Footprint
 from hybridqies.backends.jobs.provider import (
     Counts,
     JobError,
@@ -23,6 +22,7 @@ from hybridqies.backends.jobs.provider import (
     Work,
 )
 from hybridqies.backends.remote import JobSettings, RemoteBackend, RemoteOptions
+from hybridqies.backends.resources import Resources
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError, MissingExtraError
 
@@ -265,11 +265,11 @@ class IonQProvider:
             if not self.status(job_id).state.is_final:
                 raise
 
-    def footprint(self, circuit: Circuit) -> Footprint:
+    def resources(self, circuit: Circuit) -> Resources:
         """What the circuit takes in IonQ's gates; nothing is asked of the network."""
         compiled = self._transpiled(circuit)
         on_two = compiled.num_nonlocal_gates()
-        return Footprint(compiled.depth(_is_gate), compiled.size(_is_gate) - on_two, on_two)
+        return Resources(compiled.depth(_is_gate), compiled.size(_is_gate) - on_two, on_two)
 
     def _bound(self, work: Work) -> list[QuantumCircuit]:
         """Every circuit at every row, in the order of `Work`."""

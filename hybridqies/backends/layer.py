@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridqies.backends.base import Backend
-from hybridqies.backends.registry import load_backend
+from hybridqies.backends.registry import DEFAULT_BACKEND, load_backend
 from hybridqies.circuit import Circuit, Start
 from hybridqies.errors import InputError
 from hybridqies.roles import Role
@@ -36,7 +36,7 @@ class QuantumLayer(nn.Module):
     def __init__(
         self,
         circuit: Circuit,
-        backend: str | Backend = "statevector",
+        backend: str | Backend = DEFAULT_BACKEND,
         *,
         copies: int | None = None,
         role: Role = Role.CIRCUIT,

@@ -47,10 +47,10 @@ class PauliNoise:
         if not self.readout:
             return probabilities
         flip = np.array([[1 - self.readout, self.readout], [self.readout, 1 - self.readout]])
-        return misread(probabilities, [flip] * (probabilities.shape[1].bit_length() - 1))
+        return apply_confusions(probabilities, [flip] * (probabilities.shape[1].bit_length() - 1))
 
 
-def misread(probabilities: Floats, confusions: Sequence[Floats | None]) -> Floats:
+def apply_confusions(probabilities: Floats, confusions: Sequence[Floats | None]) -> Floats:
     """Probabilities (N, 2**n) of what is read; a confusion is (what is there, what is read), or None."""
     read = probabilities
     for qubit, confusion in enumerate(confusions):

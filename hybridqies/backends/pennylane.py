@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridqies.backends.angles import FreeCircuit
 from hybridqies.backends.base import Capabilities, Variant
-from hybridqies.backends.compiled import Compiled
+from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions, seed_of
-from hybridqies.backends.gradients import Gradient
+from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions, derive_seed
+from hybridqies.backends.free_circuit import FreeCircuit
+from hybridqies.backends.frequencies import Frequencies, estimate_observables
+from hybridqies.backends.gradient_rules import Gradient
+from hybridqies.backends.measurement_bases import split_by_basis
 from hybridqies.backends.memory import check_memory
-from hybridqies.backends.readout import Frequencies, estimate, measured_circuits
 from hybridqies.circuit import Circuit, Constant, Gate, Weight, gate, gate_type, to_pennylane
 from hybridqies.errors import CapabilityError, UnknownNameError
 
@@ -108,7 +109,7 @@ class PennyLane(ExecutingBackend):
                 f"backend {self.label!r} was asked for shots",
                 expected="none: the device takes no seed, so that samples could not be repeated",
             )
-        self._rotations = Compiled(lambda circuit: FreeCircuit.of(_with_rotations(circuit)))
+        self._rotations = CircuitCache(lambda circuit: FreeCircuit.of(_with_rotations(circuit)))
 
     @classmethod
     def variant_of(cls, target: str) -> Variant:
@@ -161,7 +162,7 @@ class PennyLane(ExecutingBackend):
             circuit = replace(circuit, gates=(gate("RZ", 0, Weight(0)), *circuit.gates), n_weights=1)
             angles = angles.new_zeros(len(angles), 1)
         device = _device(
-            self.target, circuit.n_qubits, seed_of(self.options.seed, circuit, angles, amplitudes)
+            self.target, circuit.n_qubits, derive_seed(self.options.seed, circuit, angles, amplitudes)
         )
         at_once = max(1, _AT_ONCE >> circuit.n_qubits)
         read = self._sampled if self.options.shots else _exact
@@ -188,12 +189,14 @@ class PennyLane(ExecutingBackend):
             _tape(each, angles, amplitudes).copy(
                 measurements=[qml.probs(wires=range(circuit.n_qubits))], shots=shots
             )
-            for each in measured_circuits(circuit)
+            for each in split_by_basis(circuit)
         ]
         outcomes = np.arange(1 << circuit.n_qubits)[None]
         # A batch of one comes without its axis.
         seen = [np.asarray(result).reshape(len(angles), -1) for result in _executed(device, tapes)]
-        return estimate(circuit, [Frequencies(outcomes, frequencies, shots) for frequencies in seen])
+        return estimate_observables(
+            circuit, [Frequencies(outcomes, frequencies, shots) for frequencies in seen]
+        )
 
 
 def _exact(device: Any, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:

@@ -1,16 +1,26 @@
-"""The table of backends. A new one is a file beside this and a row here; the table drives tests and docs."""
+"""The table of backends. A new one is a file beside this and a row here; the table drives tests and docs.
+
+A row names the class, and the class says the rest: its targets with their capabilities and what installs them
+(`variants`), its options and its gradients. Nothing heavy is imported before a backend is asked for.
+"""
 
 from __future__ import annotations
 
-from hybridqies.backends.base import Backend
-from hybridqies.backends.jobs import Provider
-from hybridqies.backends.remote import RemoteBackend
+from typing import TYPE_CHECKING
+
 from hybridqies.backends.spec import BackendSpec
 from hybridqies.errors import CapabilityError
 from hybridqies.extensions import class_names, find_class
 
+if TYPE_CHECKING:
+    from hybridqies.backends.base import Backend
+    from hybridqies.backends.jobs import Provider
+
+DEFAULT_BACKEND = "statevector"
+"""Where circuits run unless another place is named."""
+
 BACKENDS: dict[str, str] = {
-    "statevector": "hybridqies.backends.statevector:StateVector",
+    DEFAULT_BACKEND: "hybridqies.backends.statevector:StateVector",
     "pennylane": "hybridqies.backends.pennylane:PennyLane",
     "aer": "hybridqies.backends.aer:Aer",
     "ibm": "hybridqies.backends.ibm:IBM",
@@ -34,6 +44,8 @@ def backend_class(name: str) -> type[Backend]:
     UnknownNameError: no backend has that name.
     CapabilityError: another package announces it, and it cannot be loaded.
     """
+    from hybridqies.backends.base import Backend
+
     return find_class("backend", name, BACKENDS, ENTRY_POINTS, Backend)  # type: ignore[type-abstract]
 
 
@@ -57,6 +69,8 @@ def provider_of(text: str) -> Provider:
     ------
     CapabilityError: the backend has no jobs: its circuits run here.
     """
+    from hybridqies.backends.remote import RemoteBackend
+
     backend = load_backend(text)
     if not isinstance(backend, RemoteBackend):
         raise CapabilityError(f"backend {text!r} has no jobs", expected="one at a remote service")

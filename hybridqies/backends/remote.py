@@ -12,12 +12,13 @@ import numpy as np
 from torch import Tensor
 
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions
-from hybridqies.backends.footprint import Footprint
+from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions
+from hybridqies.backends.frequencies import Frequencies, estimate_observables
 from hybridqies.backends.jobs import JobRunner, Journal, Limits, Provider, Retry, Work
 from hybridqies.backends.jobs.journal import FILE_NAME
-from hybridqies.backends.jobs.runner import Progress
-from hybridqies.backends.readout import Frequencies, estimate, measured_circuits
+from hybridqies.backends.jobs.lifecycle import Progress
+from hybridqies.backends.measurement_bases import split_by_basis
+from hybridqies.backends.resources import Resources
 from hybridqies.backends.spec import BackendSpec
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError
@@ -97,7 +98,7 @@ class RemoteBackend(ExecutingBackend):
         """What `_execute` hands in, whole: one circuit for each measurement basis, at every row of angles."""
         rows = np.ascontiguousarray(angles.numpy(), dtype=np.float64)
         return Work(
-            self._service_spec(), measured_circuits(circuit), rows, self.options.shots, self.options.seed
+            self._service_spec(), split_by_basis(circuit), rows, self.options.shots, self.options.seed
         )
 
     def _service_spec(self) -> str:
@@ -107,9 +108,9 @@ class RemoteBackend(ExecutingBackend):
         options = {key: value for key, value in spec.options.items() if key not in elsewhere}
         return str(replace(spec, options=options))
 
-    def footprint(self, circuit: Circuit) -> Footprint:
+    def resources(self, circuit: Circuit) -> Resources:
         """What the circuit takes once it is compiled for the service."""
-        return self.provider().footprint(circuit)
+        return self.provider().resources(circuit)
 
     def n_jobs(self, bases: int, rows: int) -> int:
         """Jobs of at most as many circuits as the service takes in one."""
@@ -127,7 +128,7 @@ class RemoteBackend(ExecutingBackend):
         work, rows = self.work(circuit, angles), len(angles)
         counts = self.runner.run(work)
         of_bases = [counts[at * rows : (at + 1) * rows] for at in range(len(work.circuits))]
-        return estimate(circuit, [Frequencies.of_counts(each) for each in of_bases])
+        return estimate_observables(circuit, [Frequencies.of_counts(each) for each in of_bases])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Caps and journal go along; who watches does not.

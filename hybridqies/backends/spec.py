@@ -10,6 +10,11 @@ from hybridqies.errors import InputError
 from hybridqies.options import parse_word
 
 
+def label_of(family: str, target: str) -> str:
+    """Family and target, as strings, messages and tables name them."""
+    return f"{family}:{target}" if target else family
+
+
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
     """The parts of a backend's name: `aer:density_matrix,p2=0.01` is family, target and options."""
@@ -42,8 +47,12 @@ class BackendSpec:
         return cls(family, target, options)
 
     def __str__(self) -> str:
-        head = f"{self.family}:{self.target}" if self.target else self.family
-        return ",".join([head, *(f"{key}={_word(value)}" for key, value in self.options.items())])
+        return ",".join(
+            [
+                label_of(self.family, self.target),
+                *(f"{key}={_word(value)}" for key, value in self.options.items()),
+            ]
+        )
 
 
 def _word(value: Any) -> str:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from hybridqies.backends.base import Capabilities, Variant
-from hybridqies.backends.compiled import Compiled
+from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.executing import ExecutingBackend, ExecutionOptions, in_double, seed_of
-from hybridqies.backends.gradients import Gradient
+from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions, derive_seed, to_double
+from hybridqies.backends.frequencies import Frequencies, estimate_observables
+from hybridqies.backends.gradient_rules import Gradient
+from hybridqies.backends.measurement_bases import split_by_basis
 from hybridqies.backends.memory import check_memory
 from hybridqies.backends.noise import PauliNoise, Trajectories
-from hybridqies.backends.readout import Frequencies, estimate, measured_circuits
 from hybridqies.circuit import Circuit
 from hybridqies.engine import (
     StatePlan,
@@ -93,10 +94,10 @@ class StateVector(ExecutingBackend):
         self.noise: PauliNoise = self.options.noise
         self._is_exact = self.options.shots is None and self.noise == PauliNoise()
         self._plans = {
-            batched: Compiled(partial(compile_plan, batched_weights=batched)) for batched in (False, True)
+            batched: CircuitCache(partial(compile_plan, batched_weights=batched)) for batched in (False, True)
         }
-        self._noisy = Compiled(Trajectories.of)
-        self._readouts = Compiled(_readouts)
+        self._noisy = CircuitCache(Trajectories.of)
+        self._readouts = CircuitCache(_readouts)
 
     @property
     def is_exact(self) -> bool:
@@ -143,7 +144,7 @@ class StateVector(ExecutingBackend):
         """Expectations under the noise, averaged over its trajectories, with their exact gradient."""
         free, times = self.free(circuit), self._n_trajectories
         angles = free.values(features, weights)
-        noisy, errors = self._drawn(free.circuit, angles.detach().cpu().double(), in_double(amplitudes))
+        noisy, errors = self._drawn(free.circuit, angles.detach().cpu().double(), to_double(amplitudes))
         rows = angles.repeat_interleave(times, dim=0)
         if errors is not None:
             rows = torch.cat([rows, errors.to(rows)], dim=1)
@@ -155,7 +156,7 @@ class StateVector(ExecutingBackend):
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
         noisy, errors = self._drawn(circuit, angles, amplitudes)
-        draw = np.random.default_rng(seed_of(self.options.seed, circuit, angles, amplitudes))
+        draw = np.random.default_rng(derive_seed(self.options.seed, circuit, angles, amplitudes))
         times = self._n_trajectories
         at_once = max(1, (_AT_ONCE >> circuit.n_qubits) // times)
         held = min(at_once, len(angles)) * times << circuit.n_qubits
@@ -190,10 +191,10 @@ class StateVector(ExecutingBackend):
         ]
         if self.options.shots is not None:
             averages = [each.sampled(self.options.shots, draw) for each in averages]
-        result = estimate(circuit, averages)
+        result = estimate_observables(circuit, averages)
         if times == 1 or result.covariance is None:
             return result
-        single = estimate(circuit, [Frequencies.of_probabilities(each) for each in read]).values
+        single = estimate_observables(circuit, [Frequencies.of_probabilities(each) for each in read]).values
         apart = single.reshape(len(result.values), times, -1)
         apart = apart - apart.mean(dim=1, keepdim=True)
         between = torch.einsum("nta,ntb->nab", apart, apart) / (times * (times - 1))
@@ -210,11 +211,11 @@ class StateVector(ExecutingBackend):
         if not self.noise.has_gate_errors:
             return circuit, None
         paths = self._noisy(circuit)
-        random = np.random.default_rng(seed_of(self.options.seed, circuit, angles, amplitudes) ^ 1)
+        random = np.random.default_rng(derive_seed(self.options.seed, circuit, angles, amplitudes) ^ 1)
         rows = len(angles) * self._n_trajectories
         return paths.circuit, torch.from_numpy(paths.draw(self.noise, rows, random))
 
 
 def _readouts(circuit: Circuit) -> list[StatePlan]:
     """A plan for each basis that the circuit is read in."""
-    return [compile_states(each, batched_weights=True) for each in measured_circuits(circuit)]
+    return [compile_states(each, batched_weights=True) for each in split_by_basis(circuit)]

@@ -15,7 +15,7 @@ def command(json: Annotated[bool, typer.Option("--json", help="Print the table a
 
     Example: `hybridqies backends --json`
     """
-    from hybridqies.backends import backend_class, backend_names, rows_of
+    from hybridqies.backends import backend_class, backend_names, describe_backends
 
     kinds, broken = {}, []
     for name in backend_names():
@@ -23,7 +23,7 @@ def command(json: Annotated[bool, typer.Option("--json", help="Print the table a
             kinds[name] = backend_class(name)
         except CapabilityError as error:
             broken.append(str(error))
-    rows = rows_of(kinds)
+    rows = describe_backends(kinds)
     for problem in broken:
         complain(problem)
     if json:

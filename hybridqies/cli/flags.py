@@ -68,4 +68,4 @@ JournalFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")]
 
-DEFAULT_DATA, DEFAULT_ENCODER, DEFAULT_BACKEND = "sms_spam", "all-MiniLM-L6-v2", "statevector"
+DEFAULT_DATA, DEFAULT_ENCODER = "sms_spam", "all-MiniLM-L6-v2"

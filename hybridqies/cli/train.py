@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hybridqies.backends.registry import DEFAULT_BACKEND
 from hybridqies.cli import flags
 from hybridqies.cli.output import InterruptionError, progress, read_settings, say, say_json, show
 from hybridqies.cli.planning import show_plan
@@ -37,7 +38,7 @@ def command(
     circuit: flags.CircuitName = None,
     qubits: flags.Qubits = None,
     set_: flags.Settings = None,
-    backend: flags.Backend = flags.DEFAULT_BACKEND,
+    backend: flags.Backend = DEFAULT_BACKEND,
     compare: flags.Compare = "logistic,svc,mlp,matched-mlp",
     seed: flags.Seed = 0,
     epochs: flags.Epochs = None,
@@ -191,6 +192,6 @@ def _check_early(config: RunConfig, limits: Limits) -> None:
     from hybridqies.runs import check, load_splits
 
     check(config, limits)
-    if config.backend != flags.DEFAULT_BACKEND:
+    if config.backend != DEFAULT_BACKEND:
         check_runs_circuit((config.head, *config.compare), f"--backend {config.backend!r} was given")
     load_splits(config.data, config.training.seed)

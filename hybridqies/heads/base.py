@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from hybridqies.backends import Backend
+from hybridqies.backends import DEFAULT_BACKEND, Backend
 from hybridqies.circuit import Circuit
 from hybridqies.roles import Role
 
@@ -53,7 +53,7 @@ class HeadContext:
 
     n_inputs: int
     n_classes: int
-    backend: str | Backend = "statevector"
+    backend: str | Backend = DEFAULT_BACKEND
     generator: torch.Generator | None = None
     circuits: Mapping[str, Circuit] | None = None
 

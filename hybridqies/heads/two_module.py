@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from hybridqies.backends import QuantumLayer, load_backend
+from hybridqies.backends import DEFAULT_BACKEND, QuantumLayer, load_backend
 from hybridqies.circuit import Circuit, load_circuit, load_recipe
 from hybridqies.errors import InputError
 from hybridqies.heads.amplitudes import AmplitudeOptions, AmplitudeVector, AngleVector, Fit, ScaledVector
@@ -90,12 +90,12 @@ class TwoModuleHead(Head):
         _check_second(second)
         first = context.circuit("encoder", lambda: _encoder_circuit(config, context.n_inputs, second))
         _check_encoder(first)
-        load_backend("statevector").check(first)  # Before a projection onto its amplitudes is drawn.
+        load_backend(DEFAULT_BACKEND).check(first)  # Before a projection onto its amplitudes is drawn.
         self.amplitudes = _start(config.amplitudes, context.n_inputs, first, draw)
         self.register_buffer("orders", _orders(config, first, draw))
         self.encoders = QuantumLayer(
             first,
-            "statevector",
+            DEFAULT_BACKEND,
             copies=config.encoders,
             role=Role.ENCODING,
             spread=config.encoder_spread,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hybridqies.backends.registry import DEFAULT_BACKEND
 from hybridqies.heads import DEFAULT_HEAD
 from hybridqies.training import TrainingConfig
 
@@ -38,6 +39,6 @@ class RunConfig:
     n_qubits: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     compare: tuple[str, ...] = ("logistic", "svc", "mlp", "matched-mlp")
-    backend: str = "statevector"
+    backend: str = DEFAULT_BACKEND
     training: TrainingConfig = field(default_factory=TrainingConfig)
     device: str = "cpu"

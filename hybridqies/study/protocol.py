@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hybridqies.backends import load_backend
-from hybridqies.backends.jobs.scrubbing import scrubbed
+from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import build_head, head_class, head_options
 from hybridqies.heads.base import Head, HeadContext
@@ -198,7 +198,7 @@ def _attempt_alone(trial: Trial, context: TrialContext) -> Outcome:
 
 
 def _failure(trial: Trial, error: Exception, started: float) -> TrialFailure:
-    text = scrubbed(f"{type(error).__name__}: {error}")
+    text = scrub(f"{type(error).__name__}: {error}")
     return TrialFailure(trial.key, trial.to_mapping(), text, round(time.perf_counter() - started, 3))
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hybridqies.backends import QuantumLayer
+from hybridqies.backends import DEFAULT_BACKEND, QuantumLayer
 from hybridqies.errors import InputError
 from hybridqies.training.checkpoint import restore, snapshot
 from hybridqies.training.config import TrainingConfig
@@ -115,7 +115,7 @@ def why_alone(head: nn.Module, config: TrainingConfig) -> str | None:
         return "it has tensors beside its parameters, which are not the same in every head"
     circuits = [part for part in head.modules() if isinstance(part, QuantumLayer)]
     for layer in circuits:
-        if layer.backend.spec != "statevector":
+        if layer.backend.spec != DEFAULT_BACKEND:
             return f"backend {layer.backend.spec!r} is not the exact native simulator"
     layers = [part for part in head.modules() if isinstance(part, QuantumLayer | nn.Linear)]
     known = {id(parameter) for layer in layers for parameter in layer.parameters()}

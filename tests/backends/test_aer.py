@@ -16,9 +16,10 @@ from qiskit.quantum_info import Statevector
 from qiskit_aer import AerSimulator
 
 from hybridqies.backends import load_backend
-from hybridqies.backends.angles import FreeCircuit
-from hybridqies.backends.footprint import Footprint
-from hybridqies.backends.transpiled import Bindable, Transpiler, measured_qubits, used_qubits
+from hybridqies.backends.free_circuit import FreeCircuit
+from hybridqies.backends.parameter_binding import Bindable
+from hybridqies.backends.resources import Resources
+from hybridqies.backends.transpiler import Transpiler, measured_qubits, used_qubits
 from hybridqies.circuit import Circuit, PauliString, Start, Weight, feature, gate, load_circuit, to_qiskit
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 
@@ -149,13 +150,13 @@ def test_snapshot_noise_is_the_same_by_density_matrix_and_by_trajectories():
 
 def test_noise_of_the_qubits_in_use_is_the_snapshots_own():
     pytest.importorskip("qiskit_ibm_runtime")
-    from hybridqies.backends.snapshot import fake_device, noise_of
+    from hybridqies.backends.device_snapshots import build_noise_model, load_snapshot
 
-    device = fake_device("fake_manila")
+    device = load_snapshot("fake_manila")
     whole = errors_of(device._get_noise_model_from_backend_v2())
-    assert errors_of(noise_of(device, set(range(device.num_qubits)))) == whole
+    assert errors_of(build_noise_model(device, set(range(device.num_qubits)))) == whole
     inside = [each for each in whole if set(each["gate_qubits"][0]) <= {1, 2}]
-    assert errors_of(noise_of(device, {1, 2})) == inside
+    assert errors_of(build_noise_model(device, {1, 2})) == inside
     assert len(whole) > len(inside) > 2
 
 
@@ -171,10 +172,10 @@ def errors_of(noise):
 def test_compiled_angles_are_a_matrix_product():
     """At random weights the bound circuit is the compiled one, expressions and all."""
     pytest.importorskip("qiskit_ibm_runtime")
-    from hybridqies.backends.snapshot import fake_device
+    from hybridqies.backends.device_snapshots import load_snapshot
 
     circuit = FreeCircuit.of(every_gate()).circuit
-    compiled = Transpiler(fake_device("fake_manila").target)(circuit)
+    compiled = Transpiler(load_snapshot("fake_manila").target)(circuit)
     bindable = Bindable.of(compiled, circuit.n_weights)
     weights = np.random.default_rng(0).uniform(-3, 3, (2, circuit.n_weights))
     angles = bindable.binds(weights)
@@ -194,21 +195,21 @@ def test_compiled_angles_are_a_matrix_product():
 
 def test_each_circuit_is_compiled_once():
     pytest.importorskip("qiskit_ibm_runtime")
-    from hybridqies.backends.snapshot import fake_device
+    from hybridqies.backends.device_snapshots import load_snapshot
 
-    transpiler = Transpiler(fake_device("fake_manila").target)
+    transpiler = Transpiler(load_snapshot("fake_manila").target)
     circuit = load_circuit("long-range-reupload", 3)
     free = FreeCircuit.of(circuit).circuit
     compiled = transpiler(free)
     assert transpiler(replace(free, name="another name")) is compiled
     assert len(used_qubits(compiled)) == 3
-    footprint = load_backend("aer,device=fake_manila,shots=10").footprint(free)
+    footprint = load_backend("aer,device=fake_manila,shots=10").resources(free)
     gates = dict(compiled.count_ops())
     assert footprint.gates_2q == gates["cx"] > free.two_qubit_gates()
     assert footprint.gates_1q == sum(gates.values()) - gates["cx"] - gates["measure"] - gates.get(
         "barrier", 0
     )
-    assert load_backend("aer").footprint(free) == Footprint.of(free)
+    assert load_backend("aer").resources(free) == Resources.of(free)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridqies.backends import BACKENDS, Variant, backend_class, load_backend, rows_of
+from hybridqies.backends import BACKENDS, Variant, backend_class, describe_backends, load_backend
 from hybridqies.testing import BackendContract
 
 # What stands for a row whose target is open.
@@ -81,7 +81,7 @@ def table():
     """The table of backends as the guide prints it; what is installed differs from machine to machine."""
     head = ["backend", "what it is", *COLUMNS, "qubits", "install"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for row in rows_of({name: backend_class(name) for name in BACKENDS}):
+    for row in describe_backends({name: backend_class(name) for name in BACKENDS}):
         flags = ["yes" if row[key] else "" for key in COLUMNS.values()]
         install = f"`{row['install']}`" if row["install"] else ""
         cells = [f"`{row['name']}`", row["what it is"], *flags, str(row["max_qubits"]), install]

@@ -12,7 +12,7 @@ from references import inputs_of
 from strategies import cases, circuits
 
 from hybridqies.backends import load_backend
-from hybridqies.backends.angles import FreeCircuit
+from hybridqies.backends.free_circuit import FreeCircuit
 from hybridqies.circuit import Circuit, Constant, Start, Weight, feature, gate, load_circuit
 from hybridqies.errors import CapabilityError
 

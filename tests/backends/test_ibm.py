@@ -24,12 +24,12 @@ from requests import ReadTimeout
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from hybridqies.backends import JobSettings, dry_run, ibm_provider, load_backend
+from hybridqies.backends.device_snapshots import load_snapshot
 from hybridqies.backends.ibm import IBM, IBMOptions
 from hybridqies.backends.ibm_provider import IBMProvider
 from hybridqies.backends.jobs import Journal, Limits, Retry
 from hybridqies.backends.jobs.provider import JobError, JobState, TransientError, UncertainError, Work
-from hybridqies.backends.readout import measured_circuits
-from hybridqies.backends.snapshot import fake_device
+from hybridqies.backends.measurement_bases import split_by_basis
 from hybridqies.circuit import Circuit, PauliString, Weight, feature, gate, load_circuit
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 
@@ -48,7 +48,7 @@ class Service:
 
     def backend(self, name):
         self._asked("backend")
-        return fake_device("fake_manila")
+        return load_snapshot("fake_manila")
 
     def job(self, job_id):
         self._asked("job")
@@ -93,7 +93,7 @@ def service(monkeypatch):
 
 def work_of(circuit: Circuit, rows: int = 2, shots: int = 500) -> Work:
     angles = np.linspace(0.1, 3, rows * circuit.n_weights).reshape(rows, circuit.n_weights)
-    return Work("ibm:ibm_manila", measured_circuits(circuit), angles, shots, 0)
+    return Work("ibm:ibm_manila", split_by_basis(circuit), angles, shots, 0)
 
 
 def flipped() -> Circuit:
@@ -149,7 +149,7 @@ def test_error_suppression_is_passed_through():
     chosen = provider_of(Service(), dynamical_decoupling=True, twirling=True)._sampler_options("key")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        sampler = SamplerV2(mode=fake_device("fake_manila"), options=chosen)
+        sampler = SamplerV2(mode=load_snapshot("fake_manila"), options=chosen)
     assert sampler.options.dynamical_decoupling.enable is True
     assert (sampler.options.twirling.enable_gates, sampler.options.twirling.enable_measure) == (True, True)
     assert sampler.options.environment.job_tags == ["key"]

@@ -15,7 +15,6 @@ import torch
 from backends.ionq_server import TOKEN, IonQServer
 
 from hybridqies.backends import load_backend
-from hybridqies.backends.footprint import Footprint
 from hybridqies.backends.ionq import BASIS, KEY, IonQOptions, IonQProvider, NoiseModel
 from hybridqies.backends.jobs.provider import (
     Counts,
@@ -25,6 +24,7 @@ from hybridqies.backends.jobs.provider import (
     UncertainError,
     Work,
 )
+from hybridqies.backends.resources import Resources
 from hybridqies.circuit import GATES, Circuit, PauliString, Weight, gate
 from hybridqies.errors import InputError, MissingExtraError
 
@@ -199,7 +199,7 @@ def test_a_qpu_is_told_to_debias_or_not_and_a_simulator_its_noise(server):
 def test_nothing_is_asked_of_the_network_but_the_job_itself(server):
     provider = IonQProvider()
     provider.ready()
-    provider.footprint(flip(0))
+    provider.resources(flip(0))
     assert server.service.requests == {}
     provider.submit("label", work_of())
     assert server.service.requests == {"submit": 1}
@@ -212,7 +212,7 @@ def test_a_circuit_is_transpiled_once(server, monkeypatch):
     provider = IonQProvider()
     for at in range(3):
         provider.submit(str(at), work_of(flip(0), flip(1), angles=[[0.1], [at]]))
-    provider.footprint(flip(1))
+    provider.resources(flip(1))
     assert len(calls) == 2
 
 
@@ -222,8 +222,8 @@ def test_a_dry_run_needs_no_key_and_counts_after_transpilation(monkeypatch):
     entangled = Circuit.of(2, [gate("H", 0), gate("CRZ", (0, 1), Weight(0)), gate("RXX", (0, 1), Weight(0))])
     provider = IonQProvider("qpu.forte-1")
     # A controlled RZ is an RZ and an RZZ, of half its angle each; measurements are left out.
-    assert provider.footprint(flip(0, 2)) == Footprint(depth=1, gates_1q=1, gates_2q=0)
-    assert provider.footprint(entangled) == Footprint(depth=3, gates_1q=2, gates_2q=2)
+    assert provider.resources(flip(0, 2)) == Resources(depth=1, gates_1q=1, gates_2q=0)
+    assert provider.resources(entangled) == Resources(depth=3, gates_1q=2, gates_2q=2)
     assert {"p", "cp", "u"}.isdisjoint(BASIS)
 
 

@@ -188,7 +188,6 @@ def test_weights_that_diverged_are_refused():
     ("dtype", "message"),
     [
         (torch.float32, "weights are float64 and features are float32"),
-        (torch.float16, "features are float16"),
         (torch.int64, "features are int64"),
         (torch.complex64, "features are complex64"),
     ],
@@ -196,6 +195,12 @@ def test_weights_that_diverged_are_refused():
 def test_another_precision_is_refused(dtype, message):
     with pytest.raises(InputError, match=message):
         layer_of(angles_in())(torch.ones(2, 3).to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_from_autocast_is_run_in_the_precision_of_the_weights(dtype):
+    layer, inputs = layer_of(angles_in()), torch.rand(2, 3).to(dtype)
+    assert torch.equal(layer(inputs), layer(inputs.to(DOUBLE)))
 
 
 def test_a_zero_amplitude_vector_is_refused_by_its_row():

@@ -1,6 +1,7 @@
 """Jobs at remote services that are never lost and never paid twice: providers, the journal, the runner."""
 
 from hybridqies.backends.jobs.journal import Journal, default_journal
+from hybridqies.backends.jobs.lifecycle import JobRunner
 from hybridqies.backends.jobs.limits import Limits
 from hybridqies.backends.jobs.provider import (
     Counts,
@@ -14,8 +15,7 @@ from hybridqies.backends.jobs.provider import (
 )
 from hybridqies.backends.jobs.record import JobRecord
 from hybridqies.backends.jobs.retry import Retry
-from hybridqies.backends.jobs.runner import JobRunner
-from hybridqies.backends.jobs.scrubbing import scrubbed
+from hybridqies.backends.jobs.scrubbing import scrub
 
 __all__ = [
     "Counts",
@@ -32,5 +32,5 @@ __all__ = [
     "UncertainError",
     "Work",
     "default_journal",
-    "scrubbed",
+    "scrub",
 ]

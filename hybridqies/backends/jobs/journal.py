@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from hybridqies.backends.jobs.record import JobRecord
-from hybridqies.backends.jobs.scrubbing import scrubbed
+from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.errors import InputError
 from hybridqies.journals import LineJournal
 
@@ -86,7 +86,7 @@ class Journal(LineJournal):
     def append(self, event: str, key: str, **content: Any) -> None:
         """Adds an event about the job `key`; it is on disk when this returns."""
         if "reason" in content:
-            content["reason"] = scrubbed(content["reason"])
+            content["reason"] = scrub(content["reason"])
         self._append({"event": event, "key": key, "time": self._now(), **content})
 
     def _clear(self) -> None:

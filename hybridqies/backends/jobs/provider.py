@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridqies.backends.footprint import Footprint
+from hybridqies.backends.resources import Resources
 from hybridqies.circuit import Circuit
 from hybridqies.errors import HybridqiesError
 
@@ -118,7 +118,7 @@ class Provider(Protocol):
     def ready(self) -> None:
         """Refuses what would fail at the first request, such as a missing key, without making one."""
 
-    def footprint(self, circuit: Circuit) -> Footprint:
+    def resources(self, circuit: Circuit) -> Resources:
         """What a measured circuit takes once it is compiled for the target."""
 
     def submit(self, key: str, work: Work) -> str:

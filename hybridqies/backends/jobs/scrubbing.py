@@ -21,7 +21,7 @@ _HEADER = re.compile(r"\b(apiKey|Bearer)(\s+)[^\s'\",;]+", re.IGNORECASE)
 _HIDDEN = "***"
 
 
-def scrubbed(text: str) -> str:
+def scrub(text: str) -> str:
     """`text` on one line, without the value of any credential variable and without authorisation headers."""
     # The longest first: one secret may begin with another.
     for secret in sorted(filter(None, map(_value, CREDENTIALS)), key=len, reverse=True):

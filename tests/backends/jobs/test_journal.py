@@ -11,7 +11,7 @@ import pytest
 from backends.jobs.fake_provider import outcomes, some_work
 
 from hybridqies import journals
-from hybridqies.backends.jobs import JobState, Journal, Work, default_journal, scrubbed
+from hybridqies.backends.jobs import JobState, Journal, Work, default_journal, scrub
 from hybridqies.errors import InputError
 
 
@@ -238,18 +238,16 @@ class TestScrubbing:
     )
     def test_credentials_of_the_environment(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "s3cr3t")
-        assert scrubbed("401 for s3cr3t at\n host") == "401 for *** at host"
+        assert scrub("401 for s3cr3t at\n host") == "401 for *** at host"
 
     def test_the_longer_of_two(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("IONQ_API_KEY", "abc")
         monkeypatch.setenv("QISKIT_IBM_TOKEN", "abcdef")
-        assert scrubbed("abcdef abc") == "*** ***"
+        assert scrub("abcdef abc") == "*** ***"
 
     def test_authorisation_headers(self) -> None:
-        assert (
-            scrubbed("{'Authorization': 'apiKey x-y.z', 'a': 1}") == "{'Authorization': 'apiKey ***', 'a': 1}"
-        )
-        assert scrubbed("Authorization: Bearer x-y.z") == "Authorization: Bearer ***"
+        assert scrub("{'Authorization': 'apiKey x-y.z', 'a': 1}") == "{'Authorization': 'apiKey ***', 'a': 1}"
+        assert scrub("Authorization: Bearer x-y.z") == "Authorization: Bearer ***"
 
     def test_no_reason_keeps_one(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("IONQ_API_KEY", "s3cr3t")

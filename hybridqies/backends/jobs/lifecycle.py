@@ -22,7 +22,7 @@ from hybridqies.backends.jobs.provider import (
 )
 from hybridqies.backends.jobs.record import SHORT_KEY, JobRecord
 from hybridqies.backends.jobs.retry import Retry
-from hybridqies.backends.jobs.scrubbing import scrubbed
+from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.errors import InputError
 
 T = TypeVar("T")
@@ -296,10 +296,10 @@ class JobRunner:
     def _stopped(self, key: str, reason: str) -> JobError:
         """The error of a request that did not succeed; the job itself may be as well as ever."""
         record = self.journal.records().get(key)
-        if record is not None and record.reason != scrubbed(reason):
+        if record is not None and record.reason != scrub(reason):
             self.journal.append("error", key, reason=reason, in_doubt=record.in_doubt)
         return JobError(
-            f"job {key[:SHORT_KEY]}: {scrubbed(reason)}; nothing is lost: run the same again, "
+            f"job {key[:SHORT_KEY]}: {scrub(reason)}; nothing is lost: run the same again, "
             f"or fetch what is there with: {self._command('resume')}"
         )
 

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from hybridqies.backends.angles import FreeCircuit
 from hybridqies.backends.base import Backend
-from hybridqies.backends.compiled import Compiled
+from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.footprint import Footprint
-from hybridqies.backends.gradients import SPSA, Gradient, Rule, ShiftRule, measured
+from hybridqies.backends.free_circuit import FreeCircuit
+from hybridqies.backends.gradient_rules import SPSA, Gradient, Rule, ShiftRule, measured
+from hybridqies.backends.registry import DEFAULT_BACKEND
+from hybridqies.backends.resources import Resources
 from hybridqies.circuit import Circuit
 from hybridqies.errors import CapabilityError, InputError
 from hybridqies.options import within
@@ -69,7 +70,7 @@ class ExecutingBackend(Backend):
             raise CapabilityError(
                 f"backend {self.label!r} was asked for gradient=adjoint", expected="shift or spsa"
             )
-        self.free = Compiled(FreeCircuit.of)
+        self.free = CircuitCache(FreeCircuit.of)
 
     @property
     def gradient(self) -> str:
@@ -88,9 +89,9 @@ class ExecutingBackend(Backend):
         `amplitudes` (N, 2**n) are of unit norm. This is one submission.
         """
 
-    def footprint(self, circuit: Circuit) -> Footprint:
+    def resources(self, circuit: Circuit) -> Resources:
         """What a measured circuit takes on the target; as it is written, unless the target compiles it."""
-        return Footprint.of(circuit)
+        return Resources.of(circuit)
 
     def n_jobs(self, bases: int, rows: int) -> int:  # noqa: ARG002
         """Jobs that one submission of so many bases and rows is cut into."""
@@ -118,7 +119,7 @@ class ExecutingBackend(Backend):
             raise CapabilityError(
                 f"a gradient in the amplitudes was asked of backend {self.label!r}",
                 expected="gradients in features and weights: amplitudes have no shift rule",
-                todo="run that circuit on 'statevector'",
+                todo=f"run that circuit on {DEFAULT_BACKEND!r}",
             )
         if not (wanted and (features.requires_grad or weights.requires_grad)):
             return self._of_rows(free, free.values(features, weights), amplitudes).values.to(features)
@@ -142,7 +143,7 @@ class ExecutingBackend(Backend):
         moved = [each for each in (features, rows) if each.requires_grad]
         parameters = torch.cat(moved, dim=1)
         given = torch.cat([features, rows], dim=1).detach().cpu()
-        seed = seed_of(self.options.seed + 1, free.circuit, given, in_double(amplitudes))
+        seed = derive_seed(self.options.seed + 1, free.circuit, given, to_double(amplitudes))
         rule = SPSA(self.options.directions, self.options.step, torch.Generator().manual_seed(seed))
 
         def angles_of(points: Tensor) -> Tensor:
@@ -174,17 +175,17 @@ class ExecutingBackend(Backend):
         return measured(parameters, run, rule)
 
     def _of_rows(self, free: FreeCircuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
-        return self._execute(free.circuit, angles.detach().cpu().double(), in_double(amplitudes))
+        return self._execute(free.circuit, angles.detach().cpu().double(), to_double(amplitudes))
 
 
-def in_double(amplitudes: Tensor | None) -> Tensor | None:
+def to_double(amplitudes: Tensor | None) -> Tensor | None:
     """Amplitudes as `_execute` gets them: plain numbers on the CPU."""
     if amplitudes is None:
         return None
     return amplitudes.detach().cpu().to(torch.promote_types(amplitudes.dtype, torch.float64))
 
 
-def seed_of(seed: int, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None = None) -> int:
+def derive_seed(seed: int, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None = None) -> int:
     """A seed for one submission, out of everything that decides it.
 
     What is sampled depends on what is asked and not on what was asked before: a resumed training

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def fake_device(name: str) -> Any:
+def load_snapshot(name: str) -> Any:
     """The snapshot of a device that qiskit-ibm-runtime carries, such as fake_torino; read once a process.
 
     Raises
@@ -35,7 +35,7 @@ def fake_device(name: str) -> Any:
     return known[name]()
 
 
-def noise_of(device: Any, qubits: set[int]) -> NoiseModel:
+def build_noise_model(device: Any, qubits: set[int]) -> NoiseModel:
     """Aer's noise model of a device on these qubits, as its snapshot runs by itself.
 
     The errors of a hundred idle qubits would take Aer seconds at every run. Not by Aer's `from_backend`,
@@ -70,7 +70,7 @@ def _part_of(target: Target, qubits: set[int]) -> Target:
     return part
 
 
-def confusions_of(noise: NoiseModel | None) -> dict[int | None, NDArray[np.float64]]:
+def read_confusions(noise: NoiseModel | None) -> dict[int | None, NDArray[np.float64]]:
     """What is read by what is there, (2, 2), by qubit; None stands for every other qubit."""
     errors = noise.to_dict()["errors"] if noise else []
     found = [each for each in errors if each["type"] == "roerror"]

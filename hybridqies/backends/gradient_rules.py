@@ -50,7 +50,7 @@ class Displaced:
 class Rule(Protocol):
     """From parameters (B, K) to the points that tell their gradient."""
 
-    def displaced(self, parameters: Tensor) -> Displaced:
+    def displace(self, parameters: Tensor) -> Displaced:
         """The points to look at around each row."""
 
 
@@ -69,7 +69,7 @@ class ShiftRule:
         """Displaced points a sample: 2 for each wanted slot of one frequency, 4 for each of two."""
         return sum(len(_TERMS[self.frequencies[slot]]) for slot in self.wanted)
 
-    def displaced(self, parameters: Tensor) -> Displaced:
+    def displace(self, parameters: Tensor) -> Displaced:
         """Each wanted parameter shifted alone, the same for all rows."""
         displacements = parameters.new_zeros(self.n_points, parameters.shape[1])
         coefficients = torch.zeros_like(displacements)
@@ -92,7 +92,7 @@ class SPSA:
     step: float
     generator: torch.Generator
 
-    def displaced(self, parameters: Tensor) -> Displaced:
+    def displace(self, parameters: Tensor) -> Displaced:
         """Two points a direction, at opposite sides."""
         shape = (len(parameters), self.directions, parameters.shape[1])
         signs = torch.randint(0, 2, shape, generator=self.generator).to(parameters) * 2 - 1
@@ -117,7 +117,7 @@ class _Measured(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, run: Callable[[Tensor], Tensor], rule: Rule) -> Tensor:
-        looks = rule.displaced(parameters)
+        looks = rule.displace(parameters)
         points = torch.cat([parameters[:, None], parameters[:, None] + looks.displacements], dim=1)
         values: Tensor = run(points.flatten(0, 1)).unflatten(0, points.shape[:2])
         ctx.save_for_backward(torch.einsum("bsk,bsm->bmk", looks.coefficients, values[:, 1:]))

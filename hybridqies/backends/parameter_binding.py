@@ -1,68 +1,18 @@
-"""Circuits compiled by Qiskit: once per circuit and target, with angles that a matrix product fills in."""
+"""Compiled circuits whose angles a matrix product fills in, for every row at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridqies.backends.footprint import Footprint
-from hybridqies.circuit import Circuit
-from hybridqies.circuit.qiskit import to_qiskit
-
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.circuit import Parameter
-    from qiskit.transpiler import Target
 
 Floats = NDArray[np.float64]
-Make = Callable[[Circuit], "QuantumCircuit"]
-
-_LEVEL = 3
-
-
-class Transpiler:
-    """Measured circuits in the gates and on the couplings of `target`; each is compiled once.
-
-    At Qiskit's highest level of optimisation with a fixed seed: equal circuits compile equally.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._compiled: dict[str, QuantumCircuit] = {}
-
-    def __call__(self, circuit: Circuit) -> QuantumCircuit:
-        """`circuit` compiled, its weights unbound; classical bit i is qubit i."""
-        from qiskit.transpiler import generate_preset_pass_manager
-
-        digest = circuit.digest()
-        if digest not in self._compiled:
-            manager = generate_preset_pass_manager(_LEVEL, target=self._target, seed_transpiler=0)
-            self._compiled[digest] = manager.run(to_qiskit(circuit, measured=True))
-        return self._compiled[digest]
-
-    def footprint(self, circuit: Circuit) -> Footprint:
-        """Depth and gates of `circuit` once compiled."""
-        compiled = self(circuit)
-        sizes = [len(row.qubits) for row in compiled.data if row.operation.name not in ("barrier", "measure")]
-        depth = compiled.depth(lambda row: row.operation.name != "measure")
-        return Footprint(depth, sizes.count(1), sizes.count(2))
-
-
-def used_qubits(circuit: QuantumCircuit) -> set[int]:
-    """The qubits that anything is done to."""
-    rows = (row for row in circuit.data if row.operation.name != "barrier")
-    return {circuit.find_bit(qubit).index for row in rows for qubit in row.qubits}
-
-
-def measured_qubits(circuit: QuantumCircuit) -> list[int]:
-    """The qubit behind each classical bit, in their order."""
-    rows = [row for row in circuit.data if row.operation.name == "measure"]
-    where = {circuit.find_bit(row.clbits[0]).index: circuit.find_bit(row.qubits[0]).index for row in rows}
-    return [where[bit] for bit in sorted(where)]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

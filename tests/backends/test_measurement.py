@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hybridqies.backends import load_backend, readout
-from hybridqies.backends.readout import Frequencies, bases, estimate, measured_circuits
+from hybridqies.backends import frequencies, load_backend
+from hybridqies.backends.frequencies import Frequencies, estimate_observables
+from hybridqies.backends.measurement_bases import group_observables, split_by_basis
 from hybridqies.circuit import Circuit, PauliString, Start, feature, gate, load_circuit
 
 DOUBLE = torch.float64
@@ -18,13 +19,13 @@ def strings(*letters: str) -> list[PauliString]:
 
 
 def test_all_z_type_observables_share_one_circuit():
-    assert len(bases(strings("ZII", "IZI", "ZZZ", "IIZ", "III"))) == 1
+    assert len(group_observables(strings("ZII", "IZI", "ZZZ", "IIZ", "III"))) == 1
     circuit = load_circuit("long-range-reupload", 5, readout_qubits=5)
-    assert measured_circuits(circuit) == (circuit,)
+    assert split_by_basis(circuit) == (circuit,)
 
 
 def test_what_disagrees_on_a_qubit_is_measured_apart():
-    found = bases(strings("ZI", "XI", "IX", "IZ", "YY"))
+    found = group_observables(strings("ZI", "XI", "IX", "IZ", "YY"))
     assert [(dict(basis.letters), basis.observables) for basis in found] == [
         ({0: "Z", 1: "X"}, (0, 2)),
         ({0: "X", 1: "Z"}, (1, 3)),
@@ -42,9 +43,9 @@ def test_probabilities_give_the_engines_expectations():
     none = torch.zeros(1, 0, dtype=DOUBLE)
     seen = [
         Frequencies.of_probabilities(final_states(compile_states(each), none, none[0]).abs().numpy() ** 2)
-        for each in measured_circuits(circuit)
+        for each in split_by_basis(circuit)
     ]
-    found = estimate(circuit, seen)
+    found = estimate_observables(circuit, seen)
     wanted = load_backend("statevector").expectations(circuit, none, none[0])
     np.testing.assert_allclose(found.values, wanted, rtol=0, atol=1e-12)
     assert float(found.covariance.abs().max()) == 0.0
@@ -56,7 +57,7 @@ def test_moments_are_those_of_the_shots():
     shots = draw.integers(0, 8, (2, 500))
     counts = [{format(state, "03b"): int((row == state).sum()) for state in np.unique(row)} for row in shots]
     circuit = Circuit.of(3, [gate("H", 0)], strings("ZII", "IZZ", "ZZI"))
-    found = estimate(circuit, [Frequencies.of_counts(counts)])
+    found = estimate_observables(circuit, [Frequencies.of_counts(counts)])
     for row, taken in enumerate(shots):
         bits = 1 - 2 * ((taken[:, None] >> np.array([2, 1, 0])) & 1)
         signs = np.stack([bits[:, 0], bits[:, 1] * bits[:, 2], bits[:, 0] * bits[:, 1]])
@@ -123,7 +124,7 @@ def test_many_outcomes_are_averaged_in_pieces(monkeypatch):
     shared = Frequencies(np.arange(8)[None], draw.dirichlet(np.ones(8), 5), 100)
     own = Frequencies(draw.integers(0, 8, (5, 6)), draw.dirichlet(np.ones(6), 5), 100)
     whole = [each.moments(masks) for each in (shared, own)]
-    monkeypatch.setattr(readout, "_AT_ONCE", 20)
+    monkeypatch.setattr(frequencies, "_AT_ONCE", 20)
     for each, (means, covariance) in zip((shared, own), whole, strict=True):
         again = each.moments(masks)
         np.testing.assert_allclose(again[0], means, rtol=0, atol=1e-14)

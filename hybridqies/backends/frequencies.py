@@ -1,74 +1,29 @@
-"""From outcomes to expectations: which observables share a circuit, and what its counts say of them."""
+"""From outcomes to expectations: what counts or probabilities say of the observables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from hybridqies.backends.estimate import Estimate
-from hybridqies.circuit import Circuit, Gate, PauliString, gate
+from hybridqies.backends.measurement_bases import group_observables
+from hybridqies.circuit import Circuit, PauliString
 
 Floats = NDArray[np.float64]
 
 # Numbers that are held at a time while products of parities are averaged.
 _AT_ONCE = 2**21
 
-# What turns a Pauli operator's eigenbasis to that of Z.
-_TURNS = {"X": ("H",), "Y": ("SDG", "H"), "Z": ()}
 
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """One measured circuit's part in a readout: the letter each qubit is measured in, and who reads it.
-
-    `letters` maps qubits to X, Y or Z; qubits that are not in it may be measured in any basis.
-    `observables` are indices into the circuit's observables.
-    """
-
-    letters: Mapping[int, str]
-    observables: tuple[int, ...]
-
-    def gates(self) -> tuple[Gate, ...]:
-        """The gates that turn this basis to Z on every qubit."""
-        return tuple(gate(name, qubit) for qubit, letter in self.letters.items() for name in _TURNS[letter])
-
-
-def bases(observables: Sequence[PauliString]) -> tuple[Basis, ...]:
-    """Bases that together read every observable; those that agree on each shared qubit share one.
-
-    All Z-type observables are read from one circuit. First fit in the order given.
-    """
-    found: list[tuple[dict[int, str], list[int]]] = []
-    for at, observable in enumerate(observables):
-        fitting = (basis for basis in found if _agree(basis[0], observable))
-        letters, readers = next(fitting, ({}, []))
-        if not readers:
-            found.append((letters, readers))
-        letters.update(observable.factors)
-        readers.append(at)
-    return tuple(Basis(letters, tuple(readers)) for letters, readers in found)
-
-
-def _agree(letters: Mapping[int, str], observable: PauliString) -> bool:
-    return all(letters.get(qubit, letter) == letter for qubit, letter in observable.factors)
-
-
-def measured_circuits(circuit: Circuit) -> tuple[Circuit, ...]:
-    """`circuit` once for each of its bases, ending in the gates that turn it to Z."""
-    return tuple(
-        replace(circuit, gates=circuit.gates + basis.gates()) for basis in bases(circuit.observables)
-    )
-
-
-def estimate(circuit: Circuit, frequencies: Sequence[Frequencies]) -> Estimate:
+def estimate_observables(circuit: Circuit, frequencies: Sequence[Frequencies]) -> Estimate:
     """Expectations of `circuit`'s observables from what each of its bases gave, in their order."""
     rows, count = len(frequencies[0]), len(circuit.observables)
     values, covariance = np.ones((rows, count)), np.zeros((rows, count, count))
-    for basis, seen in zip(bases(circuit.observables), frequencies, strict=True):
+    for basis, seen in zip(group_observables(circuit.observables), frequencies, strict=True):
         own = list(basis.observables)
         means, spread = seen.moments([_mask(circuit.observables[at], circuit.n_qubits) for at in own])
         values[:, own] = means

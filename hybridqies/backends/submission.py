@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hybridqies.backends.executing import ExecutingBackend
+from hybridqies.backends.executor import ExecutingBackend
 from hybridqies.backends.jobs.limits import check_together
+from hybridqies.backends.measurement_bases import split_by_basis
 from hybridqies.backends.rates import Rates
-from hybridqies.backends.readout import measured_circuits
 from hybridqies.backends.remote import RemoteBackend
 from hybridqies.circuit import Circuit
 
@@ -50,10 +50,10 @@ def dry_run(
     CapabilityError: the backend cannot run the circuit, or one row has more circuits than a job may.
     """
     backend.check(circuit)
-    measured = measured_circuits(backend.free(circuit).circuit)
+    measured = split_by_basis(backend.free(circuit).circuit)
     if isinstance(backend, RemoteBackend) and backend.has_jobs:
         check_together(len(measured), backend.provider().max_circuits, backend.label)
-    compiled = max((backend.footprint(each) for each in measured), key=lambda each: each.depth)
+    compiled = max((backend.resources(each) for each in measured), key=lambda each: each.depth)
     times = {rows: 1} if isinstance(rows, int) else rows
     circuits, shots = len(measured) * sum(each * n for each, n in times.items()), backend.options.shots
     jobs = sum(n * backend.n_jobs(len(measured), each) for each, n in times.items())

@@ -8,7 +8,7 @@ from hybridqies.circuit import Circuit
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
+class Resources:
     """Depth, and gates on one and on two qubits; measurements are not counted."""
 
     depth: int
@@ -16,7 +16,7 @@ class Footprint:
     gates_2q: int
 
     @classmethod
-    def of(cls, circuit: Circuit) -> Footprint:
+    def of(cls, circuit: Circuit) -> Resources:
         """Of the circuit as it is written."""
         on_two = circuit.two_qubit_gates()
         return cls(circuit.depth(), len(circuit.gates) - on_two, on_two)

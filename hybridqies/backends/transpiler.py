@@ -1,0 +1,57 @@
+"""Circuits compiled by Qiskit for a target, each once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hybridqies.backends.circuit_cache import CircuitCache
+from hybridqies.backends.resources import Resources
+from hybridqies.circuit import Circuit
+from hybridqies.circuit.qiskit import to_qiskit
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+    from qiskit.transpiler import Target
+
+_LEVEL = 3
+
+
+class Transpiler:
+    """Compiles measured circuits to the gates and couplings of `target`; the last ones are kept.
+
+    It uses Qiskit's highest level of optimisation and a fixed seed: equal circuits compile equally.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._compiled = CircuitCache(self._compile, by_content=True)
+
+    def __call__(self, circuit: Circuit) -> QuantumCircuit:
+        """`circuit` compiled, its weights unbound; classical bit i is qubit i."""
+        return self._compiled(circuit)
+
+    def _compile(self, circuit: Circuit) -> QuantumCircuit:
+        from qiskit.transpiler import generate_preset_pass_manager
+
+        manager = generate_preset_pass_manager(_LEVEL, target=self._target, seed_transpiler=0)
+        return manager.run(to_qiskit(circuit, measured=True))
+
+    def resources(self, circuit: Circuit) -> Resources:
+        """Depth and gates of `circuit` once compiled."""
+        compiled = self(circuit)
+        sizes = [len(row.qubits) for row in compiled.data if row.operation.name not in ("barrier", "measure")]
+        depth = compiled.depth(lambda row: row.operation.name != "measure")
+        return Resources(depth, sizes.count(1), sizes.count(2))
+
+
+def used_qubits(circuit: QuantumCircuit) -> set[int]:
+    """The qubits that anything is done to."""
+    rows = (row for row in circuit.data if row.operation.name != "barrier")
+    return {circuit.find_bit(qubit).index for row in rows for qubit in row.qubits}
+
+
+def measured_qubits(circuit: QuantumCircuit) -> list[int]:
+    """The qubit behind each classical bit, in their order."""
+    rows = [row for row in circuit.data if row.operation.name == "measure"]
+    where = {circuit.find_bit(row.clbits[0]).index: circuit.find_bit(row.qubits[0]).index for row in rows}
+    return [where[bit] for bit in sorted(where)]
