@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hybridqies.backends.base import Backend, Capabilities, Variant, describe_backends
+    from hybridqies.backends.consent import check_recorded, load_recorded
     from hybridqies.backends.estimate import Estimate
     from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions, derive_seed
     from hybridqies.backends.frequencies import Frequencies, estimate_observables
@@ -45,11 +46,13 @@ _HOME = {
     "Variant": "base",
     "backend_class": "registry",
     "backend_names": "registry",
+    "check_recorded": "consent",
     "derive_seed": "executor",
     "describe_backends": "base",
     "dry_run": "submission",
     "estimate_observables": "frequencies",
     "load_backend": "registry",
+    "load_recorded": "consent",
     "split_by_basis": "measurement_bases",
 }
 
@@ -71,11 +74,13 @@ __all__ = [
     "Variant",
     "backend_class",
     "backend_names",
+    "check_recorded",
     "derive_seed",
     "describe_backends",
     "dry_run",
     "estimate_observables",
     "load_backend",
+    "load_recorded",
     "split_by_basis",
 ]
 

@@ -103,6 +103,11 @@ class Backend(ABC):
             f"target of backend {cls.name!r}:", target, [each.target for each in cls.variants if each.target]
         )
 
+    @classmethod
+    def may_cost(cls, target: str) -> bool:
+        """Whether circuits on `target` may cost money. It is asked before a file's backend is made."""
+        return cls.variant_of(target).capabilities.costs_money
+
     @property
     def label(self) -> str:
         """Family and target, as messages and tables name it."""

@@ -28,6 +28,8 @@ from hybridqies.errors import CapabilityError, UnknownNameError
 _AT_ONCE = 2**23
 # Devices of PennyLane that answer zero to everything, for timing.
 _NO_ANSWER = ("null.qubit",)
+# Packages whose devices are known to run on this machine.
+_LOCAL_PACKAGES = ("hybridqies", "pennylane", "pennylane_lightning")
 # Bytes that are not worth asking the system for.
 _ALWAYS_THERE = 2**26
 
@@ -123,6 +125,18 @@ class PennyLane(ExecutingBackend):
             raise UnknownNameError("PennyLane device", target, qml.plugin_devices)
         native = bool(_gradient_method(_device(target, 1, 0)))
         return replace(variant, target=target, capabilities=_able(native_gradients=native))
+
+    @classmethod
+    def may_cost(cls, target: str) -> bool:
+        """Unknown for devices of other packages, which may be remote: then it may. The device is not made."""
+        import pennylane as qml
+
+        row = super().variant_of(target)
+        if not row.is_open:
+            return row.capabilities.costs_money
+        if target not in qml.plugin_devices:
+            raise UnknownNameError("PennyLane device", target, qml.plugin_devices)
+        return qml.plugin_devices[target].value.partition(".")[0] not in _LOCAL_PACKAGES
 
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
         free = self._rotations(circuit)

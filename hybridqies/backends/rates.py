@@ -36,6 +36,12 @@ class Rate:
         names = [name for name in self.__slots__ if name != "currency"]
         within(self, "rate", **dict.fromkeys(names, (0.0, 1e9)))
 
+    def describe(self) -> str:
+        """The figures that are set, such as "0.3 USD per job"."""
+        names = [name for name in self.__slots__ if name != "currency" and getattr(self, name)]
+        units = {name: "" if name.startswith("seconds") else f" {self.currency}" for name in names}
+        return ", ".join(f"{getattr(self, name):g}{units[name]} {name.replace('_', ' ')}" for name in names)
+
     def seconds(self, *, jobs: int, shots: int) -> float:
         """QPU seconds of so many jobs with so many shots in all."""
         return jobs * self.seconds_per_job + shots * self.seconds_per_shot
