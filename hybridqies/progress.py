@@ -13,12 +13,12 @@ from typing import Any
 LOGGER = logging.getLogger("hybridqies")
 
 # Seconds until the first line of a stage, and from each line to the next: short work is not worth a word.
-_PAUSES = (2.0, 3.0, 5.0, 10.0, 10.0, 30.0, 60.0)
+_PAUSES = (5.0, 5.0, 10.0, 10.0, 30.0, 60.0)
 _LIVE = {"train_loss": "loss", "validation_accuracy": "val acc", "validation_log_loss": "val loss"}
 
 
 class ProgressLines:
-    """Writes a line about the current stage when it has lasted two seconds, and then more and more rarely.
+    """Writes a line about the current stage when it has lasted five seconds, and then more and more rarely.
 
     As a context manager it has a thread that writes even while the work reports nothing.
     `clock` counts seconds.
@@ -29,7 +29,7 @@ class ProgressLines:
         self._stage: str | None = None
         self._done = self._total = 0
         self._note = ""
-        self._written = False
+        self._said: tuple[int, str] | None = None
         self._start = self._due = 0.0
         self._pauses: Iterator[float] = iter(())
         self._lock = threading.RLock()
@@ -41,18 +41,19 @@ class ProgressLines:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        self.end()
+        if kind is None:
+            self.end()
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` steps begins, `done` of them before; the stage before it is over."""
         with self._lock:
             self.end()
             self._stage, self._done, self._total, self._note = stage, done, total, ""
-            self._written, self._start = False, self._clock()
+            self._said, self._start = None, self._clock()
             self._pauses = itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))
             self._due = self._start + next(self._pauses)
 
@@ -74,14 +75,14 @@ class ProgressLines:
                 self._say()
 
     def end(self) -> None:
-        """The stage is over: a last line, if it had any."""
+        """The stage is over: a last line, if it had any and there is news."""
         with self._lock:
-            if self._stage is not None and self._written:
+            if self._stage is not None and self._said not in (None, (self._done, self._note)):
                 self._say()
             self._stage = None
 
     def _say(self) -> None:
-        self._written = True
+        self._said = (self._done, self._note)
         count = f"{self._done:,} of {self._total:,}" if self._total > 1 else ""
         seconds = f"{self._clock() - self._start:.0f} s"
         self._write(f"{self._stage}: {', '.join(filter(None, (count, self._note, seconds)))}")

@@ -1,4 +1,4 @@
-"""Progress as lines: after two seconds, then more and more rarely, and never for short work."""
+"""Progress as lines: after five seconds, then more and more rarely, and never for short work."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def lines(written: list[str], clock: Clock) -> ProgressLines:
 def test_short_work_is_not_worth_a_word(lines: ProgressLines, written: list[str], clock: Clock) -> None:
     for stage in ("embedding", "training"):
         lines.begin(stage, 10)
-        clock.now += 1.9
+        clock.now += 4.9
         lines.update(10, 10)
     lines.end()
     assert written == []
@@ -52,35 +52,35 @@ def test_intervals_grow(lines: ProgressLines, clock: Clock) -> None:
     for done in range(3000):
         clock.now += 0.125
         lines.update(done, 10_000)
-    assert [round(time) for time in times] == [2, 5, 10, 20, 30, 60, 120, 180, 240, 300, 360]
+    assert [round(time) for time in times] == [5, 10, 20, 30, 60, 120, 180, 240, 300, 360]
 
 
 def test_what_a_line_says(lines: ProgressLines, written: list[str], clock: Clock) -> None:
     lines.begin("embedding", 12_000)
-    clock.now += 3
+    clock.now += 6
     lines.update(1500, 12_000)
+    clock.now += 1
+    lines.update(12_000, 12_000)
     lines.begin("training dressed", 40)
-    clock.now += 2
+    clock.now += 5
     lines.epoch({"epoch": 3, "train_loss": 0.5, "validation_accuracy": 0.75, "other": 1})
     lines.begin("training svc", 1)
     clock.now += 61
     lines.tick()
     lines.end()
     assert written == [
-        "embedding: 1,500 of 12,000, 3 s",
-        "embedding: 1,500 of 12,000, 3 s",
-        "training dressed: 3 of 40, loss 0.500  val acc 0.750, 2 s",
-        "training dressed: 3 of 40, loss 0.500  val acc 0.750, 2 s",
-        "training svc: 61 s",
+        "embedding: 1,500 of 12,000, 6 s",
+        "embedding: 12,000 of 12,000, 7 s",
+        "training dressed: 3 of 40, loss 0.500  val acc 0.750, 5 s",
         "training svc: 61 s",
     ]
 
 
 def test_what_was_done_before_is_counted(lines: ProgressLines, written: list[str], clock: Clock) -> None:
     lines.begin("trials", 30, 12)
-    clock.now += 2
+    clock.now += 5
     lines.tick()
-    assert written == ["trials: 12 of 30, 2 s"]
+    assert written == ["trials: 12 of 30, 5 s"]
 
 
 def test_work_that_reports_nothing_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:

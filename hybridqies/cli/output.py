@@ -130,7 +130,7 @@ class Steps:
 def steps(quiet: bool, *, remembered_seconds: float = 30.0) -> Iterator[Steps | ProgressLines]:
     """Progress on stderr: bars on a terminal, lines elsewhere; nothing when `quiet`.
 
-    Lines come after two seconds at the earliest; HYBRIDQIES_PROGRESS=off keeps them away.
+    Lines come after five seconds at the earliest; HYBRIDQIES_PROGRESS=off keeps them away.
     The time left is estimated from the steps of the last `remembered_seconds`.
     """
     if quiet or (not sys.stderr.isatty() and os.environ.get("HYBRIDQIES_PROGRESS", "").lower() == "off"):
