@@ -34,7 +34,7 @@ def command(
     goes on where it was. `--dry-run` tells what would be sent, and sends nothing.
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.report import evaluation_table
+    from hybridqies.report import evaluation_tables
     from hybridqies.runs import DataOptions, evaluate_run, plan_evaluation
 
     options = None if data is None else DataOptions(data, text_column, label_column)
@@ -63,4 +63,4 @@ def command(
     if json:
         say_json(record)
     else:
-        show(*evaluation_table(record))
+        show(*evaluation_tables(record))

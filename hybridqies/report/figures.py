@@ -1,7 +1,9 @@
-"""What all pictures share: names as they are written, files whole or not at all."""
+"""What all pictures share: names letter by letter in fonts that have them, files whole or not at all."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +12,76 @@ from hybridqies.files import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# It has a box for every letter that there is.
+_BOXES = "Last Resort"
+
 
 def plain(name: str, longest: int) -> str:
-    """A user's name as matplotlib shows it letter by letter, cut where it would fill the picture."""
+    """A name as matplotlib shows it letter by letter, cut where it would fill the picture.
+
+    Control characters, and letters that no installed font has, are written as escapes.
+    """
     short = name if len(name) <= longest else name[: longest - 1] + "…"
-    return short.replace("$", r"\$")
+    undrawable = missing_letters(short)
+    escaped = "".join(ascii(letter)[1:-1] if letter in undrawable else letter for letter in short)
+    return escaped.replace("$", r"\$")
+
+
+def missing_letters(text: str) -> set[str]:
+    """The letters of the text that no installed font can draw, control characters among them."""
+    unsafe = {letter for letter in text if not letter.isprintable()}
+    return unsafe | {letter for letter in _beyond_standard(text) - unsafe if _font_with(letter) is None}
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes the figure, whole or not at all; returns the path."""
+    """Writes the figure, whole or not at all, in fonts that have its letters; returns the path."""
+    _choose_fonts(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)
     return path
+
+
+def _choose_fonts(figure: Figure) -> None:
+    """Gives each text of the figure fonts that have all its letters, the standard one first."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        fonts = map(_font_with, _beyond_standard(text.get_text()))
+        others = {name for name in fonts if name is not None}
+        if others:
+            text.set_fontfamily([*text.get_fontfamily(), *sorted(others)])
+
+
+def _beyond_standard(text: str) -> set[str]:
+    """The letters that the standard font lacks."""
+    from matplotlib import font_manager
+
+    known = _letters_of(font_manager.findfont(font_manager.FontProperties()))
+    return {letter for letter in text if ord(letter) not in known}
+
+
+@lru_cache(maxsize=4096)
+def _font_with(letter: str) -> str | None:
+    """The family of the first installed font that has the letter."""
+    return next((name for name, path in _fonts() if ord(letter) in _letters_of(path)), None)
+
+
+def _fonts() -> Iterator[tuple[str, str]]:
+    from matplotlib import font_manager
+
+    fonts = font_manager.fontManager.ttflist
+    return ((font.name, font.fname) for font in fonts if not font.name.startswith(_BOXES))
+
+
+@lru_cache(maxsize=256)
+def _letters_of(path: str) -> frozenset[int]:
+    from matplotlib import font_manager
+
+    if not Path(path).is_file():
+        return frozenset()
+    try:
+        return frozenset(font_manager.get_font(path).get_charmap())
+    except (OSError, RuntimeError):
+        # Listed and unusable: a font of coloured pictures, or one that was deleted meanwhile.
+        return frozenset()

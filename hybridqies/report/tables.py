@@ -7,6 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
+from hybridqies.report.confusion import confusion_tables
+from hybridqies.report.words import head_label, percent
+
 
 def comparison_table(comparison: Mapping[str, Any]) -> Table:
     """One row a head from what `comparison.json` holds: parameters, accuracies, macro-F1, seconds."""
@@ -35,8 +38,8 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
     return table
 
 
-def evaluation_table(record: Mapping[str, Any]) -> tuple[Table, Table]:
-    """Metrics of one evaluation, and its confusion matrix."""
+def evaluation_tables(record: Mapping[str, Any]) -> list[Table]:
+    """Metrics of one evaluation, those of each class, and which were taken for which."""
     metrics = Table(
         "measured on", "value", title=f"{record['data']} / {record['split']}", title_justify="left"
     )
@@ -49,10 +52,7 @@ def evaluation_table(record: Mapping[str, Any]) -> tuple[Table, Table]:
     if "shot_noise" in record:
         low, high = record["shot_noise"]["accuracy_interval"]
         metrics.add_row("accuracy, 95 % of shot noise", f"{percent(low)} to {percent(high)}")
-    counts = Table("true \\ predicted", *map(str, record["classes"]), title="Confusion", title_justify="left")
-    for label, row in zip(record["classes"], record["confusion"], strict=True):
-        counts.add_row(str(label), *map(str, row))
-    return metrics, counts
+    return [metrics, *confusion_tables(record)]
 
 
 def dry_run_table(plans: Sequence[Mapping[str, Any]]) -> Table:
@@ -74,15 +74,3 @@ def dry_run_table(plans: Sequence[Mapping[str, Any]]) -> Table:
             "no rate" if plan["price"] is None else f"{plan['price']:,.2f} {plan['currency']}",
         )
     return table
-
-
-def head_label(result: Mapping[str, Any]) -> str:
-    """The head, with its circuit and qubits where it has them."""
-    if result["circuit"] is None:
-        return str(result["head"])
-    return f"{result['head']} ({result['circuit']}, {result['n_qubits']} qubits)"
-
-
-def percent(value: float) -> str:
-    """A fraction as a percentage with two decimals."""
-    return f"{100 * value:.2f} %"

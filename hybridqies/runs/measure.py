@@ -11,9 +11,11 @@ from hybridqies.training import (
     confusion,
     is_sampled,
     measure,
+    measure_classes,
     predict_probabilities,
     prediction_batch,
     probabilities_with_noise,
+    record_confusion,
 )
 
 
@@ -29,7 +31,9 @@ def measured(model: HybridClassifier, part: Labelled, prefix: str = "") -> dict[
         probabilities = predict_probabilities(model.head_, part.inputs, batch)
     record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
     record[f"n_{prefix.rstrip('_') or 'test'}"] = record.pop(f"{prefix}n")
-    record[f"{prefix}confusion"] = confusion(probabilities, labels).tolist()
+    counts = confusion(probabilities, labels)
+    record[f"{prefix}confusion"] = record_confusion(counts)
+    record[f"{prefix}per_class"] = measure_classes(counts, model.classes_)
     if noise is not None:
         record[f"{prefix}shot_noise"] = asdict(noise)
     return record

@@ -14,10 +14,16 @@ if TYPE_CHECKING:
         SelectOn,
         TrainingConfig,
     )
+    from hybridqies.training.confusion_matrix import (
+        confusion,
+        measure_classes,
+        read_confusion,
+        record_confusion,
+    )
     from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
     from hybridqies.training.distributed import join_processes
     from hybridqies.training.loop import fit
-    from hybridqies.training.metrics import Metrics, calibration_error, confusion, measure
+    from hybridqies.training.metrics import Metrics, calibration_error, measure
     from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
     from hybridqies.training.prediction import predict_probabilities, prediction_batch
     from hybridqies.training.progress import Outcome
@@ -55,9 +61,12 @@ __all__ = [
     "is_sampled",
     "join_processes",
     "measure",
+    "measure_classes",
     "predict_probabilities",
     "prediction_batch",
     "probabilities_with_noise",
+    "read_confusion",
+    "record_confusion",
     "why_alone",
 ]
 
@@ -66,6 +75,7 @@ __getattr__, __dir__ = import_lazily(
     __all__,
     (
         "config",
+        "confusion_matrix",
         "diagnosis",
         "distributed",
         "loop",

@@ -1,4 +1,4 @@
-"""What is measured of predictions: accuracy, macro-F1, log-loss, calibration error, confusion matrix."""
+"""What is measured of predictions: accuracy, macro-F1, log-loss, calibration error."""
 
 from __future__ import annotations
 
@@ -68,10 +68,3 @@ def calibration_error(probabilities: FloatArray, labels: IntArray, bins: int = 1
     at = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = np.bincount(at, weights=confidence - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
-
-
-def confusion(probabilities: FloatArray, labels: IntArray) -> IntArray:
-    """Counts (K, K): row the true class, column the predicted one."""
-    k = probabilities.shape[1]
-    cells = labels * k + probabilities.argmax(axis=1)
-    return np.bincount(cells, minlength=k * k).reshape(k, k)

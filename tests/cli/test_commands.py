@@ -179,6 +179,7 @@ class TestEvaluate:
             "calibration_error",
             "n_test",
             "confusion",
+            "per_class",
             "classes",
         ):
             assert record[name] == result[name]

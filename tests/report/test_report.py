@@ -14,11 +14,13 @@ import pytest
 from rich.console import Console
 
 from hybridqies.errors import ModelFolderError
-from hybridqies.report import comparison_table, evaluation_table, write_pictures
-from hybridqies.report.pictures import confusion_matrix, training_curve
-from hybridqies.report.tables import head_label, percent
+from hybridqies.report import comparison_table, evaluation_tables, figures, write_pictures
+from hybridqies.report.confusion import draw_confusion
+from hybridqies.report.figures import save
+from hybridqies.report.pictures import training_curve
+from hybridqies.report.words import head_label, percent
 from hybridqies.runs import DataOptions, RunConfig, execute
-from hybridqies.training import TrainingConfig
+from hybridqies.training import TrainingConfig, measure_classes, record_confusion
 
 
 def result(classes: list[Any], **changes: Any) -> dict[str, Any]:
@@ -34,8 +36,11 @@ def result(classes: list[Any], **changes: Any) -> dict[str, Any]:
         "seconds": 12.34,
         "best_epoch": 2,
         "n_test": int(counts.sum()),
-        "confusion": counts.tolist(),
+        "confusion": record_confusion(counts),
+        "per_class": measure_classes(counts, classes),
         "classes": classes,
+        "data_fingerprint": "d",
+        "encoder_fingerprint": "e",
     } | changes
 
 
@@ -69,9 +74,27 @@ class TestTables:
 
     def test_evaluation(self) -> None:
         record = result(["ham", "spam"], data="sms", split="test", log_loss=0.12345, calibration_error=0.011)
-        text = "\n".join(shown(*evaluation_table(record)))
+        text = "\n".join(shown(*evaluation_tables(record)))
         for part in ("sms / test", "97.12 %", "90.00 %", "1.10 %", "0.1235", "ham", "spam"):
             assert part in text
+
+    @pytest.mark.parametrize("n_classes", [11, 77, 300])
+    def test_evaluation_with_many_classes(self, n_classes: int) -> None:
+        record = result(
+            [f"intent {at}" for at in range(n_classes)],
+            data="intents",
+            split="test",
+            log_loss=0.1,
+            calibration_error=0.0,
+        )
+        lines = shown(*evaluation_tables(record))
+        assert max(map(len, lines)) <= 120
+        assert len(lines) < 150
+        # The largest number beside the diagonal stands in the row of the last class.
+        largest = n_classes * n_classes - 2
+        top = next(line for line in lines if f"intent {n_classes - 2}" in line and f"{largest:,}" in line)
+        assert f"intent {n_classes - 1}" in top
+        assert any("with the lowest F1" in line for line in lines) == (n_classes > 80)
 
     def test_words(self) -> None:
         assert percent(0.123456) == "12.35 %"
@@ -85,12 +108,13 @@ NAMES: dict[str, list[Any]] = {
     "six long": [f"a class with a very long name indeed, number {n}" for n in range(6)],
     "dollars": ["$0 \\frac $x", "_^{"],
     "77": [f"intent {n}" for n in range(77)],
+    "letters that no font has": ["日本語", "中文", "👍 emoji", "cut\x1b[31m", "a\nb", "\ud800", ""],
 }
 
 
 @pytest.mark.parametrize("case", NAMES)
 def test_confusion_matrix(case: str, tmp_path: Path) -> None:
-    figure = confusion_matrix(result(NAMES[case]))
+    figure = draw_confusion(result(NAMES[case]))
     with warnings.catch_warnings():
         # matplotlib says so where labels leave no room for the axes.
         warnings.simplefilter("error")
@@ -101,12 +125,85 @@ def test_confusion_matrix(case: str, tmp_path: Path) -> None:
     ]
     assert axes.get_window_extent().width > 60
     n = len(NAMES[case])
-    assert [text.get_text() for text in axes.texts] == (
-        [f"{count:,}" for count in range(n * n)] if n <= 20 else []
-    )
+    least = 0 if n <= 20 else n * n - 400
+    assert [text.get_text() for text in axes.texts] == [f"{count:,}" for count in range(least, n * n)]
     box = figure.get_tightbbox()
     assert box.x0 > -0.2
     assert box.y0 > -0.2
+
+
+def test_names_that_cannot_be_drawn_are_numbers_or_escapes() -> None:
+    figure = draw_confusion(result(NAMES["letters that no font has"]))
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    # Number 0 and 1 where the machine has no such font, as in the tests' own environment or not.
+    assert names[0] in ("class 0", "日本語")
+    assert names[3:] == [r"cut\x1b[31m", r"a\nb", r"\ud800", ""]
+    assert ("numbered: classes" in figure.axes[0].get_title()) == (names[0] == "class 0")
+
+
+def make_font(path: Path, letters: str) -> None:
+    """A font of the letters, each a triangle."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+
+    pen = TTGlyphPen(None)
+    for move, point in ((pen.moveTo, (0, 0)), (pen.lineTo, (500, 0)), (pen.lineTo, (250, 700))):
+        move(point)
+    pen.closePath()
+    names = [".notdef", *(f"letter{ord(letter):x}" for letter in letters)]
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap({ord(letter): name for letter, name in zip(letters, names[1:], strict=True)})
+    builder.setupGlyf(dict.fromkeys(names, pen.glyph()))
+    builder.setupHorizontalMetrics(dict.fromkeys(names, (600, 0)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Own Letters", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+
+
+def test_a_font_that_has_the_letters_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib import font_manager
+
+    make_font(tmp_path / "own.ttf", "日本語")
+    own = font_manager.FontEntry(fname=str(tmp_path / "own.ttf"), name="Own Letters")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [own, *font_manager.fontManager.ttflist])
+    figures._font_with.cache_clear()
+    try:
+        figure = draw_confusion(result(["日本語", "plain"]))
+        with warnings.catch_warnings():
+            # matplotlib says so where a font lacks a letter.
+            warnings.simplefilter("error")
+            save(figure, tmp_path / "c.png")
+    finally:
+        figures._font_with.cache_clear()
+    labels = figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == ["日本語", "plain"]
+    assert [label.get_fontfamily()[-1] == "Own Letters" for label in labels] == [True, False]
+
+
+def many(counts: np.ndarray) -> dict[str, Any]:
+    """A result with so many classes that have names, and counts (K, K)."""
+    names = [f"label {at}" for at in range(len(counts))]
+    return result(["a"]) | {"classes": names, "confusion": record_confusion(counts)}
+
+
+def test_pictures_of_many_classes_stay_small(tmp_path: Path) -> None:
+    found = many(np.eye(2300, dtype=int))
+    figure = draw_confusion(found)
+    assert figure.axes[0].get_title().endswith("the 80 of 2,300 classes with the most mistakes")
+    assert max(figure.get_size_inches()) < 25
+    assert len(json.dumps(found["confusion"])) < 100_000
+
+
+def test_the_most_mistaken_classes_are_drawn() -> None:
+    counts = np.diag(np.full(300, 9))
+    counts[7, 250] = 3
+    found = many(counts)
+    names = [tick.get_text() for tick in draw_confusion(found).axes[0].get_yticklabels()]
+    assert len(names) == 80
+    assert {"label 7", "label 250"} <= set(names)
 
 
 @pytest.mark.parametrize("validated", [True, False])
@@ -156,6 +253,6 @@ def test_no_finished_run(spoil: str, tmp_path: Path) -> None:
     (folder / "metrics.jsonl").write_text('{"epoch": 1}\n' if spoil != "metrics" else "{}\n")
     if spoil == "missing":
         shutil.rmtree(folder)
-    with pytest.raises(ModelFolderError, match=r"holds no finished run|line 1 of training record .* damaged"):
+    with pytest.raises(ModelFolderError, match=r"result\.json' is missing|line 1 of training record"):
         write_pictures(folder)
     assert not list(tmp_path.rglob("*.png"))

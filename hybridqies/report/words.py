@@ -1,0 +1,18 @@
+"""How tables and pictures write numbers and heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def head_label(result: Mapping[str, Any]) -> str:
+    """The head, with its circuit and qubits where it has them."""
+    if result["circuit"] is None:
+        return str(result["head"])
+    return f"{result['head']} ({result['circuit']}, {result['n_qubits']} qubits)"
+
+
+def percent(value: float) -> str:
+    """A fraction as a percentage with two decimals."""
+    return f"{100 * value:.2f} %"
