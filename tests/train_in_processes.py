@@ -45,7 +45,8 @@ def train(case: str, encoder: Path, config: TrainingConfig, **rest: Any) -> tupl
     """One training in float64."""
     if case == "language":
         model: nn.Module = LanguageModel().double()
-        rows: Any = Sequences.of(ROWS)
+        # A row of one token has nothing to predict, and the last batch is one row.
+        rows: Any = Sequences.of(ROWS, shortest=1)
         return model, fit(model, rows, Sequences.of(9, seed=1), NextToken(), config, **rest)
     if case == "encoder":
         model = EncodedHead(encoder, 2, n_qubits=3).double()

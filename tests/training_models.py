@@ -102,12 +102,12 @@ class Sequences:
     ids: Tensor
 
     @classmethod
-    def of(cls, rows: int, seed: int = 0, vocabulary: int = 12) -> Sequences:
+    def of(cls, rows: int, seed: int = 0, shortest: int = 3, vocabulary: int = 12) -> Sequences:
         """Sequences that count up from a random token."""
         draw = torch.Generator().manual_seed(seed)
         start = torch.randint(vocabulary - 1, (rows, 1), generator=draw)
         ids = 1 + (start + torch.arange(8)) % (vocabulary - 1)
-        ids[torch.arange(8) >= torch.randint(3, 9, (rows, 1), generator=draw)] = 0
+        ids[torch.arange(8) >= torch.randint(shortest, 9, (rows, 1), generator=draw)] = 0
         return cls(ids)
 
     def __len__(self) -> int:

@@ -110,6 +110,11 @@ class TrainingConfig:
         within(self, "training option", warmup=(0, 0.999), label_smoothing=(0, 0.999))
         within(self, "training option", learning_rate=(1e-12, 100.0))
 
+    @property
+    def rows_at_once(self) -> int:
+        """The most rows that a model computes together while it trains."""
+        return math.ceil(self.batch_size / self.compute.accumulation)
+
     def for_rows(self, count: int) -> TrainingConfig:
         """The same with a number of epochs: as given, or as many as make 1,000 steps, but 20 to 100."""
         return self if self.epochs is not None else replace(self, epochs=self.n_epochs(count))

@@ -151,8 +151,8 @@ class _Run:
         about = {"learning_rate": float(self.optimiser.param_groups[0]["lr"]), "train_loss": loss}
         measured = None
         if self.validation is not None:
-            # No larger than a training batch: a circuit that trained must not be too large to validate.
-            measured = self.objective.measure(self.model, self.validation, self.config.batch_size)
+            # No more than in training: a circuit that trained must not be too large to validate.
+            measured = self.objective.measure(self.model, self.validation, self.config.rows_at_once)
         record = close_epoch(
             self.progress,
             self.config,
@@ -187,27 +187,33 @@ class _Run:
 
     def _gradients(self, rows: Tensor) -> float:
         """Adds the gradients of the batch's mean loss; returns this process's summand of it."""
-        own = self.ranks.share(rows)
-        parts = [part for part in own.tensor_split(self.config.compute.accumulation) if len(part)]
-        if len(parts) == 1 and self.ranks.size == 1:
-            loss = self._loss(parts[0])
+        if self.ranks.size == self.config.compute.accumulation == 1:
+            loss = self._loss(rows)
             value = float(loss.detach())
             check_finite(value, self.progress.epoch + 1)
             loss.backward()
             return value
-        # A process without rows has to take part in averaging gradients all the same.
-        counted = bool(parts)
-        parts = parts or [rows[:1]]
-        whole = self.objective.weight(self.training[rows])
-        value = 0.0
-        for at, part in enumerate(parts):
-            share = self.objective.weight(self.training[part]) / whole if counted else 0.0
+        parts, value = self._parts(rows), 0.0
+        for at, (part, share) in enumerate(parts):
             with unsynchronised(self.called, last=at == len(parts) - 1):
                 loss = self._loss(part)
                 # Gradients are averaged over processes, and have to be summed.
                 (loss * (share * self.ranks.size)).backward()
             value += float(loss.detach()) * share
         return value
+
+    def _parts(self, rows: Tensor) -> list[tuple[Tensor, float]]:
+        """The parts of a batch that this process computes in turn, each with its share of the mean."""
+        own = self.ranks.share(rows).tensor_split(self.config.compute.accumulation)
+        weights = [self.objective.weight(self.training[part]) if len(part) else 0.0 for part in own]
+        # Parts that count nothing have no mean.
+        counted = [(part, weight) for part, weight in zip(own, weights, strict=True) if weight > 0]
+        if not counted:
+            # A process without rows has to take part in averaging gradients all the same.
+            some = next((row for row in rows.split(1) if self.objective.weight(self.training[row]) > 0), rows)
+            return [(some, 0.0)]
+        whole = self.objective.weight(self.training[rows])
+        return [(part, weight / whole) for part, weight in counted]
 
     def _loss(self, rows: Tensor) -> Tensor:
         batch = self.training[rows].to(self.device)

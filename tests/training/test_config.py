@@ -81,6 +81,11 @@ def test_rates_by_dotted_keys_leave_the_others_alone() -> None:
     assert config.rates.encoder == 2e-5
 
 
+def test_an_accumulated_batch_is_never_computed_whole() -> None:
+    assert TrainingConfig(batch_size=33, compute=Compute(accumulation=4)).rows_at_once == 9
+    assert TrainingConfig(batch_size=33).rows_at_once == 33
+
+
 @pytest.mark.parametrize(
     ("rows", "batch", "epochs"),
     [
