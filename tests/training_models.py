@@ -58,9 +58,9 @@ class EncodedHead(nn.Module):
         mask = inputs["attention_mask"][..., None].to(states)
         return (states * mask).sum(dim=1) / mask.sum(dim=1)
 
-    def adapt(self, inputs: Mapping[str, Tensor]) -> None:
+    def adapt(self, inputs: Tokens) -> None:
         with torch.no_grad():
-            self.head.adapt(self.embed(inputs))
+            self.head.adapt(self.embed(inputs[slice(None)]))
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         logits: Tensor = self.head(self.embed(inputs))

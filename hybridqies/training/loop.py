@@ -35,7 +35,7 @@ from hybridqies.training.progress import (
     is_over,
     outcome_of,
 )
-from hybridqies.training.rows import Rows
+from hybridqies.training.rows import Labelled, Rows
 from hybridqies.training.solving import solve
 from hybridqies.training.steps import draw_batches, learning_rate_factor, set_rates
 
@@ -48,7 +48,7 @@ class Adaptable(Protocol):
     """A model that fits its scaling to the training inputs before anything else."""
 
     def adapt(self, inputs: Any) -> None:
-        """Takes what it needs from all training inputs, such as embeddings (B, D)."""
+        """Takes what it needs from all training inputs: embeddings (B, D), or `Inputs` to take batches of."""
 
 
 def fit(
@@ -95,7 +95,7 @@ def fit(
 def adapt(model: nn.Module, training: Rows) -> None:
     """Shows the training inputs to a model that scales itself to them."""
     if isinstance(model, Adaptable):
-        model.adapt(training[slice(None)].inputs)
+        model.adapt(training.inputs if isinstance(training, Labelled) else training[slice(None)].inputs)
 
 
 class _Run:
