@@ -21,6 +21,10 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 """What keeps a worker to one thread: set before its libraries are loaded."""
 
 
+_STARTS = 3
+"""Processes that are started for one that is killed before it is ready."""
+
+
 class _Worker:
     """One process and the trials it is at."""
 
@@ -65,24 +69,39 @@ class _Worker:
             return [outcome_from(each) for each in line]
         error = f"the worker process ended with {_ending(self.process.wait())}"
         seconds = round(time.perf_counter() - self.since, 3)
-        self.end()
-        self._start()
-        self.check_ready()
+        self._restart()
+        self.wait_until_ready()
         if len(trials) > 1:
             return None
         return [TrialFailure(trial.key, trial.to_mapping(), error, seconds) for trial in trials]
 
-    def check_ready(self) -> None:
-        """Waits until it has loaded its data.
+    def wait_until_ready(self) -> None:
+        """Waits until it has loaded its data; a process that is killed on the way there is replaced.
 
         Raises
         ------
-        InputError: it could not, and why.
+        InputError: it could not load its data, and why; or process after process was killed.
         """
-        line = self.line()
-        if line is None or line["error"] is not None:
-            why = line["error"] if line else f"it ended with {_ending(self.process.wait())}"
-            raise InputError(f"a worker process could not start: {why}")
+        for _ in range(_STARTS - 1):
+            answer = self.line()
+            if answer is not None:
+                break
+            self._restart()
+        else:
+            answer = self.line()
+        if answer is None:
+            raise InputError(
+                f"{_STARTS} worker processes in a row could not start: "
+                f"the last ended with {_ending(self.process.wait())}",
+                expected="memory for each of them",
+                todo="use fewer --workers",
+            )
+        if answer["error"] is not None:
+            raise InputError(f"a worker process could not start: {answer['error']}")
+
+    def _restart(self) -> None:
+        self.end()
+        self._start()
 
     def end(self) -> None:
         """Ends the process, whatever it is at."""
@@ -114,7 +133,7 @@ class Processes:
         self._workers = [_Worker(data, encoder) for _ in range(count)]
         try:
             for worker in self._workers:
-                worker.check_ready()
+                worker.wait_until_ready()
         except BaseException:
             self.close()
             raise
