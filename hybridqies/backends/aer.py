@@ -15,17 +15,16 @@ from hybridqies.backends.base import Capabilities, Variant
 from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.device_snapshots import build_noise_model, load_snapshot, read_confusions
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions, derive_seed
+from hybridqies.backends.executor import ExecutingBackend, derive_seed
 from hybridqies.backends.frequencies import Frequencies, estimate_observables
 from hybridqies.backends.measurement_bases import group_observables, split_by_basis
-from hybridqies.backends.noise import apply_confusions
+from hybridqies.backends.noise import NoiseOptions, apply_confusions
 from hybridqies.backends.parameter_binding import Bindable
 from hybridqies.backends.resources import Resources
 from hybridqies.backends.transpiler import Transpiler, measured_qubits, used_qubits
 from hybridqies.circuit import Circuit, Start
 from hybridqies.circuit.qiskit import observables_to_qiskit, reverse_amplitudes, to_qiskit
 from hybridqies.errors import CapabilityError
-from hybridqies.options import within
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -41,31 +40,26 @@ _HELD = 2**22
 
 
 @dataclass(frozen=True, slots=True)
-class AerOptions(ExecutionOptions):
-    """Noise of the simulation: depolarising and readout errors, or those of a device.
+class AerOptions(NoiseOptions):
+    """The channels of `NoiseOptions`, or the noise of a device.
 
-    `p1`, `p2` and `readout` are as in `PauliNoise`: after each gate as it is written. `device` names a
-    snapshot (fake_torino), for which circuits are compiled and whose errors they get.
+    `device` names a snapshot (fake_torino): circuits are compiled for it and have its errors.
     """
 
-    p1: float = 0.0
-    p2: float = 0.0
-    readout: float = 0.0
     device: str | None = None
 
     def __post_init__(self) -> None:
-        ExecutionOptions.__post_init__(self)
-        within(self, "backend option", p1=(0, 1), p2=(0, 1), readout=(0, 1))
-        if self.device and (self.p1 or self.p2 or self.readout):
+        NoiseOptions.__post_init__(self)
+        if self.device and not self.noise.is_none:
             raise CapabilityError(
-                f"device={self.device} was given with p1, p2 or readout",
+                f"device={self.device} was given with other noise",
                 expected="one or the other: a device has its own noise",
             )
 
     @property
     def has_noise(self) -> bool:
         """Whether anything goes wrong at all."""
-        return bool(self.p1 or self.p2 or self.readout or self.device)
+        return bool(self.device) or not self.noise.is_none
 
 
 def _variant(target: str, summary: str, max_qubits: int) -> Variant:
@@ -169,8 +163,8 @@ class Aer(ExecutingBackend):
             compiled = [self._transpiler(each) for each in split_by_basis(circuit)]
             noise = build_noise_model(self._device, set().union(*map(used_qubits, compiled)))
             qubits = [measured_qubits(each) for each in compiled]
-        elif self.options.readout:
-            noise = _misreading(self.options.readout)
+        elif (confusion := self.options.noise.confusion) is not None:
+            noise = _misreading(confusion)
         known = read_confusions(noise)
         return _Prepared(
             [Bindable.of(each, circuit.n_weights) for each in self._circuits(circuit)],
@@ -208,23 +202,19 @@ class Aer(ExecutingBackend):
         return built
 
     def _with_errors(self, circuit: QuantumCircuit, n_noisy: int) -> QuantumCircuit:
-        """`circuit` with a depolarising channel after each of its first gates.
+        """`circuit` with the errors of its channels after each of its first gates.
 
         In the circuit and not by gate names in a noise model: however Aer takes a gate apart, it errs once.
         """
-        from qiskit_aer.noise import depolarizing_error
-
-        chances = {1: self.options.p1, 2: self.options.p2}
-        channels = {
-            size: depolarizing_error(p, size).to_instruction() for size, p in chances.items() if p > 0
-        }
-        if not channels:
+        noise = self.options.noise
+        if not noise.has_gate_errors:
             return circuit
+        errors = {size: [each.to_instruction() for each in noise.in_aer(size)] for size in (1, 2)}
         noisy = circuit.copy_empty_like()
         for at, row in enumerate(circuit.data):
             noisy.append(row)
-            if at < n_noisy and len(row.qubits) in channels:
-                noisy.append(channels[len(row.qubits)], row.qubits)
+            for each in errors.get(len(row.qubits), ()) if at < n_noisy else ():
+                noisy.append(each, row.qubits)
         return noisy
 
     def _frequencies(
@@ -248,12 +238,12 @@ class _Prepared:
     confusions: list[list[Floats | None]]
 
 
-def _misreading(chance: float) -> NoiseModel:
+def _misreading(confusion: Floats) -> NoiseModel:
     """Aer's noise model of bits that are flipped at readout, on every qubit."""
     from qiskit_aer.noise import NoiseModel, ReadoutError
 
     model = NoiseModel()
-    model.add_all_qubit_readout_error(ReadoutError([[1 - chance, chance], [chance, 1 - chance]]))
+    model.add_all_qubit_readout_error(ReadoutError(confusion))
     return model
 
 

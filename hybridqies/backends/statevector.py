@@ -13,12 +13,12 @@ from torch import Tensor
 from hybridqies.backends.base import Capabilities, Variant
 from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.estimate import Estimate
-from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions, derive_seed, to_double
+from hybridqies.backends.executor import ExecutingBackend, derive_seed, to_double
 from hybridqies.backends.frequencies import Frequencies, estimate_observables
 from hybridqies.backends.gradient_rules import Gradient
 from hybridqies.backends.measurement_bases import split_by_basis
 from hybridqies.backends.memory import check_memory
-from hybridqies.backends.noise import PauliNoise, Trajectories
+from hybridqies.backends.noise import Noise, NoiseOptions, Trajectories
 from hybridqies.circuit import Circuit
 from hybridqies.engine import (
     StatePlan,
@@ -39,33 +39,21 @@ _AT_ONCE = 2**23
 
 
 @dataclass(frozen=True, slots=True)
-class StateVectorOptions(ExecutionOptions):
+class StateVectorOptions(NoiseOptions):
     """Shots and noise of the native simulator; without either it is exact.
 
-    The errors are those of `PauliNoise`, averaged over `trajectories` runs with errors drawn at random.
+    Errors are averaged over `trajectories` runs with errors drawn at random.
     With `gradient` adjoint, values may be sampled and the gradient is the exact one.
     """
 
     gradient: Gradient = Gradient.ADJOINT
-    p1: float = 0.0
-    p2: float = 0.0
-    px: float = 0.0
-    py: float = 0.0
-    pz: float = 0.0
-    readout: float = 0.0
     trajectories: int = 100
 
     def __post_init__(self) -> None:
-        ExecutionOptions.__post_init__(self)
-        chances = dict.fromkeys(("p1", "p2", "px", "py", "pz", "readout"), (0.0, 1.0))
-        within(self, "backend option", trajectories=(2, 1e6), **chances)
+        NoiseOptions.__post_init__(self)
+        within(self, "backend option", trajectories=(2, 1e6))
         if not self.noise.has_gate_errors:
             self.refuse_idle("gate noise", "trajectories")
-
-    @property
-    def noise(self) -> PauliNoise:
-        """The errors alone."""
-        return PauliNoise(self.p1, self.p2, self.px, self.py, self.pz, self.readout)
 
 
 class StateVector(ExecutingBackend):
@@ -91,8 +79,8 @@ class StateVector(ExecutingBackend):
 
     def __init__(self, target: str = "", **options: Any) -> None:
         super().__init__(target, **options)
-        self.noise: PauliNoise = self.options.noise
-        self._is_exact = self.options.shots is None and self.noise == PauliNoise()
+        self.noise: Noise = self.options.noise
+        self._is_exact = self.options.shots is None and self.noise.is_none
         self._plans = {
             batched: CircuitCache(partial(compile_plan, batched_weights=batched)) for batched in (False, True)
         }
@@ -151,8 +139,7 @@ class StateVector(ExecutingBackend):
         starts = None if amplitudes is None else amplitudes.repeat_interleave(times, dim=0)
         values = self._exact(noisy, rows.new_zeros(len(rows), 0), rows, starts)
         mean = values.reshape(len(features), times, -1).mean(dim=1)
-        faded = [(1 - 2 * self.noise.readout) ** len(each.factors) for each in circuit.observables]
-        return mean * mean.new_tensor(faded)
+        return mean * mean.new_tensor(self.noise.fading(circuit.observables))
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
         noisy, errors = self._drawn(circuit, angles, amplitudes)
@@ -185,7 +172,7 @@ class StateVector(ExecutingBackend):
         read = []
         for plan in self._readouts(circuit):
             states = final_states(plan, rows.new_zeros(len(rows), 0), rows, starts)
-            read.append(self.noise.blurred((states.abs() ** 2).numpy()))
+            read.append(self.noise.blur((states.abs() ** 2).numpy()))
         averages = [
             Frequencies.of_probabilities(each.reshape(-1, times, each.shape[1]).mean(axis=1)) for each in read
         ]

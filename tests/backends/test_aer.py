@@ -221,7 +221,7 @@ def test_noise_of_pure_states_without_shots_is_refused(text):
 
 
 def test_options_that_contradict_or_do_not_exist_are_refused():
-    with pytest.raises(CapabilityError, match="device=fake_manila was given with p1"):
+    with pytest.raises(CapabilityError, match="device=fake_manila was given with other noise"):
         load_backend("aer:density_matrix,device=fake_manila,p1=0.1")
     with pytest.raises(InputError, match="'p2' was given 2"):
         load_backend("aer,p2=2,shots=10")
