@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.files import write_bytes
@@ -79,6 +79,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, record
 
 
+@runtime_checkable
+class Growing(Protocol):
+    """A module some of whose tensors are as long as training made them."""
+
+    def make_room(self, tensors: Mapping[str, Tensor]) -> None:
+        """Gives those tensors the lengths that they have in `tensors`, which were read from a file."""
+
+
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Copies `tensors` into the parameters and buffers of `module`; `path` is where they were read.
 
@@ -86,6 +94,8 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> 
     ------
     ModelFolderError: a tensor is missing, is not one of the module's, or has another shape or dtype.
     """
+    if isinstance(module, Growing):
+        module.make_room(tensors)
     own = module.state_dict()
     for name in sorted(own.keys() | tensors.keys()):
         problem = _misfit(own.get(name), tensors.get(name))

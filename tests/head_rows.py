@@ -78,4 +78,8 @@ HEAD_ROWS = {
     "mlp": HeadRow([*grid(widths=[(), (7, 3), (5,)])], _PERCEPTRON),
     "matched-mlp": HeadRow([*grid(target=[1, 50, 886])], _PERCEPTRON),
     "svc": HeadRow([*grid(kernel=["rbf", "linear"])], {}),
+    "quantum-kernel": HeadRow(
+        [*grid(n_qubits=[3], kernel=["fidelity", "projected"], circuit=["iqp-feature-map", "iqp"])],
+        {"circuit.weights": Role.CIRCUIT},
+    ),
 }

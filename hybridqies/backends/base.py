@@ -135,6 +135,11 @@ class Backend(ABC):
         """Whether its values are those of the noiseless circuit, without sampling."""
         return True
 
+    @property
+    def gives_states(self) -> bool:
+        """Whether `states` works; on hardware and samplers there is no such thing."""
+        return False
+
     def check(self, circuit: Circuit) -> None:
         """Refuses a circuit this backend cannot run, before anything is spent.
 
@@ -180,6 +185,27 @@ class Backend(ABC):
         return self._run(circuit, features, weights, amplitudes)
 
     @torch.no_grad()
+    def states(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None
+    ) -> Tensor:
+        """The states before measurement, (B, 2**n), up to a global phase; qubit 0 is the highest bit.
+
+        Inputs as for `expectations`; without gradient.
+
+        Raises
+        ------
+        CapabilityError: the backend gives no states, or cannot run the circuit.
+        InputError: as for `expectations`.
+        """
+        if not self.gives_states:
+            raise CapabilityError(
+                f"backend {self.label!r} was asked for final states, which it does not give",
+                expected="'statevector' without shots or noise",
+            )
+        self.check(circuit)
+        return self._states(circuit, features, weights, checked(circuit, features, weights, amplitudes))
+
+    @torch.no_grad()
     def estimate(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None
     ) -> Estimate:
@@ -193,6 +219,12 @@ class Backend(ABC):
     @abstractmethod
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
         """`expectations` for checked inputs and at least one sample."""
+
+    def _states(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Tensor:
+        """`states` for checked inputs, on a backend that gives them."""
+        raise NotImplementedError
 
     def _estimate(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None

@@ -76,6 +76,19 @@ class QuantumLayer(nn.Module):
         values = self._of_rows(inputs.reshape(math.prod(leading), self.circuit.n_inputs), weights)
         return values.reshape(*leading, values.shape[-1])
 
+    def states(self, inputs: Tensor) -> Tensor:
+        """Final states (B, 2**n) for inputs (B, F) of a layer without copies; without gradient.
+
+        Raises
+        ------
+        CapabilityError: the backend gives no states.
+        """
+        weights = self.weights.to(inputs.dtype)
+        if self.circuit.start is Start.ZERO:
+            return self.backend.states(self.circuit, inputs, weights)
+        amplitudes, features = inputs.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
+        return self.backend.states(self.circuit, features, weights, amplitudes)
+
     def _of_rows(self, rows: Tensor, weights: Tensor) -> Tensor:
         # Under autocast the layer before hands over half precision, which no angle survives.
         rows = rows.to(weights.dtype) if rows.dtype in _HALVES else rows

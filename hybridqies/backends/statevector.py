@@ -84,6 +84,10 @@ class StateVector(ExecutingBackend):
         self._plans = {
             batched: CircuitCache(partial(compile_plan, batched_weights=batched)) for batched in (False, True)
         }
+        self._state_plans = {
+            batched: CircuitCache(partial(compile_states, batched_weights=batched))
+            for batched in (False, True)
+        }
         self._noisy = CircuitCache(Trajectories.of)
         self._readouts = CircuitCache(_readouts)
 
@@ -125,6 +129,18 @@ class StateVector(ExecutingBackend):
         if features.shape[0] << plan.n_qubits > _ALWAYS_THERE // 256:
             check_memory(features, plan.n_qubits, bytes_needed(plan, features, amplitudes))
         return expectations(plan, features, weights, amplitudes)
+
+    @property
+    def gives_states(self) -> bool:
+        """Only where it is exact."""
+        return self.is_exact
+
+    def _states(
+        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+    ) -> Tensor:
+        plan = self._state_plans[weights.dim() == 2](circuit)
+        check_memory(features, circuit.n_qubits, (features.shape[0] << circuit.n_qubits) * _BYTES_SAMPLED)
+        return final_states(plan, features, weights, amplitudes)
 
     def _averaged(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None

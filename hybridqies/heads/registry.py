@@ -19,6 +19,7 @@ HEADS: dict[str, str] = {
     "mlp": "hybridqies.heads.mlp:MLPHead",
     "matched-mlp": "hybridqies.heads.mlp:MatchedMLPHead",
     "svc": "hybridqies.heads.svc:SVCHead",
+    "quantum-kernel": "hybridqies.heads.quantum_kernel:QuantumKernelHead",
 }
 
 DEFAULT_HEAD = "two-module"

@@ -31,6 +31,7 @@ COUNTS = {
     "data-reuploading": lambda n, layers=4, **_: (layers + 1) * n * 3,
     "hardware-efficient": lambda n, layers=2, **_: 2 * n + layers * 2 * n,
     "iqp": lambda n, layers=2, **_: layers * (n + n),
+    "iqp-feature-map": lambda n, **_: 0,
     "long-range-encoder": lambda n, layers=4, connectivity=None, ry_column=True: (
         layers * n * (connectivity or min(3, n - 1)) + n * ry_column
     ),
@@ -52,6 +53,7 @@ OPTIONS = {
     "data-reuploading": [{}, {"layers": 1, "entangled": False, "readout_qubits": 1}],
     "hardware-efficient": [{}, {"layers": 1, "entangler": "CZ"}],
     "iqp": [{}, {"uploads": 1, "pairs": "chain"}, {"layers": 3, "pairs": "ring"}],
+    "iqp-feature-map": [{}, {"uploads": 1, "pairs": "all-to-all"}, {"pairs": "ring", "readout_qubits": 1}],
     "long-range-encoder": [{}, {"connectivity": 1}, {"layers": 1, "ry_column": False}, {"layers": 3}],
     "long-range-reupload": [
         {},

@@ -18,7 +18,7 @@ from hybridqies.heads.base import Head, Term
 
 D = 13
 # Their size is known once they are solved.
-GROWING = ("svc",)
+GROWING = ("svc", "quantum-kernel")
 
 
 def value_of(term: Term) -> int:
@@ -66,12 +66,18 @@ def _takes_no_features(options: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("n_classes", [2, 6])
-@pytest.mark.parametrize("options", HEAD_ROWS["svc"].options, ids=str)
-def test_a_support_vector_classifier_counts_what_it_keeps(options: dict[str, Any], n_classes: int) -> None:
-    head = built_head("svc", D, n_classes, **options)
+@pytest.mark.parametrize(
+    ("name", "options"), [(name, options) for name in GROWING for options in HEAD_ROWS[name].options], ids=str
+)
+def test_a_support_vector_classifier_counts_what_it_keeps(
+    name: str, options: dict[str, Any], n_classes: int
+) -> None:
+    head = built_head(name, D, n_classes, **options)
     draw = torch.Generator().manual_seed(1)
     labels = torch.arange(60) % n_classes
-    head.solve(torch.randn(60, D, generator=draw) + labels[:, None], labels, None, 0)  # type: ignore[operator]
+    rows = torch.randn(60, D, generator=draw) + labels[:, None]
+    head.adapt(rows)
+    head.solve(rows, labels, None, 0)  # type: ignore[operator]
     check(head)
     kept = head.state_dict()
     assert head.n_trained() == len(kept["vectors"]) * (n_classes - 1) + len(kept["intercepts"])

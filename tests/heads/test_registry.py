@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from built_heads import built_head
 
 from hybridqies import extensions, heads
 from hybridqies.errors import CapabilityError, UnknownNameError
@@ -17,41 +19,18 @@ from hybridqies.heads import (
     HEADS,
     head_class,
     head_names,
-    head_options,
     matching,
     quantum_heads,
 )
 from hybridqies.training.objectives import Solvable
 
-OWN = """
-from dataclasses import dataclass
-import torch
-from hybridqies.heads import Description, Head, Term
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    temperature: float = 1.0
-
-class Nearest(Head):
-    name = "nearest"
-    Config = Config
-
-    def __init__(self, config, context):
-        super().__init__(config, context)
-        self.centres = torch.nn.Parameter(torch.zeros(context.n_classes, context.n_inputs))
-
-    def forward(self, embeddings):
-        return -torch.cdist(embeddings, self.centres) / self.config.temperature
-
-    def describe(self):
-        return Description(self.name, (Term("centres", "K * D", self.centres.numel()),))
-"""
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "own_head.py"
 
 
 @pytest.fixture
 def announce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
     """Installs a distribution of one module and one entry point, for one test."""
-    (tmp_path / "own_head.py").write_text(OWN)
+    shutil.copy(EXAMPLE, tmp_path)
 
     def install(name: str, target: str) -> None:
         folder = tmp_path / "own_head-1.0.dist-info"
@@ -86,15 +65,17 @@ def test_the_quantum_heads_and_the_one_that_matches() -> None:
 
 
 def test_an_entry_point_announces_a_head(announce: Callable[[str, str], None]) -> None:
-    assert "nearest" not in head_names()
-    announce("nearest", "own_head:Nearest")
-    assert head_names()[-1] == "nearest"
+    assert "nearest-centre" not in head_names()
+    announce("nearest-centre", "own_head:NearestCentre")
+    assert head_names()[-1] == "nearest-centre"
     assert "own_head" not in sys.modules
-    options = head_options("nearest", {"temperature": 2.0})
-    head = heads.build_head("nearest", options, heads.HeadContext(3, 2))
+    head = built_head("nearest-centre", 3, 2, temperature=2.0)
+    assert head.describe().n_parameters == head.n_trained() == 6
+    with torch.no_grad():
+        head.centres.zero_()  # type: ignore[operator, union-attr]
     assert head(torch.tensor([[3.0, 4.0, 0.0]])).tolist() == [[-2.5, -2.5]]
-    with pytest.raises(UnknownNameError, match="did you mean 'nearest'"):
-        head_class("nearst")
+    with pytest.raises(UnknownNameError, match="did you mean 'nearest-centre'"):
+        head_class("nearest-center")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +83,7 @@ def test_an_entry_point_announces_a_head(announce: Callable[[str, str], None]) -
     [
         ("broken", "no_such_module:Head", "broken", "cannot be loaded.*repair or remove that package"),
         ("wrong", "json:dumps", "wrong", "expected a subclass of hybridqies.heads.base.Head"),
-        ("svc", "own_head:OWN", "own-head.svc", "cannot be loaded"),
+        ("svc", "own_head:no_such_name", "own-head.svc", "cannot be loaded"),
     ],
 )
 def test_a_package_whose_head_cannot_be_used_is_named(
