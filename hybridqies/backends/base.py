@@ -203,7 +203,7 @@ class Backend(ABC):
                 expected="'statevector' without shots or noise",
             )
         self.check(circuit)
-        return self._states(circuit, features, weights, checked(circuit, features, weights, amplitudes))
+        return self._states(circuit, features, weights, check_inputs(circuit, features, weights, amplitudes))
 
     @torch.no_grad()
     def estimate(
