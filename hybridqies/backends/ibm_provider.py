@@ -216,7 +216,7 @@ class IBMProvider:
         account = (service.active_account() or {}) if service else {}
         token = str(account.get("token") or "")
         # Cut only then, lest half of the token be left.
-        return scrub(text.replace(token, "<token>") if token else text)[:_LONGEST]
+        return scrub(text, [token])[:_LONGEST]
 
 
 def _sampler(batch: Batch, options: dict[str, Any]) -> Any:

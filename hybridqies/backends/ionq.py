@@ -21,6 +21,7 @@ from hybridqies.backends.jobs.provider import (
     UncertainError,
     Work,
 )
+from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.backends.remote import JobSettings, RemoteBackend, RemoteOptions
 from hybridqies.backends.resources import Resources
 from hybridqies.circuit import Circuit
@@ -390,7 +391,7 @@ def _once(client: IonQClient, ask: Callable[[], Any], lost: type[JobError]) -> d
     # Raised outside of the handler: the client's exception holds the answer, which may repeat the key.
     token = client.api_headers["Authorization"].removeprefix("apiKey ")
     # Cut only then, lest half of the key be left.
-    raise type(problem)(" ".join(str(problem).replace(token, "<key>").split())[:_LONGEST])
+    raise type(problem)(scrub(str(problem), [token])[:_LONGEST])
 
 
 def _meaning(error: Exception, lost: type[JobError]) -> JobError:

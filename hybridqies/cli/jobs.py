@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridqies.cli.flags import AsJson
-from hybridqies.cli.output import InterruptionError, progress, say, say_json, show
+from hybridqies.cli.output import InterruptionError, complain, progress, say, say_json, show
 from hybridqies.errors import HybridqiesError, InputError
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def command(
         chosen = list(read.records().values())
     else:
         chosen = [read.record(key)]
+    if not read.is_checked:
+        complain(f"{read.path}: lines of an earlier version have no checksum and are shown unchecked")
     if action is Action.SHOW:
         _show(chosen[0], json)
         return
@@ -147,6 +149,7 @@ def _list(records: list[JobRecord], json: bool) -> None:
 
 
 def _show(record: JobRecord, json: bool) -> None:
+    circuits = record.work().circuits
     facts = _facts(record) | {
         "work": _abbreviated(record.stored_work),
         "counts": None if record.counts is None else list(record.counts),
@@ -162,7 +165,7 @@ def _show(record: JobRecord, json: bool) -> None:
         event: datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
         for event, at in record.times.items()
     }
-    names = [circuit["name"] for circuit in work["circuits"]]
+    names = [circuit.name for circuit in circuits]
     rows = _facts(record) | {
         "times": times,
         "circuits": names,

@@ -6,8 +6,8 @@ from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.runs.config import DataOptions, RunConfig
-    from hybridqies.runs.evaluation import evaluate_run, predict_run
     from hybridqies.runs.dry_run import check_limits, plan_evaluation, plan_prediction, plan_training
+    from hybridqies.runs.evaluation import evaluate_run, predict_run
     from hybridqies.runs.execution import (
         Hooks,
         check,
@@ -34,6 +34,4 @@ __all__ = [
     "start_run",
 ]
 
-__getattr__, __dir__ = import_lazily(
-    __name__, __all__, ("config", "evaluation", "dry_run", "execution")
-)
+__getattr__, __dir__ = import_lazily(__name__, __all__, ("config", "evaluation", "dry_run", "execution"))

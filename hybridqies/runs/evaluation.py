@@ -15,8 +15,8 @@ from hybridqies.classifier import HybridClassifier, Label, is_quantum, read_conf
 from hybridqies.errors import ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping
 from hybridqies.runs.config import DataOptions, RunConfig
-from hybridqies.runs.measure import measured
 from hybridqies.runs.execution import RESULT, Hooks, load_splits, read_result
+from hybridqies.runs.measure import measured
 from hybridqies.text import Dataset, Examples, load_dataset
 from hybridqies.training import predict_probabilities, prediction_batch
 

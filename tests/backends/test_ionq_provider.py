@@ -358,7 +358,7 @@ def test_an_expired_key_is_permanent_is_not_shown_and_can_be_renewed(server, mon
         with pytest.raises(JobError, match=r"refused the API key .HTTP 401.*IONQ_API_KEY") as caught:
             call()
         assert type(caught.value) is JobError
-        assert "apiKey <key>" in str(caught.value)
+        assert "apiKey ***" in str(caught.value)
         assert TOKEN not in text_of(caught.value)
     assert TOKEN not in repr(provider) + repr(vars(provider))
     server.service.expired, server.service.token = False, "renewed"

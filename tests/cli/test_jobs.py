@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -205,3 +206,28 @@ def test_refusals(
 def test_no_such_journal(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "there is no job journal" in refused("--journal", tmp_path)
     assert "there is no job journal" in refused("resume", "--journal", tmp_path / "none.jsonl")
+
+
+def test_what_a_service_said_is_text_and_no_markup(said: Callable[..., str], folder: Path) -> None:
+    reason = "HTTP 400: no route [/v0.4/jobs] for shots[max] [/] [bold]x[/bold] \x1b[31mred"
+    Journal(folder).append("failed", KEYS[0], reason=reason)
+    for arguments in (("list",), ("show", KEYS[0][:8])):
+        shown = "".join(said(*arguments, "--journal", folder).split())
+        for word in ("[/v0.4/jobs]", "[/]", "[bold]", "\\x1b[31mred"):
+            assert "".join(word) in re.sub("[│┃]", "", shown)
+        assert "\x1b" not in shown
+
+
+def test_a_journal_of_an_earlier_version_is_said_to_be_unchecked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "jobs.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    rows = [{name: value for name, value in event.items() if name != "sum"} for event in events]
+    header = {"format": "hybridqies-jobs", "version": 1}
+    path.write_text("".join(json.dumps(row) + "\n" for row in (header, *rows)))
+    assert run(["jobs", "list", "--journal", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert KEYS[0][:12] in out
+    assert err.endswith("lines of an earlier version have no checksum and are shown unchecked\n")
+    assert err.count("\n") == 1

@@ -12,7 +12,8 @@ A journal is a file of JSON lines that only grows. The first names the format; e
     error      a request about it did not succeed; `in_doubt` when the service may have the job all the same
     again      somebody agreed to pay for it once more after it had failed or was cancelled
 
-How they are written so that nothing is lost is told in `hybridqies.journals`.
+`hybridqies.journals` says how lines are written and checked. A `jobs.jsonl` of an earlier version has no
+checksums; its lines are read, and `is_checked` is False.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ class Journal(LineJournal):
 
     def _fold(self, event: dict[str, Any]) -> None:
         key = event["key"]
+        if not isinstance(key, str):
+            raise TypeError(f"its key is {key!r:.60}")
         known = self._records.get(key)
         self._records[key] = JobRecord.intended(event) if known is None else known.after(event)
 

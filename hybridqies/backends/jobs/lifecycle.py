@@ -20,7 +20,7 @@ from hybridqies.backends.jobs.provider import (
     UncertainError,
     Work,
 )
-from hybridqies.backends.jobs.record import SHORT_KEY, JobRecord
+from hybridqies.backends.jobs.record import SHORT_KEY, JobRecord, read_counts
 from hybridqies.backends.jobs.retry import Retry
 from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.errors import InputError
@@ -258,8 +258,7 @@ class JobRunner:
         status = self._persist(key, lambda: self.provider.status(job_id))
         if status.state is JobState.COMPLETED:
             counts = self._persist(key, lambda: self.provider.counts(job_id, part))
-            self._check_counts(key, part, counts)
-            self._note(record, "completed", counts=[dict(each) for each in counts])
+            self._note(record, "completed", counts=self._check_counts(key, part, counts))
         elif status.state.is_final:
             self._note(record, status.state.value, reason=status.reason or "the service gave no reason")
         elif status.state is not record.state:
@@ -272,10 +271,14 @@ class JobRunner:
             if record.is_waiting and record.job_id == polled.job_id:
                 self.journal.append(event, polled.key, **content)
 
-    def _check_counts(self, key: str, part: Work, counts: Sequence[Counts]) -> None:
+    def _check_counts(self, key: str, part: Work, counts: Sequence[Counts]) -> list[Counts]:
         if len(counts) != len(part) or not all(counts):
             filled = sum(map(bool, counts))
             raise self._stopped(key, f"the service gave outcomes of {filled} circuits out of {len(part)}")
+        try:
+            return list(read_counts(counts, len(part)))
+        except ValueError as error:
+            raise self._stopped(key, f"the service's answer cannot be read: {error}") from error
 
     def _persist(self, key: str, ask: Callable[[], T]) -> T:
         """What `ask` gives, asked again with growing pauses while the service is too busy to answer."""

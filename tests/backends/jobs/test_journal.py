@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from backends.jobs.fake_provider import outcomes, some_work
@@ -232,6 +234,9 @@ class TestDamage:
         assert path.read_text() == content
 
 
+TOKEN = "Zx9/Qv+7Wm2=Kp4.Jd8-Ys6_Gb3"
+
+
 class TestScrubbing:
     @pytest.mark.parametrize(
         "name", ["IONQ_API_KEY", "IONQ_API_TOKEN", "QISKIT_IONQ_API_TOKEN", "QISKIT_IBM_TOKEN"]
@@ -244,6 +249,47 @@ class TestScrubbing:
         monkeypatch.setenv("IONQ_API_KEY", "abc")
         monkeypatch.setenv("QISKIT_IBM_TOKEN", "abcdef")
         assert scrub("abcdef abc") == "*** ***"
+
+    @pytest.mark.parametrize("before", ["", "u", "user:", "my user:"])
+    @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+    def test_base64_wherever_it_begins(
+        self, encode: Any, before: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("IONQ_API_KEY", TOKEN)
+        echoed = encode(f"{before}{TOKEN}/jobs".encode()).decode()
+        found = scrub(f"no route for {echoed} here")
+        assert found.startswith("no route for ")
+        assert found.endswith(" here")
+        assert len(found) < len(f"no route for {echoed} here") - len(TOKEN)
+
+    @pytest.mark.parametrize(
+        "echoed",
+        [
+            quote(TOKEN, safe=""),
+            quote(TOKEN, safe="").lower(),
+            quote_plus(TOKEN),
+            "".join(f"%{ord(letter):02X}" for letter in TOKEN),
+            TOKEN.encode().hex(),
+            TOKEN.upper(),
+            TOKEN[:9] + " " + TOKEN[9:],
+            f"'{TOKEN[:11]}' + '{TOKEN[11:]}'",
+            " ".join(TOKEN),
+            TOKEN[:10],
+            TOKEN[-12:],
+        ],
+    )
+    def test_other_forms_and_parts(self, echoed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("IONQ_API_KEY", TOKEN)
+        found = scrub(f"401 for {echoed} at the host")
+        assert not set("".join(filter(str.isalnum, found)).lower()) - set("401foratthehost")
+
+    def test_other_secrets(self) -> None:
+        assert scrub(f"no account {TOKEN}!", [TOKEN]) == "no account ***!"
+
+    def test_other_text_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("IONQ_API_KEY", TOKEN)
+        text = "IonQ refused a request (HTTP 400): no route [/v0.4/jobs] for shots[max], job 3f9a7712-6e1c"
+        assert scrub(text) == text
 
     def test_authorisation_headers(self) -> None:
         assert scrub("{'Authorization': 'apiKey x-y.z', 'a': 1}") == "{'Authorization': 'apiKey ***', 'a': 1}"
