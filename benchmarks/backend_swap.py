@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridqies.classifier import HybridClassifier
+from hybridqies import HybridClassifier
 from hybridqies.runs.evaluation import evaluation_part
 from hybridqies.training import (
     is_sampled,
@@ -54,15 +54,15 @@ def compared(run: Path, backends: list[str]) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     first: np.ndarray | None = None
     for backend in backends:
-        model = HybridClassifier.load(run, backend=backend)
-        data = model.labelled(model.embed(part.texts), part.labels, model.classes_)
-        labels = data.labels.numpy()
-        batch = prediction_batch(model.head_, len(part), model.training.batch_size)
+        model = HybridClassifier.from_pretrained(run, backend=backend)
+        saved = model.model_
+        inputs, labels = saved.read(part.texts), np.array(saved.indices_of(part.labels))
+        batch = prediction_batch(model.head_, len(part), saved.training.batch_size)
         started, noise = time.perf_counter(), None
         if is_sampled(model.head_):
-            probabilities, noise = probabilities_with_noise(model.head_, data.inputs, labels, batch)
+            probabilities, noise = probabilities_with_noise(model.head_, inputs, labels, batch)
         else:
-            probabilities = predict_probabilities(model.head_, data.inputs, batch)
+            probabilities = predict_probabilities(model.head_, inputs, batch)
         seconds = time.perf_counter() - started
         predicted = probabilities.argmax(axis=1)
         first = predicted if first is None else first

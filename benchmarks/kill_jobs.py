@@ -35,7 +35,7 @@ import torch
 from hybridqies.backends import JobSettings, load_backend
 from hybridqies.backends.jobs import Journal, Retry
 from hybridqies.files import write_json
-from hybridqies.runs import DataOptions, RunConfig, evaluate_run, execute, start_run
+from hybridqies.runs import DataOptions, RunConfig, evaluate_run, execute, prepare, start_run
 from hybridqies.text import load_dataset
 from hybridqies.training import TrainingConfig
 
@@ -177,8 +177,9 @@ def train(model: Path, texts: Path) -> None:
         compare=(),
         training=TrainingConfig(epochs=2),
     )
-    start_run(config, model)
-    execute(config, model)
+    prepared = prepare(config)
+    start_run(prepared, model)
+    execute(prepared, model)
     examples = load_dataset("sms_spam", "text", "label").train
     pairs = list(zip(examples.texts, examples.labels, strict=True))[:TEXTS]
     texts.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in pairs))

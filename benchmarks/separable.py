@@ -119,7 +119,7 @@ class Job:
             seeds=(self.seed,),
             budget=self.budget,
             encoder="none",
-            data=context.options,
+            data=context.data.options,
             training={"epochs": self.epochs},
         )
         arm = ARMS[self.arm]

@@ -39,6 +39,7 @@ class UnknownNameError(InputError):
             todo=" ".join(part for part in (hint, todo) if part),
         )
         self.nearest = close
+        self.kind, self.given, self.known = kind, given, tuple(names)
 
 
 class CircuitError(InputError):

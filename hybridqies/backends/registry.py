@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hybridqies import defaults
 from hybridqies.backends.spec import BackendSpec
 from hybridqies.errors import CapabilityError
 from hybridqies.extensions import class_names, find_class
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from hybridqies.backends.base import Backend
     from hybridqies.backends.jobs import Provider
 
-DEFAULT_BACKEND = "statevector"
+DEFAULT_BACKEND: str = defaults.BACKEND
 """Where circuits run unless another place is named."""
 
 BACKENDS: dict[str, str] = {
@@ -49,8 +50,10 @@ def backend_class(name: str) -> type[Backend]:
     return find_class("backend", name, BACKENDS, ENTRY_POINTS, Backend)  # type: ignore[type-abstract]
 
 
-def load_backend(text: str) -> Backend:
+def load_backend(given: str | Backend) -> Backend:
     """A backend from one string, as in `--backend`: `statevector`, `aer:density_matrix,p2=0.01`.
+
+    A backend that is one already is given back.
 
     Raises
     ------
@@ -58,7 +61,9 @@ def load_backend(text: str) -> Backend:
     InputError: an option that cannot be read.
     MissingExtraError: a package that it needs is not installed.
     """
-    spec = BackendSpec.parse(text)
+    if not isinstance(given, str):
+        return given
+    spec = BackendSpec.parse(given)
     return backend_class(spec.family)(spec.target, **spec.options)
 
 

@@ -15,8 +15,8 @@ def command(
     run: flags.Run,
     data: flags.OtherData = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    text_column: flags.TextColumn = "text",
-    label_column: flags.LabelColumn = "label",
+    text_column: flags.KnownTextColumn = None,
+    label_column: flags.KnownLabelColumn = None,
     backend: flags.OtherBackend = None,
     dry_run: flags.DryRun = False,
     rates: flags.RatesFile = None,
@@ -35,9 +35,13 @@ def command(
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.report import evaluation_tables
-    from hybridqies.runs import DataOptions, evaluate_run, plan_evaluation
+    from hybridqies.runs import DataOptions, evaluate_run, plan_evaluation, recorded_columns
 
-    options = None if data is None else DataOptions(data, text_column, label_column)
+    options = None
+    if data is not None:
+        given = {"text_column": text_column, "label_column": label_column}
+        columns = recorded_columns(run) | {name: each for name, each in given.items() if each is not None}
+        options = DataOptions(data, columns.get("text_column", "text"), columns.get("label_column", "label"))
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(
@@ -62,5 +66,10 @@ def command(
         )
     if json:
         say_json(record)
-    else:
-        show(*evaluation_tables(record))
+        return
+    show(*evaluation_tables(record))
+    if record["overlap"]:
+        show(
+            f"{record['overlap']} of {record['n_test']} texts are among those that the model was trained on:"
+            " the figures flatter it."
+        )

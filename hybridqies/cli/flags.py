@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hybridqies import defaults
 from hybridqies.heads import HEADS
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or any saved model's.")]
@@ -19,6 +20,12 @@ Data = Annotated[
 OtherData = Annotated[str | None, typer.Option(help="Data to measure on; the run's own when left out.")]
 TextColumn = Annotated[str, typer.Option(help="The column that holds the texts.")]
 LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
+KnownTextColumn = Annotated[
+    str | None, typer.Option("--text-column", help="The column of the texts; as in training if not given.")
+]
+KnownLabelColumn = Annotated[
+    str | None, typer.Option("--label-column", help="The column of the labels; as in training if not given.")
+]
 PerClass = Annotated[
     int | None,
     typer.Option(help="Few-shot: pool all splits, draw this many of each class, test on the rest."),
@@ -26,6 +33,9 @@ PerClass = Annotated[
 ValidationFraction = Annotated[float, typer.Option(help="Part of the drawn texts that chooses the epoch.")]
 TestFraction = Annotated[float, typer.Option(help="Part to test on where the data has no test split.")]
 EncoderName = Annotated[str, typer.Option(help="A sentence-transformers model, by name or folder.")]
+TrainableLayers = Annotated[
+    int, typer.Option(help="Layers of the encoder, counted from its end, that are trained with the head.")
+]
 HeadName = Annotated[str, typer.Option(help=f"One of {', '.join(HEADS)}.")]
 CircuitName = Annotated[str | None, typer.Option(help="A circuit recipe, by name or .toml file.")]
 Qubits = Annotated[int | None, typer.Option(help="Qubits of the circuit.")]
@@ -51,7 +61,10 @@ BatchSize = Annotated[int | None, typer.Option(help="Texts a step.")]
 LearningRate = Annotated[float | None, typer.Option(help="AdamW's learning rate.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 RunFolder = Annotated[Path, typer.Option(help="The run's folder.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the run in --out; given more --epochs, a finished one too."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
 DryRun = Annotated[
     bool,
@@ -68,4 +81,5 @@ JournalFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, no bars.")]
 
-DEFAULT_DATA, DEFAULT_ENCODER = "sms_spam", "all-MiniLM-L6-v2"
+DEFAULT_DATA, DEFAULT_ENCODER = defaults.DATA, defaults.ENCODER
+DEFAULT_HEAD, DEFAULT_COMPARE = defaults.HEAD, ",".join(defaults.COMPARE)

@@ -62,7 +62,8 @@ def check_backend(run: Path, backend: str | None) -> None:
     ------
     InputError: its head runs no circuit.
     """
-    from hybridqies.classifier import check_runs_circuit, read_config
+    from hybridqies.runs import check_runs_circuit
+    from hybridqies.saved_model import read_config
 
     if backend is not None:
         check_runs_circuit((read_config(run)["model"]["head"],), f"--backend {backend!r} was given")

@@ -36,7 +36,7 @@ def command(
             help="A .txt of one text a line, or a CSV, TSV, JSONL or Parquet file with a text column."
         ),
     ] = None,
-    text_column: Annotated[str, typer.Option(help="The column of --file that holds the texts.")] = "text",
+    text_column: flags.KnownTextColumn = None,
     format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
@@ -56,11 +56,11 @@ def command(
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.files import write_text
-    from hybridqies.runs.dry_run import plan_prediction
-    from hybridqies.runs.evaluation import predict_run
+    from hybridqies.runs import plan_prediction, predict_run, recorded_columns
 
     as_json = json or format_ is Format.JSONL
-    given = _texts(texts or [], file, text_column)
+    column = text_column or recorded_columns(run).get("text_column", "text")
+    given = _texts(texts or [], file, column)
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,10 @@ from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
     from hybridqies.backends.jobs import Limits
-    from hybridqies.runs import RunConfig
+    from hybridqies.runs import PreparedRun, RunConfig
 
 _TRAINING = "training."
-_FREE_WITH_RESUME = {"out", "resume", "json", "max_shots", "max_jobs"}
+_FREE_WITH_RESUME = {"out", "resume", "epochs", "json", "max_shots", "max_jobs"}
 
 
 def command(
@@ -34,12 +35,13 @@ def command(
     validation_fraction: flags.ValidationFraction = 0.15,
     test_fraction: flags.TestFraction = 0.2,
     encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
-    head: flags.HeadName = "two-module",
+    trainable_layers: flags.TrainableLayers = 0,
+    head: flags.HeadName = flags.DEFAULT_HEAD,
     circuit: flags.CircuitName = None,
     qubits: flags.Qubits = None,
     set_: flags.Settings = None,
     backend: flags.Backend = DEFAULT_BACKEND,
-    compare: flags.Compare = "logistic,svc,mlp,matched-mlp",
+    compare: flags.Compare = flags.DEFAULT_COMPARE,
     seed: flags.Seed = 0,
     epochs: flags.Epochs = None,
     batch_size: flags.BatchSize = None,
@@ -59,16 +61,20 @@ def command(
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.runs import check_limits, plan_training, recorded_config
+    from hybridqies.runs import check_limits, check_room, plan_training, prepare, recorded_config
 
     limits = Limits(max_shots, max_jobs)
     if resume:
         _only_with_resume(context)
-    config = recorded_config(out) if resume else _config(dict(context.params), _typed(context))
-    if not resume:
-        _check_early(config, limits)
+        config = _longer(recorded_config(out), epochs)
+    else:
+        config = _config(dict(context.params), _typed(context))
+        if not dry_run:
+            check_room(out, overwrite=overwrite)
+    prepared = prepare(config)
+    _check(prepared, limits)
     if show_plan(
-        lambda figures: plan_training(config, figures),
+        lambda figures: plan_training(prepared, figures),
         dry_run=dry_run,
         rates=rates,
         limits=limits,
@@ -76,40 +82,53 @@ def command(
     ):
         return
     if not resume and limits != Limits():
-        check_limits(plan_training(config), limits)
-    _report(out, _train(config, out, limits, resume=resume, overwrite=overwrite, quiet=json), json)
+        check_limits(plan_training(prepared), limits)
+    _report(out, _train(prepared, out, limits, resume=resume, overwrite=overwrite, quiet=json), json)
 
 
 def _train(
-    config: RunConfig, out: Path, limits: Limits, *, resume: bool, overwrite: bool, quiet: bool
+    prepared: PreparedRun, out: Path, limits: Limits, *, resume: bool, overwrite: bool, quiet: bool
 ) -> dict[str, Any]:
     from hybridqies.backends.jobs import JobError
-    from hybridqies.runs import execute, start_run
+    from hybridqies.ownership import FolderLock
+    from hybridqies.runs import embed_run, execute, start_run
 
     started, again = resume, _resuming(out, limits)
     with progress(quiet) as hooks:
         try:
-            if not resume:
-                start_run(config, out, overwrite=overwrite)
-                started = True
-            return execute(config, out, resume=resume, hooks=hooks, limits=limits)
+            with FolderLock(out):
+                if not resume:
+                    # A run that is replaced stays in its place while texts are embedded.
+                    embed_run(prepared, hooks)
+                    start_run(prepared, out, overwrite=overwrite)
+                    started = True
+                return execute(prepared, out, resume=resume, hooks=hooks, limits=limits)
         except KeyboardInterrupt:
             if not started:
-                raise
-            raise InterruptionError(f"interrupted; go on with: {again}") from None
+                kept = "run the same command again to go on: embeddings are kept"
+                raise InterruptionError(f"interrupted; {kept}") from None
+            raise InterruptionError(f"interrupted; go on with: {again}{_replaced(out)}") from None
         except JobError as error:
-            if not _can_resume(config, out):
+            if not _can_resume(prepared.config, out):
                 raise
             raise JobError(f"{error}; then go on with: {again}") from error
 
 
+def _replaced(out: Path) -> str:
+    """Where the run is that this one replaces, in words; empty where there is none."""
+    from hybridqies.runs.folder import replaced_by
+
+    waiting = replaced_by(out)
+    return "" if waiting is None else f"; the run that it replaces is kept in {waiting} until then"
+
+
 def _can_resume(config: RunConfig, out: Path) -> bool:
     """Whether this run is in the folder: it may have been taken back, and another come back in its place."""
-    from hybridqies.classifier import CONFIG
     from hybridqies.runs import recorded_config
-    from hybridqies.runs.execution import COMPARISON
+    from hybridqies.runs.folder import COMPARISON
+    from hybridqies.saved_model import CONFIG
 
-    is_started = (out / CONFIG).is_file() and recorded_config(out) == config
+    is_started = (out / CONFIG).is_file() and recorded_config(out) == config.anchored()
     return is_started and not (out / COMPARISON).is_file()
 
 
@@ -130,6 +149,9 @@ def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:
     show(comparison_table(comparison))
     if comparison["overlap"]:
         say(f"{comparison['overlap']} test text(s) also stand in the training texts.")
+    for result in comparison["results"]:
+        for verdict in result["verdicts"]:
+            show(f"{result['head']} {verdict}")
     say(f"Saved in {out}/: model, config, metrics, result, comparison, pictures.")
 
 
@@ -143,8 +165,15 @@ def _only_with_resume(context: typer.Context) -> None:
     for name in sorted(_typed(context) - _FREE_WITH_RESUME):
         raise InputError(
             f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
-            expected="--resume and --out alone: the run has recorded its settings",
+            expected="--resume and --out, and more --epochs if wanted: the run has recorded its settings",
         )
+
+
+def _longer(config: RunConfig, epochs: int | None) -> RunConfig:
+    """The recorded configuration, with another number of epochs where one was given."""
+    if epochs is None:
+        return config
+    return replace(config, training=replace(config.training, epochs=epochs))
 
 
 def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
@@ -168,30 +197,37 @@ def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
     return RunConfig(
         data=DataOptions(source=given["data"], **{name: given[name] for name in columns}),
         encoder=given["encoder"],
+        trainable_layers=given["trainable_layers"],
         head=given["head"],
         circuit=given["circuit"],
         n_qubits=given["qubits"],
         settings={key: value for key, value in settings.items() if not key.startswith(_TRAINING)},
-        compare=_heads(given["compare"], given["head"]),
+        compare=_heads(given["compare"], given["head"], chosen="compare" in typed),
         backend=given["backend"],
         training=from_mapping(TrainingConfig, training, what="training option"),
         device=given["device"],
     )
 
 
-def _heads(given: str, own: str) -> tuple[str, ...]:
+def _heads(given: str, own: str, *, chosen: bool) -> tuple[str, ...]:
+    """The heads to compare with; by default none that would have to match a size not known yet."""
+    from hybridqies.heads import head_class
+
     if given.strip().lower() in ("none", ""):
         return ()
     names = [name.strip() for name in given.split(",")]
-    return tuple(name for name in dict.fromkeys(names) if name != own)
+    kept = [name for name in dict.fromkeys(names) if name != own]
+    if not chosen and head_class(own).grows:
+        kept = [name for name in kept if not head_class(name).matches]
+    return tuple(kept)
 
 
-def _check_early(config: RunConfig, limits: Limits) -> None:
-    """Refuses what can be refused before a folder is made."""
-    from hybridqies.classifier import check_runs_circuit
-    from hybridqies.runs import check, load_splits
+def _check(prepared: PreparedRun, limits: Limits) -> None:
+    """Refuses flags that mean nothing to any head of the run."""
+    from hybridqies.runs import check_runs_circuit
+    from hybridqies.runs.paying import bound_payment
 
-    check(config, limits)
-    if config.backend != DEFAULT_BACKEND:
-        check_runs_circuit((config.head, *config.compare), f"--backend {config.backend!r} was given")
-    load_splits(config.data, config.training.seed)
+    heads = [arm.name for arm in prepared.arms]
+    bound_payment(prepared.backend, heads, limits)
+    if prepared.config.backend != DEFAULT_BACKEND:
+        check_runs_circuit(heads, f"--backend {prepared.config.backend!r} was given")

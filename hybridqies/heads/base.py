@@ -76,6 +76,7 @@ class Head(nn.Module, ABC):
     - `is_solved`: it isn't trained by gradients, but has `solve(embeddings, labels, class_weights, seed)`.
     - `matches`: the option that takes the parameter count of the head that it is compared with; empty for
       one of its own size.
+    - `grows`: how many values it has is known after solving only.
     - `roles`: what its own layers are for; circuit layers say it themselves.
     """
 
@@ -85,6 +86,7 @@ class Head(nn.Module, ABC):
     recipes: ClassVar[Mapping[str, str]] = {}
     is_solved: ClassVar[bool] = False
     matches: ClassVar[str] = ""
+    grows: ClassVar[bool] = False
     roles: ClassVar[Mapping[str, Role]] = {}
 
     def __init__(self, config: Any, context: HeadContext) -> None:
@@ -103,6 +105,9 @@ class Head(nn.Module, ABC):
 
     def adapt(self, embeddings: Tensor) -> None:
         """Fits whatever scaling the head has; called once, with the training embeddings alone."""
+
+    def make_room(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the sizes of saved tensors, for a head that `grows`; others have theirs already."""
 
     def circuits(self) -> dict[str, Circuit]:
         """The circuits the head runs, by role; none for a classical head."""

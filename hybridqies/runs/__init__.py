@@ -5,33 +5,40 @@ from typing import TYPE_CHECKING
 from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
+    from hybridqies.runs.assembly import Arm, PreparedRun, load_data, prepare
     from hybridqies.runs.config import DataOptions, RunConfig
     from hybridqies.runs.dry_run import check_limits, plan_evaluation, plan_prediction, plan_training
-    from hybridqies.runs.evaluation import evaluate_run, predict_run
-    from hybridqies.runs.execution import (
-        Hooks,
-        check,
-        execute,
-        load_splits,
-        recorded_config,
-        start_run,
-    )
+    from hybridqies.runs.evaluation import evaluate_run, predict_run, recorded_columns
+    from hybridqies.runs.execution import embed_run, execute
+    from hybridqies.runs.folder import check_room, recorded_config, start_run
+    from hybridqies.runs.hooks import Hooks
+    from hybridqies.runs.paying import check_runs_circuit
 
 __all__ = [
+    "Arm",
     "DataOptions",
     "Hooks",
+    "PreparedRun",
     "RunConfig",
-    "check",
     "check_limits",
+    "check_room",
+    "check_runs_circuit",
+    "embed_run",
     "evaluate_run",
     "execute",
-    "load_splits",
+    "load_data",
     "plan_evaluation",
     "plan_prediction",
     "plan_training",
     "predict_run",
+    "prepare",
+    "recorded_columns",
     "recorded_config",
     "start_run",
 ]
 
-__getattr__, __dir__ = import_lazily(__name__, __all__, ("config", "evaluation", "dry_run", "execution"))
+__getattr__, __dir__ = import_lazily(
+    __name__,
+    __all__,
+    ("config", "hooks", "paying", "folder", "assembly", "evaluation", "dry_run", "execution"),
+)

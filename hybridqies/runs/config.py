@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from hybridqies.backends.registry import DEFAULT_BACKEND
-from hybridqies.heads import DEFAULT_HEAD
+from hybridqies import defaults
+from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec
 from hybridqies.training import TrainingConfig
 
-
-@dataclass(frozen=True, slots=True)
-class DataOptions:
-    """Which texts: a path, a built-in name or a hub name, and how they are split.
-
-    With `per_class` all splits are pooled and that many of each class are drawn
-    for training and validation; without it missing splits are drawn from the
-    training texts.
-    """
-
-    source: str = "sms_spam"
-    text_column: str = "text"
-    label_column: str = "label"
-    per_class: int | None = None
-    validation_fraction: float = 0.15
-    test_fraction: float = 0.2
+__all__ = ["DataOptions", "RunConfig"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """One head, the heads it is compared with, and the one protocol for all of them."""
+    """One head, the heads it is compared with, and the one protocol for all of them.
 
+    `frozen` names parts of the head that keep their start, `trainable_layers` counts the last layers of the
+    encoder that are trained with it.
+    """
+
+    task: str = DEFAULT_TASK
     data: DataOptions = field(default_factory=DataOptions)
-    encoder: str = "all-MiniLM-L6-v2"
-    head: str = DEFAULT_HEAD
+    encoder: str = defaults.ENCODER
+    head: str = defaults.HEAD
     circuit: str | None = None
     n_qubits: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    compare: tuple[str, ...] = ("logistic", "svc", "mlp", "matched-mlp")
-    backend: str = DEFAULT_BACKEND
+    frozen: tuple[str, ...] = ()
+    trainable_layers: int = 0
+    compare: tuple[str, ...] = defaults.COMPARE
+    backend: str = defaults.BACKEND
     training: TrainingConfig = field(default_factory=TrainingConfig)
     device: str = "cpu"
+
+    def spec(self) -> ModelSpec:
+        """The model of the run's own head."""
+        return ModelSpec(
+            self.head,
+            self.circuit,
+            self.n_qubits,
+            self.settings,
+            frozen=self.frozen,
+            trainable_layers=self.trainable_layers,
+        )
+
+    def anchored(self) -> RunConfig:
+        """The same with absolute paths, so that it means the same from any folder."""
+        return replace(
+            self,
+            data=replace(self.data, source=_absolute(self.data.source)),
+            encoder=_absolute(self.encoder),
+            circuit=None if self.circuit is None else _absolute(self.circuit),
+        )
+
+
+def _absolute(name: str) -> str:
+    """`name` as an absolute path where there is something at it, else as it is."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.exists() else name

@@ -6,16 +6,18 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run, load_backend
+from torch import nn
+
+from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run
 from hybridqies.backends.jobs import Limits
-from hybridqies.classifier import HybridClassifier, check_runs_circuit, is_quantum
 from hybridqies.errors import CapabilityError
-from hybridqies.heads.base import Head
-from hybridqies.runs.config import DataOptions, RunConfig
+from hybridqies.heads import head_class
+from hybridqies.runs.assembly import Arm, PreparedRun
+from hybridqies.runs.config import DataOptions
 from hybridqies.runs.evaluation import evaluation_part
-from hybridqies.runs.execution import classifier_of, load_splits
-from hybridqies.text import EmbeddingCache, Encoder
-from hybridqies.training import TrainingConfig, prediction_batch
+from hybridqies.runs.paying import bound_payment, check_runs_circuit
+from hybridqies.saved_model import load_model
+from hybridqies.training import prediction_batch
 
 
 def plan_evaluation(
@@ -48,19 +50,18 @@ def plan_prediction(
     rates: Rates | None = None,
 ) -> list[DryRun]:
     """What `predict_run` would hand in for so many texts; as `plan_evaluation`."""
-    model = HybridClassifier.load(folder, backend=backend)
-    check_runs_circuit((model.head,), "a dry run was asked for")
-    model.cap(limits)
-    assert model.head_ is not None
-    counts = _batches(n_texts, prediction_batch(model.head_, n_texts, model.training.batch_size))
+    model = load_model(folder, backend=backend)
+    check_runs_circuit((model.spec.head,), "a dry run was asked for")
+    bound_payment(model.backend, (model.spec.head,), limits)
+    counts = _batches(n_texts, prediction_batch(model.module, n_texts, model.training.batch_size))
     return [
-        replace(dry_run(_backend(layer), layer.circuit, counts, rates), head=model.head_.name)
-        for layer in _layers(model.head_, model.backend)
+        replace(dry_run(_backend(layer), layer.circuit, counts, rates), head=model.spec.head)
+        for layer in _layers(model.module, model.backend)
     ]
 
 
-def plan_training(config: RunConfig, rates: Rates | None = None) -> list[DryRun]:
-    """What training all heads of a run to their last epoch would hand in, with what is measured on the way.
+def plan_training(prepared: PreparedRun, rates: Rates | None = None) -> list[DryRun]:
+    """What training all arms of a run to their last epoch would hand in, with what is measured on the way.
 
     Gradients are counted as wanted in features and weights; early stopping may end sooner.
 
@@ -70,24 +71,13 @@ def plan_training(config: RunConfig, rates: Rates | None = None) -> list[DryRun]
         batch has more circuits than a job may.
     InputError: no head has a circuit.
     """
-    heads = (config.head, *config.compare)
-    check_runs_circuit(heads, "a dry run was asked for")
-    data = load_splits(config.data, config.training.seed)
-    sizes = {name: len(part) for name, part in data.splits().items()}
-    encoder, cache = Encoder.load(config.encoder, config.device), EmbeddingCache()
-    backend = load_backend(config.backend)
-    plans: list[DryRun] = []
-    for name in filter(is_quantum, heads):
-        model = classifier_of(config, name, {}, encoder, cache, backend)
-        head = model.untrained(len(data.classes))
-        plans += [
-            replace(
-                dry_run(_backend(layer), layer.circuit, _steps(layer, head, config.training, sizes), rates),
-                head=name,
-            )
-            for layer in _layers(head, backend)
-        ]
-    return plans
+    check_runs_circuit([arm.name for arm in prepared.arms], "a dry run was asked for")
+    return [
+        replace(dry_run(_backend(layer), layer.circuit, _steps(layer, arm, prepared), rates), head=arm.name)
+        for arm in prepared.arms
+        if head_class(arm.name).runs_circuit
+        for layer in _layers(arm.model, prepared.backend)
+    ]
 
 
 def check_limits(plans: list[DryRun], limits: Limits) -> None:
@@ -100,21 +90,22 @@ def check_limits(plans: list[DryRun], limits: Limits) -> None:
     limits.check(shots=sum(plan.total_shots for plan in plans), jobs=sum(plan.jobs for plan in plans))
 
 
-def _steps(layer: QuantumLayer, head: Head, config: TrainingConfig, sizes: dict[str, int]) -> Counter[int]:
+def _steps(layer: QuantumLayer, arm: Arm, prepared: PreparedRun) -> Counter[int]:
     """How often a submission of how many rows goes out of a training on splits of these sizes."""
-    batch, epochs, counts = config.batch_size, config.n_epochs(sizes["train"]), Counter[int]()
-    for texts, times in _batches(sizes["train"], batch).items():
-        counts[_backend(layer).n_circuits(layer.circuit, texts)] += epochs * times
-    for texts, times in _batches(sizes["validation"], batch).items():
-        counts[texts] += epochs * times
+    sizes, batch, epochs = prepared.sizes, prepared.config.training.batch_size, prepared.epochs
+    counts = Counter[int]()
+    for rows, times in _batches(sizes["train"], batch).items():
+        counts[_backend(layer).n_circuits(layer.circuit, rows)] += epochs * times
+    for rows, times in _batches(sizes["validation"], batch).items():
+        counts[rows] += epochs * times
     for name in ("validation", "test"):
-        counts += _batches(sizes[name], prediction_batch(head, sizes[name], batch))
+        counts += _batches(sizes[name], prediction_batch(arm.model, sizes[name], batch))
     return counts
 
 
-def _layers(head: Head, backend: Backend) -> list[QuantumLayer]:
+def _layers(model: nn.Module, backend: Backend) -> list[QuantumLayer]:
     """The layers whose circuits are handed in, rather than computed exactly where the head is."""
-    layers = [each for each in head.modules() if isinstance(each, QuantumLayer)]
+    layers = [each for each in model.modules() if isinstance(each, QuantumLayer)]
     found = [each for each in layers if not _is_immediate(each.backend)]
     if not found:
         raise CapabilityError(
@@ -135,6 +126,6 @@ def _backend(layer: QuantumLayer) -> ExecutingBackend:
 
 
 def _batches(count: int, size: int) -> Counter[int]:
-    """How often a batch of how many texts goes out of `count`."""
+    """How often a batch of how many rows goes out of `count`."""
     whole, rest = divmod(count, size)
     return Counter({size: whole, **({rest: 1} if rest else {})})

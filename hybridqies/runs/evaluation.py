@@ -1,4 +1,4 @@
-"""A saved model measured on data, on any backend."""
+"""A saved model measured on data, or asked for predictions, on any backend."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from hybridqies.backends import Backend
 from hybridqies.backends.jobs import Limits
-from hybridqies.classifier import HybridClassifier, Label, is_quantum, read_config
 from hybridqies.errors import ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping
+from hybridqies.runs.assembly import load_data
 from hybridqies.runs.config import DataOptions, RunConfig
-from hybridqies.runs.execution import RESULT, Hooks, load_splits, read_result
-from hybridqies.runs.measure import measured
-from hybridqies.text import Dataset, Examples, load_dataset
-from hybridqies.training import predict_probabilities, prediction_batch
+from hybridqies.runs.folder import RESULT, read_result
+from hybridqies.runs.hooks import Hooks
+from hybridqies.runs.measure import measure_model
+from hybridqies.runs.paying import bound_payment
+from hybridqies.saved_model import SavedModel, load_model, read_config
+from hybridqies.tasks import runs_circuit
+from hybridqies.text import Dataset, EmbeddingCache, Examples, load_dataset
+from hybridqies.training import Labelled
 
 _SPLITS = ("train", "validation", "test")
 
@@ -36,25 +40,29 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measures a saved model on one split of some data; without `options` on the run's own.
 
-    `limits` and `journal` are those of `HybridClassifier.cap`.
+    `overlap` in the record counts texts that the model was trained on; it is None where that is not known.
+    `limits` and `journal` are those of `bound_payment`.
 
     Raises
     ------
     DataError: the data has no such split, or a label that training never saw.
     InputError: a cap or a journal where nothing is paid.
     """
-    model = HybridClassifier.load(folder, backend=backend, device=device)
-    model.cap(limits, journal=journal, on_progress=hooks.on_text if hooks else None)
+    hooks = hooks or Hooks()
+    model = _load(folder, backend, device, limits, journal, hooks)
     data, part = evaluation_part(folder, options, split_name)
-    rows = _embedded(model, part.texts, hooks or Hooks())
-    labels = _like(part.labels, model.classes_)
+    labels = model.indices_of(_like(part.labels, model.classes))
+    inputs = _read(model, part.texts, hooks)
+    rows = Labelled(inputs, torch.tensor(labels, dtype=torch.int64, device=model.device))
+    measured = measure_model(model.module, rows, model.classes, model.training.batch_size)
     return {
-        "head": model.head,
-        "backend": model.backend.spec if is_quantum(model.head) else None,
+        "head": model.spec.head,
+        "backend": model.backend.spec if runs_circuit(model.spec.head) else None,
         "data": data.name,
         "split": split_name,
-        **measured(model, model.labelled(rows, labels, model.classes_)),
-        "classes": list[Label](model.classes_),
+        **measured,
+        "classes": list(model.classes),
+        "overlap": None if split_name == "train" else model.count_trained_on(part.texts),
     }
 
 
@@ -67,7 +75,7 @@ def predict_run(
     limits: Limits | None = None,
     journal: Path | None = None,
     hooks: Hooks | None = None,
-) -> tuple[tuple[Label, ...], np.ndarray]:
+) -> tuple[tuple[Any, ...], np.ndarray]:
     """The classes that a saved model knows, and the probabilities (B, K) that it gives them for each text.
 
     Raises
@@ -75,21 +83,9 @@ def predict_run(
     DataError: no texts, or an empty one.
     InputError: a cap or a journal where nothing is paid.
     """
-    model = HybridClassifier.load(folder, backend=backend, device=device)
-    model.cap(limits, journal=journal, on_progress=hooks.on_text if hooks else None)
-    rows = _embedded(model, texts, hooks or Hooks())
-    assert model.head_ is not None
-    batch = prediction_batch(model.head_, len(rows), model.training.batch_size)
-    return model.classes_, predict_probabilities(model.head_, rows, batch)
-
-
-def _embedded(model: HybridClassifier, texts: Sequence[str], hooks: Hooks) -> Tensor:
-    """Embeddings (B, D); the stage that begins then is the circuit's, where running it takes long."""
-    hooks.on_stage("embedding", len(texts))
-    rows = model.embed(texts, hooks.on_text)
-    if is_quantum(model.head) and not model.backend.is_exact:
-        hooks.on_stage(f"running on {model.backend.label}", len(texts))
-    return rows
+    hooks = hooks or Hooks()
+    model = _load(folder, backend, device, limits, journal, hooks)
+    return model.classes, model.predict(_read(model, texts, hooks))
 
 
 def evaluation_part(folder: Path, options: DataOptions | None, split_name: str) -> tuple[Dataset, Examples]:
@@ -104,7 +100,38 @@ def evaluation_part(folder: Path, options: DataOptions | None, split_name: str) 
     return data, named[split_name]
 
 
-def _like(labels: Sequence[Label], classes: Sequence[Label]) -> tuple[Label, ...]:
+def recorded_columns(folder: Path) -> dict[str, str]:
+    """The columns that a run's data was read by; none for a model that was trained without a run."""
+    run = read_config(folder)["run"]
+    if run is None:
+        return {}
+    data = from_mapping(RunConfig, run, what="run option").data
+    return {"text_column": data.text_column, "label_column": data.label_column}
+
+
+def _load(
+    folder: Path,
+    backend: str | Backend | None,
+    device: str,
+    limits: Limits | None,
+    journal: Path | None,
+    hooks: Hooks,
+) -> SavedModel:
+    model = load_model(folder, backend=backend, device=device, cache=EmbeddingCache())
+    bound_payment(model.backend, (model.spec.head,), limits, journal=journal, on_progress=hooks.on_text)
+    return model
+
+
+def _read(model: SavedModel, texts: Sequence[str], hooks: Hooks) -> Any:
+    """What the model reads of the texts; the stage that begins then is the circuit's, where that is slow."""
+    hooks.on_stage("embedding", len(texts))
+    inputs = model.read(texts, hooks.on_text)
+    if runs_circuit(model.spec.head) and not model.backend.is_exact:
+        hooks.on_stage(f"running on {model.backend.label}", len(texts))
+    return inputs
+
+
+def _like(labels: Sequence[Any], classes: Sequence[Any]) -> tuple[Any, ...]:
     """The labels as strings when the model's are: a part may read as integers where the whole did not."""
     return tuple(str(label) for label in labels) if isinstance(classes[0], str) else tuple(labels)
 
@@ -113,16 +140,21 @@ def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
     run = read_config(folder)["run"]
     own = None if run is None else from_mapping(RunConfig, run, what="run option")
     if own is not None and (options is None or _same_source(options, own.data)):
-        data = load_splits(own.data, own.training.seed)
-        if (folder / RESULT).is_file() and read_result(folder)["data_fingerprint"] != data.fingerprint:
-            raise ModelFolderError(
-                f"the data in {own.data.source!r} is not what {str(folder)!r} was trained with",
-                todo="give other data as a copy with --data, or train anew",
-            )
-        return data
+        return _own_data(folder, own)
     if options is None:
         raise ModelFolderError(f"{str(folder)!r} holds a model but no run", expected="--data to measure on")
     return load_dataset(options.source, options.text_column, options.label_column)
+
+
+def _own_data(folder: Path, config: RunConfig) -> Dataset:
+    data = load_data(config)
+    if (folder / RESULT).is_file() and read_result(folder)["data_fingerprint"] != data.fingerprints["data"]:
+        raise ModelFolderError(
+            f"the data in {config.data.source!r} is not what {str(folder)!r} was trained with",
+            todo="give other data as a copy with --data, or train again",
+        )
+    drawn = data.draw(config.training.seed)
+    return Dataset(data.name, drawn.train, drawn.validation, drawn.test, data.classes)
 
 
 def _same_source(given: DataOptions, own: DataOptions) -> bool:

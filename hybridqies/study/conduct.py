@@ -136,8 +136,8 @@ def _local(plan: StudyPlan, context: TrialContext, workers: int) -> AbstractCont
 
 def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:
     return {
-        "data": context.dataset.name,
-        "classes": list(context.dataset.classes),
+        "data": context.name,
+        "classes": list(context.classes),
         "data_fingerprint": context.data_fingerprint,
         "encoder_fingerprint": context.encoder_fingerprint,
         "test_texts": {str(seed): context.test_rows(seed) for seed in plan.seeds},

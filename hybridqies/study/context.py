@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hybridqies.errors import InputError
-from hybridqies.runs.config import DataOptions
-from hybridqies.runs.draws import drawn
 from hybridqies.study.plan import Scaling
 from hybridqies.study.seal import SealedTest
-from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, load_dataset
+from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec, load_task
+from hybridqies.tasks.classification import ClassificationData
+from hybridqies.tasks.feature_classification import FeatureData
 from hybridqies.training import Labelled
 
 
@@ -50,54 +49,56 @@ class Splits:
 
 @dataclass(frozen=True)
 class TrialContext:
-    """A data set with the embeddings (N, D) of its different texts, in the order of `rows`."""
+    """The data of a task, loaded and embedded once for all trials."""
 
-    dataset: Dataset
-    options: DataOptions
-    embeddings: Tensor
-    encoder_fingerprint: str
-    rows: dict[str, int] = field(repr=False)
+    data: ClassificationData
 
     @classmethod
     def load(
-        cls, options: DataOptions, encoder: str, on_text: Callable[[int, int], None] | None = None
+        cls,
+        options: DataOptions,
+        encoder: str,
+        on_text: Callable[[int, int], None] | None = None,
+        *,
+        task: str = DEFAULT_TASK,
     ) -> TrialContext:
         """Reads the data and embeds every text of it once; embeddings are cached.
 
         Raises
         ------
-        DataError: it cannot be read, or leaves a split without texts.
+        DataError: it cannot be read.
         """
-        dataset = load_dataset(options.source, options.text_column, options.label_column)
-        texts = list(dict.fromkeys(text for part in dataset.splits().values() for text in part.texts))
-        made = Encoder.load(encoder)
-        vectors = embed(made, texts, EmbeddingCache(), on_text)
-        return cls(dataset, options, vectors, made.fingerprint, {text: at for at, text in enumerate(texts)})
+        data = load_task(task).load(options, encoder, "cpu")
+        assert isinstance(data, ClassificationData)
+        data.embed(on_text)
+        return cls(data)
 
     @classmethod
     def of_arrays(
         cls, name: str, features: Tensor, labels: Sequence[int], options: DataOptions
     ) -> TrialContext:
         """Rows of numbers (N, D) in the place of embedded texts."""
-        texts = tuple(f"row {at}" for at in range(len(labels)))
-        digest = hashlib.sha256(features.contiguous().numpy().tobytes()).hexdigest()
-        dataset = Dataset.of(name, Examples(texts, tuple(labels)), None, None)
-        return cls(dataset, options, features, digest, {text: at for at, text in enumerate(texts)})
+        return cls(FeatureData(name, features, labels, options))
 
-    @cached_property
+    @property
+    def name(self) -> str:
+        """The data's name."""
+        return self.data.name
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The labels, in the order of a model's outputs."""
+        return self.data.classes
+
+    @property
     def data_fingerprint(self) -> str:
-        """SHA-256 over the data set."""
-        return self.dataset.fingerprint
+        """A digest of the data."""
+        return self.data.fingerprints["data"]
 
     @property
-    def n_inputs(self) -> int:
-        """Width D of an embedding."""
-        return int(self.embeddings.shape[1])
-
-    @property
-    def n_classes(self) -> int:
-        """How many classes there are, K."""
-        return len(self.dataset.classes)
+    def encoder_fingerprint(self) -> str:
+        """A digest of what turns the data into numbers."""
+        return self.data.fingerprints["encoder"]
 
     def splits(self, seed: int) -> Splits:
         """The parts that `seed` draws; the same for every arm.
@@ -106,12 +107,12 @@ class TrialContext:
         ------
         DataError: too few rows, or no rows for validation or test.
         """
-        labelled = {name: self._labelled(part) for name, part in self._drawn(seed).items()}
-        return Splits(labelled["train"], labelled["validation"], SealedTest(labelled["test"]))
+        parts = self.data.draw(seed).map(lambda part: self.data.rows(part, ModelSpec()))
+        return Splits(parts.train, parts.validation, SealedTest(parts.test))
 
     def test_rows(self, seed: int) -> list[int]:
-        """Which rows of `embeddings` the test part of `seed` has, in its order."""
-        return [self.rows[text] for text in self._drawn(seed)["test"].texts]
+        """Where the rows of the test part of `seed` stand in the data, in their order."""
+        return self.data.places(self.data.draw(seed).test)
 
     def check_is(self, data_fingerprint: str, encoder_fingerprint: str) -> None:
         """Refuses to stand in for other data or another encoder.
@@ -129,11 +130,3 @@ class TrialContext:
                     expected=f"fingerprint {fingerprint[:12]}, found {own[name][:12]}",
                     todo="put it back as it was, or begin another study with another --out",
                 )
-
-    def _drawn(self, seed: int) -> dict[str, Examples]:
-        return drawn(self.dataset, self.options, seed).splits()
-
-    def _labelled(self, part: Examples) -> Labelled:
-        index = {label: at for at, label in enumerate(self.dataset.classes)}
-        rows = torch.tensor([self.rows[text] for text in part.texts])
-        return Labelled(self.embeddings[rows], torch.tensor([index[label] for label in part.labels]))

@@ -236,7 +236,7 @@ def laid_out(trial: Trial, context: TrialContext) -> Trial:
     ------
     InputError: an option that does not exist or does not fit.
     """
-    from hybridqies.study.protocol import circuits_digest, training_of, untrained
+    from hybridqies.study.protocol import untrained
+    from hybridqies.tasks import digest_circuits
 
-    training_of(trial, {})
-    return replace(trial, circuits=circuits_digest(untrained(trial, context, {})))
+    return replace(trial, circuits=digest_circuits(untrained(trial, context, {})))

@@ -6,8 +6,6 @@ models", arXiv:2403.07059, is the standard it is written to.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,18 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
-from hybridqies.backends import load_backend
 from hybridqies.backends.jobs.scrubbing import scrub
-from hybridqies.errors import InputError, UnknownNameError
-from hybridqies.heads import build_head, head_class, head_options
-from hybridqies.heads.base import Head, HeadContext
+from hybridqies.errors import InputError
+from hybridqies.heads import head_class
+from hybridqies.heads.base import Head
 from hybridqies.options import from_mapping
+from hybridqies.runs.assembly import prepare
+from hybridqies.runs.config import RunConfig
 from hybridqies.study.context import Scaler, Splits, TrialContext
 from hybridqies.study.plan import Scaling
 from hybridqies.study.search import Proposal, Search, parse_space
 from hybridqies.study.trials.trial import TRAINING, Outcome, Trial, TrialFailure, TrialRecord
+from hybridqies.tasks import digest_circuits
 from hybridqies.training import (
     Convergence,
     CrossEntropy,
@@ -154,17 +152,9 @@ def _record(
     )
 
 
-def circuits_digest(head: Head) -> str:
-    """A digest of the circuits that the head is laid out with; empty where it has none."""
-    circuits = {role: circuit.to_mapping() for role, circuit in head.circuits().items()}
-    if not circuits:
-        return ""
-    return hashlib.sha256(json.dumps(circuits, sort_keys=True).encode()).hexdigest()
-
-
 def _check_circuits(trial: Trial, context: TrialContext) -> None:
     """Refuses other circuits under the trial's name: a recipe may have been edited since, or elsewhere."""
-    now = circuits_digest(untrained(trial, context, {}))
+    now = digest_circuits(untrained(trial, context, {}))
     if trial.circuits and now != trial.circuits:
         raise InputError(
             f"the circuits of arm {trial.arm!r} are not those that the study began with",
@@ -233,17 +223,28 @@ def untrained(trial: Trial, context: TrialContext, options: Mapping[str, Any]) -
     ------
     InputError: options that do not exist or do not fit together, or a frozen part that the head doesn't have.
     """
+    return prepare(run_config(trial, options), context.data).arm.head
+
+
+def run_config(trial: Trial, options: Mapping[str, Any]) -> RunConfig:
+    """The run that a trial is, with one candidate's options.
+
+    Raises
+    ------
+    InputError: a training option that does not exist, or a seed among them.
+    """
     own = {key: each for key, each in {**trial.settings, **options}.items() if not key.startswith(TRAINING)}
-    generator = torch.Generator().manual_seed(trial.seed)
-    head_context = HeadContext(context.n_inputs, context.n_classes, load_backend(trial.backend), generator)
-    qubits = trial.n_qubits if head_class(trial.head).runs_circuit else None
-    head = build_head(trial.head, head_options(trial.head, own, n_qubits=qubits), head_context)
-    parts = dict(head.named_children())
-    for name in trial.frozen:
-        if name not in parts:
-            raise UnknownNameError(f"part of head {trial.head!r} to freeze:", name, parts)
-        parts[name].requires_grad_(False)
-    return head
+    return RunConfig(
+        data=trial.data,
+        encoder=trial.encoder,
+        head=trial.head,
+        n_qubits=trial.n_qubits if head_class(trial.head).runs_circuit else None,
+        settings=own,
+        frozen=trial.frozen,
+        compare=(),
+        backend=trial.backend,
+        training=training_of(trial, options),
+    )
 
 
 def training_of(trial: Trial, options: Mapping[str, Any]) -> TrainingConfig:

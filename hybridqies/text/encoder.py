@@ -11,13 +11,15 @@ from typing import Any
 
 import torch
 
+from hybridqies import defaults
 from hybridqies.errors import InputError
 from hybridqies.text.checks import check_texts
 from hybridqies.text.model_folder import KNOWN, PACKAGED, ModelFolder, find_model
+from hybridqies.text.tuning import Tokens, TrainableEncoder, tokenise
 
 __all__ = ["DEFAULT_ENCODER", "KNOWN", "PACKAGED", "Encoder", "Progress"]
 
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+DEFAULT_ENCODER = defaults.ENCODER
 Progress = Callable[[int, int], None]
 """Called with how many texts are done and how many there are."""
 
@@ -95,6 +97,30 @@ class Encoder:
                 progress(done, len(texts))
         _check_finite(result, self.name)
         return result
+
+    def tokenise(self, texts: Sequence[str]) -> Tokens:
+        """The texts as tokens, for a module that `trainable_module` made.
+
+        Raises
+        ------
+        DataError: an empty text, by its number.
+        InputError: the encoder has no transformers tokenizer.
+        """
+        check_texts(texts)
+        return tokenise(self._model, texts, self.name)
+
+    def trainable_module(self, layers: int) -> TrainableEncoder:
+        """A module of its own from tokens to embeddings (B, D), with the last `layers` layers to be trained.
+
+        Raises
+        ------
+        InputError: the encoder has no transformer layers, or fewer.
+        """
+        return TrainableEncoder(self._model, layers, self.name)
+
+    def __deepcopy__(self, memo: object) -> Encoder:
+        """Itself: an encoder never changes, and scikit-learn copies the parameters of estimators."""
+        return self
 
     @cached_property
     def _model(self) -> Any:

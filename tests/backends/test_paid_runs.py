@@ -17,7 +17,7 @@ from backends.ionq_server import TOKEN, IonQServer
 from hybridqies.backends.jobs import Journal, Limits
 from hybridqies.cli.app import run
 from hybridqies.errors import CapabilityError
-from hybridqies.runs import DataOptions, RunConfig, execute, plan_training
+from hybridqies.runs import DataOptions, RunConfig, execute, plan_training, prepare
 from hybridqies.training import TrainingConfig
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -146,10 +146,11 @@ class TestComparedHeads:
             backend=IONQ,
             training=TrainingConfig(epochs=1),
         )
-        main, _ = plan_training(config)
+        prepared = prepare(config)
+        main, _ = plan_training(prepared)
         most = main.total_shots + 1
         with pytest.raises(CapabilityError, match=f"expected at most {most} "):
-            execute(config, out, limits=Limits(max_shots=most))
+            execute(prepared, out, limits=Limits(max_shots=most))
         assert (out / "result.json").is_file()
         assert not (out / "compare" / "dressed" / "result.json").exists()
         assert 0 < paid(out)[0] <= most
@@ -195,7 +196,7 @@ class TestKept:
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("hybridqies.classifier.HybridClassifier.embed", interrupt)
+        monkeypatch.setattr("hybridqies.runs.execution.fit", interrupt)
         caps = ["--max-shots", "1000000", "--max-jobs", "50"]
         assert run([*train, "--backend", IONQ, *caps]) == 130
         hint = capfd.readouterr().err

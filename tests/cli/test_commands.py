@@ -17,6 +17,7 @@ from hybridqies.circuit import list_circuits, load_circuit, to_openqasm3
 from hybridqies.cli.app import run
 from hybridqies.cli.output import read_settings
 from hybridqies.errors import InputError
+from hybridqies.records import read_record
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 Say = Callable[..., tuple[str, str]]
@@ -67,11 +68,13 @@ class TestTrain:
             "comparison.json",
             "config.json",
             "confusion_matrix.png",
+            "checkpoint.safetensors",
             "encoder_circuit.png",
             "encoder_circuit.txt",
             "metrics.jsonl",
             "model.safetensors",
             "result.json",
+            "trained_on.json",
             "training_curve.png",
         }
         assert {path.name for path in (trained / "compare").iterdir()} == {"logistic", "matched-mlp"}
@@ -139,7 +142,7 @@ class TestTrain:
             "none",
         )
         out, _ = say(*flags, "--out", tmp_path / "run", "--json")
-        assert json.loads(out) == json.loads((tmp_path / "run" / "result.json").read_text())
+        assert json.loads(out) == read_record(tmp_path / "run" / "result.json").content
         again, _ = say(*flags, "--out", tmp_path / "run", "--json", "--overwrite")
         assert without_time(json.loads(again)) == without_time(json.loads(out))
 

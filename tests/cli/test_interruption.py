@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hybridqies.cli.app import run
+from hybridqies.records import read_record
 
 pytestmark = [
     pytest.mark.usefixtures("own_cache"),
@@ -56,7 +57,7 @@ def recorded(folder: Path) -> int:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    read = read_record(folder / "result.json").content
     read.pop("seconds")
     return read
 
@@ -93,13 +94,13 @@ def test_before_a_run_has_started_there_is_nothing_to_resume(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hybridqies.runs.check", interrupt)
+    monkeypatch.setattr("hybridqies.runs.assembly.load_data", interrupt)
     assert run(flags(reviews, tiny_encoder, tmp_path / "run")) == 130
     assert capsys.readouterr().err == "hybridqies: interrupted\n"
     assert not (tmp_path / "run").exists()
 
 
-def test_while_embedding_it_can_be_resumed(
+def test_while_embedding_the_same_command_goes_on(
     reviews: Path,
     tiny_encoder: Path,
     tmp_path: Path,
@@ -111,12 +112,13 @@ def test_while_embedding_it_can_be_resumed(
 
     out = tmp_path / "my run"
     with monkeypatch.context() as patch:
-        patch.setattr("hybridqies.classifier.HybridClassifier.embed", interrupt)
-        data = flags(reviews, tiny_encoder, out)[:7]
-        assert run([*data, "--head", "svc", "--compare", "none"]) == 130
+        patch.setattr("hybridqies.tasks.text_classification.embed", interrupt)
+        command = [*flags(reviews, tiny_encoder, out)[:7], "--head", "svc", "--compare", "none", "--json"]
+        assert run(command) == 130
     hint = capsys.readouterr().err
-    assert hint == f"hybridqies: interrupted; go on with: hybridqies train --resume --out '{out}'\n"
-    assert run(["train", "--resume", "--out", str(out), "--json"]) == 0
+    assert hint == "hybridqies: interrupted; run the same command again to go on: embeddings are kept\n"
+    assert not out.exists()
+    assert run(command) == 0
     assert json.loads(capsys.readouterr().out)["head"] == "svc"
 
 

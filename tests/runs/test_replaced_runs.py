@@ -7,24 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from hybridqies.errors import DataError, InputError
-from hybridqies.runs import DataOptions, RunConfig, execute, recorded_config, start_run
+from hybridqies.errors import InputError
+from hybridqies.runs import DataOptions, RunConfig, execute, prepare, recorded_config, start_run
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 JOURNALS = ("jobs.jsonl", "compare/dressed/jobs.jsonl")
 
 
 @pytest.fixture
-def config(tmp_path: Path, tiny_encoder: Path) -> RunConfig:
-    """One whose data cannot be read."""
-    return RunConfig(data=DataOptions(str(tmp_path / "none.csv")), encoder=str(tiny_encoder), n_qubits=2)
+def config(reviews: Path, tiny_encoder: Path) -> RunConfig:
+    return RunConfig(data=DataOptions(str(reviews)), encoder=str(tiny_encoder), n_qubits=2, compare=())
 
 
 @pytest.fixture
 def folder(config: RunConfig, tmp_path: Path) -> Path:
     """A finished run with journals of its own and of an evaluation."""
     run = tmp_path / "run"
-    start_run(config, run)
+    start_run(prepare(config), run)
     (run / "result.json").write_text("{}")
     (run / "compare" / "dressed").mkdir(parents=True)
     for name in JOURNALS:
@@ -45,13 +44,17 @@ def read(folder: Path) -> tuple[str, ...]:
     return tuple((folder / name).read_text() for name in JOURNALS)
 
 
+def fail(*_: object) -> None:
+    raise InputError("a job failed")
+
+
 def grow(folder: Path) -> None:
     with (folder / "jobs.jsonl").open("a") as stream:
         stream.write(" and more")
 
 
 def test_the_new_run_gets_them(folder: Path, other: RunConfig) -> None:
-    start_run(other, folder, overwrite=True)
+    start_run(prepare(other), folder, overwrite=True)
     assert recorded_config(folder) == other
     assert files(folder) == {"config.json", *JOURNALS}
     assert read(folder) == JOURNALS
@@ -59,19 +62,22 @@ def test_the_new_run_gets_them(folder: Path, other: RunConfig) -> None:
 
 def test_they_go_from_one_unfinished_run_to_the_next(folder: Path, other: RunConfig) -> None:
     for _ in range(2):
-        start_run(other, folder, overwrite=True)
+        start_run(prepare(other), folder, overwrite=True)
         grow(folder)
         (folder / "metrics.jsonl").write_text("")
-    start_run(other, folder, overwrite=True)
+    start_run(prepare(other), folder, overwrite=True)
     assert files(folder) == {"config.json", *JOURNALS}
     assert read(folder) == ("jobs.jsonl and more and more", JOURNALS[1])
 
 
-def test_the_old_run_comes_back_with_all_of_them(folder: Path, config: RunConfig, other: RunConfig) -> None:
-    start_run(other, folder, overwrite=True)
+def test_the_old_run_comes_back_with_all_of_them(
+    folder: Path, config: RunConfig, other: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hybridqies.runs.execution.embed_run", fail)
+    start_run(prepare(other), folder, overwrite=True)
     grow(folder)
-    with pytest.raises(DataError):
-        execute(other, folder)
+    with pytest.raises(InputError, match="a job failed"):
+        execute(prepare(other), folder)
     assert recorded_config(folder) == config
     assert files(folder) == {"config.json", "result.json", *JOURNALS}
     assert read(folder) == ("jobs.jsonl and more", JOURNALS[1])
@@ -85,25 +91,28 @@ def test_a_run_that_journalled_something_is_not_taken_back(
         grow(folder)
         raise InputError("a job failed")
 
-    monkeypatch.setattr("hybridqies.runs.execution.load_splits", pay_and_fail)
-    start_run(other, folder, overwrite=True)
+    monkeypatch.setattr("hybridqies.runs.execution.embed_run", pay_and_fail)
+    start_run(prepare(other), folder, overwrite=True)
     with pytest.raises(InputError, match="a job failed"):
-        execute(other, folder)
+        execute(prepare(other), folder)
     assert recorded_config(folder) == other
     assert read(folder) == ("jobs.jsonl and more", JOURNALS[1])
 
 
-def test_a_folder_of_journals_alone_is_new(folder: Path, other: RunConfig) -> None:
+def test_a_folder_of_journals_alone_is_new(
+    folder: Path, other: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hybridqies.runs.execution.embed_run", fail)
     (folder / "config.json").unlink()
     (folder / "result.json").unlink()
-    start_run(other, folder)
+    start_run(prepare(other), folder)
     assert read(folder) == JOURNALS
-    with pytest.raises(DataError):
-        execute(other, folder)
+    with pytest.raises(InputError, match="a job failed"):
+        execute(prepare(other), folder)
     assert files(folder) == set(JOURNALS)
 
 
 def test_a_kill_while_a_run_is_put_aside_loses_none(folder: Path, other: RunConfig) -> None:
     folder.rename(folder.with_name(".run-replaced"))
-    start_run(other, folder)
+    start_run(prepare(other), folder)
     assert read(folder) == JOURNALS

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping, to_mapping
+from hybridqies.records import read_record
 from hybridqies.runs import (
     DataOptions,
     Hooks,
+    PreparedRun,
     RunConfig,
-    check,
     evaluate_run,
     execute,
-    load_splits,
+    prepare,
     recorded_config,
     start_run,
 )
+from hybridqies.tasks import Splits, load_task
+from hybridqies.text import Examples
 from hybridqies.training import TrainingConfig
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -40,32 +44,43 @@ def config(reviews: Path, tiny_encoder: Path) -> RunConfig:
     )
 
 
+def train(config: RunConfig, folder: Path, **given: Any) -> dict[str, Any]:
+    """A run from its beginning to its end."""
+    prepared = prepare(config)
+    start_run(prepared, folder)
+    return execute(prepared, folder, **given)
+
+
+def drawn(options: DataOptions, encoder: Path, seed: int = 0) -> Splits[Examples]:
+    return load_task("text-classification").load(options, str(encoder), "cpu").draw(seed)
+
+
 class TestSplits:
-    def test_missing_splits_are_drawn(self, reviews: Path) -> None:
-        data = load_splits(DataOptions(str(reviews)), 0)
-        assert {name: len(part) for name, part in data.splits().items()} == {
+    def test_missing_splits_are_drawn(self, reviews: Path, tiny_encoder: Path) -> None:
+        data = drawn(DataOptions(str(reviews)), tiny_encoder)
+        assert {name: len(part) for name, part in data.named().items()} == {
             "train": 78,
             "validation": 18,
             "test": 24,
         }
 
-    def test_few_shot(self, reviews: Path) -> None:
-        data = load_splits(DataOptions(str(reviews), per_class=20, validation_fraction=0.25), 0)
-        assert {name: len(part) for name, part in data.splits().items()} == {
+    def test_few_shot(self, reviews: Path, tiny_encoder: Path) -> None:
+        data = drawn(DataOptions(str(reviews), per_class=20, validation_fraction=0.25), tiny_encoder)
+        assert {name: len(part) for name, part in data.named().items()} == {
             "train": 30,
             "validation": 10,
             "test": 80,
         }
 
-    def test_another_seed_is_another_draw(self, reviews: Path) -> None:
-        first, again, other = (load_splits(DataOptions(str(reviews)), seed) for seed in (0, 0, 1))
+    def test_another_seed_is_another_draw(self, reviews: Path, tiny_encoder: Path) -> None:
+        first, again, other = (drawn(DataOptions(str(reviews)), tiny_encoder, seed) for seed in (0, 0, 1))
         assert first == again != other
 
     @pytest.mark.parametrize("name", ["validation", "test"])
-    def test_a_split_without_texts_is_refused(self, name: str, reviews: Path) -> None:
+    def test_a_split_without_texts_is_refused(self, name: str, reviews: Path, tiny_encoder: Path) -> None:
         options = DataOptions(str(reviews), **{f"{name}_fraction": 0.0})
         with pytest.raises(DataError, match=f"reviews leaves no {name} texts; .* a {name} fraction above 0"):
-            load_splits(options, 0)
+            drawn(options, tiny_encoder)
 
 
 class TestExecute:
@@ -73,17 +88,15 @@ class TestExecute:
         folder = tmp_path / "run"
         stages: list[tuple[str, int]] = []
         epochs: list[dict[str, Any]] = []
-        start_run(config, folder)
-        comparison = execute(
-            config, folder, hooks=Hooks(on_stage=lambda *given: stages.append(given), on_epoch=epochs.append)
-        )
-        assert comparison == json.loads((folder / "comparison.json").read_text())
+        hooks = Hooks(on_stage=lambda *given: stages.append(given), on_epoch=epochs.append)
+        comparison = train(config, folder, hooks=hooks)
+        assert comparison == read_record(folder / "comparison.json").content
         assert [result["head"] for result in comparison["results"]] == ["dressed", "logistic", "matched-mlp"]
         main, logistic, matched = comparison["results"]
-        assert main == json.loads((folder / "result.json").read_text())
+        assert main == read_record(folder / "result.json").content
         for name, result in (("logistic", logistic), ("matched-mlp", matched)):
             arm = folder / "compare" / name
-            assert result == json.loads((arm / "result.json").read_text())
+            assert result == read_record(arm / "result.json").content
             assert (arm / "model.safetensors").is_file()
             assert (result["circuit"], result["backend"], result["n_qubits"]) == (None, None, None)
         assert (main["circuit"], main["backend"], main["n_qubits"]) == (
@@ -100,20 +113,16 @@ class TestExecute:
             "training matched-mlp",
         ]
         assert [record["epoch"] for record in epochs] == [1, 2, 1, 2]
-        leftovers = [
-            path for path in folder.rglob("*") if path.name.startswith(".") or "checkpoint" in path.name
-        ]
-        assert leftovers == []
+        assert [path for path in folder.rglob("*") if path.name.startswith(".")] == []
 
     def test_every_arm_sees_the_same_rows(self, config: RunConfig, tmp_path: Path) -> None:
-        comparison = execute(config, tmp_path / "run")
+        comparison = train(config, tmp_path / "run")
         for key in ("n_train", "n_validation", "n_test", "data_fingerprint", "encoder_fingerprint", "seed"):
             assert len({result[key] for result in comparison["results"]}) == 1
 
     def test_a_result_is_measured_once_and_again_the_same(self, config: RunConfig, tmp_path: Path) -> None:
         folder = tmp_path / "run"
-        start_run(config, folder)
-        result = execute(dataclasses.replace(config, compare=()), folder)["results"][0]
+        result = train(dataclasses.replace(config, compare=()), folder)["results"][0]
         for split, prefix in (("test", ""), ("validation", "validation_")):
             measured = evaluate_run(folder, None, split)
             for name in ("accuracy", "macro_f1", "log_loss", "calibration_error", "confusion"):
@@ -122,26 +131,20 @@ class TestExecute:
 
     def test_finished_arms_are_kept_when_resumed(self, config: RunConfig, tmp_path: Path) -> None:
         folder = tmp_path / "run"
-        start_run(config, folder)
-        first = execute(config, folder)
+        first = train(config, folder)
         stages: list[str] = []
-        again = execute(
-            config, folder, resume=True, hooks=Hooks(on_stage=lambda name, _: stages.append(name))
-        )
+        hooks = Hooks(on_stage=lambda name, _: stages.append(name))
+        again = execute(prepare(config), folder, resume=True, hooks=hooks)
         assert again == first
         assert stages == ["embedding"]
 
     def test_leftovers_of_a_kill_do_not_matter(self, config: RunConfig, tmp_path: Path) -> None:
         folder = tmp_path / "run"
-        start_run(config, folder)
+        start_run(prepare(config), folder)
         (folder / ".checkpoint-0123456789ab.safetensors").write_bytes(b"half")
         (folder / ".config-0123456789ab.json").write_bytes(b"{")
-        execute(config, folder, resume=True)
-        (folder / "checkpoint.safetensors").write_bytes(b"left between two steps")
-        execute(config, folder, resume=True)
-        assert not [
-            path.name for path in folder.iterdir() if path.name[0] == "." or "checkpoint" in path.name
-        ]
+        execute(prepare(config), folder, resume=True)
+        assert not [path.name for path in folder.iterdir() if path.name[0] == "."]
 
 
 class TestRefusal:
@@ -168,32 +171,41 @@ class TestRefusal:
         self, change: dict[str, Any], said: str, config: RunConfig, tmp_path: Path
     ) -> None:
         with pytest.raises(InputError) as caught:
-            check(dataclasses.replace(config, **change))
+            prepare(dataclasses.replace(config, **change))
         assert said in str(caught.value)
         assert list(tmp_path.iterdir()) == []
 
     def test_a_run_without_a_finished_epoch_is_taken_back(self, config: RunConfig, tmp_path: Path) -> None:
         folder = tmp_path / "run"
-        bad = dataclasses.replace(config, data=DataOptions(str(tmp_path / "none.csv")))
-        start_run(bad, folder)
-        with pytest.raises(DataError):
-            execute(bad, folder)
+        diverging = dataclasses.replace(config, training=TrainingConfig(epochs=2, learning_rate=100.0))
+        prepared = prepare(diverging)
+        spoil(prepared)
+        start_run(prepared, folder)
+        with pytest.raises(InputError, match="features hold NaN"):
+            execute(prepared, folder)
         assert not folder.exists()
 
     def test_files_of_others_are_never_taken_back(self, config: RunConfig, tmp_path: Path) -> None:
         folder = tmp_path / "run"
         folder.mkdir()
         (folder / "notes.txt").write_text("mine")
-        bad = dataclasses.replace(config, data=DataOptions(str(tmp_path / "none.csv")))
-        with pytest.raises(DataError):
-            execute(bad, folder)
+        prepared = prepare(config)
+        spoil(prepared)
+        with pytest.raises(InputError):
+            execute(prepared, folder)
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def spoil(prepared: PreparedRun) -> None:
+    """Makes the first step of the run's own model fail."""
+    with torch.no_grad():
+        next(iter(prepared.arm.model.parameters())).fill_(math.nan)
 
 
 class TestFolder:
     def test_a_config_comes_back(self, config: RunConfig, tmp_path: Path) -> None:
         full = dataclasses.replace(config, circuit="iqp", settings={"layers": 3, "pairs": "ring"})
-        start_run(full, tmp_path / "run")
+        start_run(prepare(full), tmp_path / "run")
         assert recorded_config(tmp_path / "run") == full
         assert from_mapping(RunConfig, to_mapping(full), what="run option") == full
 
@@ -201,19 +213,19 @@ class TestFolder:
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "notes.txt").write_text("")
         with pytest.raises(InputError, match="is not empty; expected a new folder; choose another --out, or"):
-            start_run(config, tmp_path / "mine")
+            start_run(prepare(config), tmp_path / "mine")
         with pytest.raises(InputError, match="is no run and will not be overwritten"):
-            start_run(config, tmp_path / "mine", overwrite=True)
+            start_run(prepare(config), tmp_path / "mine", overwrite=True)
         assert (tmp_path / "mine" / "notes.txt").is_file()
         with pytest.raises(InputError, match="is a file; expected a new folder"):
-            start_run(config, tmp_path / "mine" / "notes.txt")
+            start_run(prepare(config), tmp_path / "mine" / "notes.txt")
 
     def test_an_empty_folder_is_new_and_a_run_is_overwritten_on_demand(
         self, config: RunConfig, tmp_path: Path
     ) -> None:
-        start_run(config, tmp_path)
+        start_run(prepare(config), tmp_path)
         (tmp_path / "old.png").write_bytes(b"")
-        start_run(dataclasses.replace(config, n_qubits=4), tmp_path, overwrite=True)
+        start_run(prepare(dataclasses.replace(config, n_qubits=4)), tmp_path, overwrite=True)
         assert recorded_config(tmp_path).n_qubits == 4
         assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
@@ -222,7 +234,7 @@ class TestFolder:
             recorded_config(tmp_path)
 
     def test_a_model_without_a_run(self, config: RunConfig, tmp_path: Path) -> None:
-        from hybridqies.classifier import write_config
+        from hybridqies.saved_model import write_config
 
         write_config(tmp_path, {}, None)
         with pytest.raises(ModelFolderError, match="holds a model but no run to resume"):
@@ -242,8 +254,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, cache_fold
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HYBRIDQIES_CACHE", str(cache_folder))
-        start_run(config, folder)
-        execute(config, folder)
+        train(config, folder)
     return folder
 
 

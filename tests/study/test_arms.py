@@ -161,6 +161,6 @@ def test_a_matched_arm_comes_close_to_the_first_quantum_arm() -> None:
             for trial in planned
             if trial.n_qubits == count and trial.seed == 0
         }
-        assert abs(counts["matched-mlp"] - counts["two-module"]) <= (context.n_inputs + 3) / 2
+        assert abs(counts["matched-mlp"] - counts["two-module"]) <= (context.data.n_inputs + 3) / 2
     with pytest.raises(InputError, match="a quantum arm among the arms"):
         plan_of(arms=("matched-mlp", "logistic"), options={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import statistics
 from typing import Any
@@ -25,11 +26,14 @@ WIDTHS = {"mlp-48": {"widths": [4, 8, 12, 16, 20, 24], "training.learning_rate":
 
 def leaking(context: TrialContext, seed: int, size: float = 4.0) -> TrialContext:
     """The label written into the last column of the test rows of `seed` alone."""
-    embeddings = context.embeddings.clone()
+    data = context.data
+    embeddings = data.embed().clone()
     sealed = context.test_rows(seed)
-    labels = torch.tensor([context.dataset.train.labels[at] for at in sealed])
+    labels = torch.tensor([data.dataset.train.labels[at] for at in sealed])
     embeddings[sealed, -1] = size * (2.0 * labels - 1)
-    return dataclasses.replace(context, embeddings=embeddings)
+    twin = copy.copy(data)
+    twin._embeddings = embeddings
+    return TrialContext(twin)
 
 
 def searched_trials(arms: tuple[str, ...], seeds: tuple[int, ...], budget: int) -> tuple[Trial, ...]:
@@ -299,7 +303,7 @@ def test_predictions_are_of_the_tested_rows() -> None:
         return predict_probabilities(torch.nn.Linear(6, 2), embeddings)
 
     splits.test.measure(look)
-    assert torch.equal(seen[0], context.embeddings[context.test_rows(2)])
+    assert torch.equal(seen[0], context.data.embed()[context.test_rows(2)])
 
 
 def test_other_circuits_are_not_trained_under_a_trials_name() -> None:

@@ -1,0 +1,269 @@
+"""A trained model with all it takes to use it, and the folder that it is saved in."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from hybridqies import __version__
+from hybridqies.backends import Backend, RemoteBackend, load_backend, load_recorded
+from hybridqies.circuit import Circuit
+from hybridqies.errors import DataError, ModelFolderError
+from hybridqies.files import sha256_of
+from hybridqies.heads import Head
+from hybridqies.options import from_mapping, to_mapping
+from hybridqies.records import read_record, write_record
+from hybridqies.tasks.base import ModelSpec, OnProgress
+from hybridqies.tasks.building import build_head_of
+from hybridqies.tasks.text_classification import with_encoder
+from hybridqies.tasks.text_model import TextModel, head_of
+from hybridqies.tensors import load_state, load_tensors, save_tensors
+from hybridqies.text import EmbeddingCache, Encoder, embed
+from hybridqies.training import TrainingConfig, predict_probabilities, prediction_batch
+
+CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
+FORMAT = 2
+_HASH_DIGITS = 16
+
+
+@dataclass
+class SavedModel:
+    """A trained model: its encoder, its module, and the labels of its outputs.
+
+    `trained_on` holds short hashes of the training texts, which tell whether a text was among them.
+    """
+
+    encoder: Encoder
+    module: nn.Module
+    spec: ModelSpec
+    classes: tuple[Any, ...]
+    backend: Backend
+    training: TrainingConfig
+    device: str = "cpu"
+    cache: EmbeddingCache | None = None
+    trained_on: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def head(self) -> Head:
+        """The head of the module."""
+        return head_of(self.module)
+
+    def read(self, texts: Sequence[str], on_text: OnProgress | None = None) -> Any:
+        """What the module reads of B texts: embeddings (B, D), or tokens where its encoder was trained."""
+        if self.spec.trainable_layers:
+            return self.encoder.tokenise(texts)
+        rows: Tensor = embed(self.encoder, texts, self.cache, on_text)
+        return rows.to(self.device)
+
+    def predict(self, inputs: Any) -> np.ndarray:
+        """Class probabilities (B, K) for what `read` gave."""
+        batch = prediction_batch(self.module, len(inputs), self.training.batch_size)
+        return predict_probabilities(self.module, inputs, batch)
+
+    def predict_texts(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
+        """Class probabilities (B, K) for B texts."""
+        return self.predict(self.read(texts, on_text))
+
+    def count_trained_on(self, texts: Sequence[str]) -> int | None:
+        """How many of `texts` the model was trained on; None where that was not recorded."""
+        if not self.trained_on:
+            return None
+        return sum(hash_text(text) in self.trained_on for text in texts)
+
+    def indices_of(self, labels: Sequence[Any]) -> list[int]:
+        """Class indices of labels.
+
+        Raises
+        ------
+        DataError: a label that was not there in training.
+        """
+        index = {label: at for at, label in enumerate(self.classes)}
+        unseen = sorted({str(label) for label in labels if label not in index})
+        if unseen:
+            raise DataError(
+                f"label {unseen[0]!r} was never seen in training", expected=f"one of {list(self.classes)}"
+            )
+        return [index[label] for label in labels]
+
+    def save(
+        self,
+        folder: Path,
+        run: Mapping[str, Any] | None = None,
+        fingerprints: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes weights, configuration and the hashes of the training texts.
+
+        `run` and `fingerprints` are those of the run that trained it, recorded as they are.
+        """
+        head = self.head
+        save_tensors(folder / WEIGHTS, _trained_state(self.module), {"head": self.spec.head})
+        write_record(folder / TRAINED_ON, {"texts": sorted(self.trained_on)})
+        model = {
+            "encoder": self.encoder.describe(),
+            "trainable_layers": self.spec.trainable_layers,
+            "head": self.spec.head,
+            "options": to_mapping(head.config),
+            "circuits": {role: circuit.to_mapping() for role, circuit in head.circuits().items()},
+            "classes": list(self.classes),
+            "n_inputs": head.n_inputs,
+            "backend": self.backend.spec,
+            "training": to_mapping(self.training),
+            "weights_sha256": sha256_of(folder / WEIGHTS),
+            "trained_on_sha256": sha256_of(folder / TRAINED_ON),
+        }
+        write_config(folder, model, run, fingerprints)
+
+
+def load_model(
+    folder: Path,
+    *,
+    encoder: str | Path | Encoder | None = None,
+    backend: str | Backend | None = None,
+    device: str = "cpu",
+    cache: EmbeddingCache | None = None,
+) -> SavedModel:
+    """The model that `SavedModel.save` wrote; `encoder` is where its encoder is now, `backend` where it runs.
+
+    Jobs at remote services are journalled in the folder, unless the backend has a journal.
+
+    Raises
+    ------
+    ModelFolderError: the folder is missing, unfinished, damaged or altered, or the encoder is not the one
+        that the model was trained with.
+    """
+    model = read_config(folder)["model"]
+    check_weights(folder, model)
+    placed = load_recorded(model["backend"]) if backend is None else load_backend(backend)
+    if isinstance(placed, RemoteBackend):
+        placed.journal_in(folder)
+    found = _same_encoder(model["encoder"], encoder, device)
+    spec = ModelSpec(
+        model["head"],
+        options=model["options"],
+        circuits={role: Circuit.from_mapping(stored) for role, stored in model["circuits"].items()},
+        trainable_layers=model["trainable_layers"],
+    )
+    training = from_mapping(TrainingConfig, model["training"], what="training option")
+    classes = tuple(model["classes"])
+    head = build_head_of(spec, found.dimension, len(classes), placed, training.seed)
+    module = with_encoder(head, spec, found)
+    tensors, _ = load_tensors(folder / WEIGHTS)
+    _load_trained_state(module, tensors, folder / WEIGHTS)
+    return SavedModel(
+        found,
+        module.to(device).eval(),
+        spec,
+        classes,
+        placed,
+        training,
+        device,
+        cache,
+        frozenset(read_record(folder / TRAINED_ON, needed={"texts": list}).content["texts"]),
+    )
+
+
+def check_weights(folder: Path, model: Mapping[str, Any]) -> None:
+    """Refuses weights that are not those that the configuration was written for.
+
+    Raises
+    ------
+    ModelFolderError: they are missing, truncated or altered.
+    """
+    for name, recorded in ((WEIGHTS, model["weights_sha256"]), (TRAINED_ON, model["trained_on_sha256"])):
+        path = folder / name
+        if not path.is_file():
+            raise ModelFolderError(
+                f"{str(path)!r} is missing",
+                expected=f"the file that {CONFIG} names",
+                todo="restore the folder or train again",
+            )
+        if sha256_of(path) != recorded:
+            raise ModelFolderError(
+                f"{str(path)!r} is truncated or was altered (its SHA-256 is not the recorded one)",
+                todo="restore the folder or train again",
+            )
+
+
+def write_config(
+    folder: Path,
+    model: Mapping[str, Any] | None,
+    run: Mapping[str, Any] | None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> None:
+    """Writes `config.json`; a run without a model yet is one that has not finished."""
+    content = {"format": FORMAT, "hybridqies": __version__, "model": model, "run": run}
+    write_record(folder / CONFIG, content | {"fingerprints": fingerprints})
+
+
+def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
+    """The checked `config.json` of a saved model; with `finished` False also of a run without a model yet.
+
+    Raises
+    ------
+    ModelFolderError: missing, damaged, altered, unfinished, or of another format.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ModelFolderError(
+            f"{str(folder)!r} holds no {CONFIG}",
+            expected="a folder written by save_pretrained or `hybridqies train`",
+        )
+    record = read_record(path, needed={"format": int}, what="model configuration")
+    content = record.content
+    if content["format"] != FORMAT:
+        raise ModelFolderError(
+            f"{str(path)!r} has format {content['format']}", expected=f"format {FORMAT}", todo="train again"
+        )
+    if not record.is_checked:
+        raise ModelFolderError(f"{str(path)!r} has no digest", todo="restore the folder or train again")
+    if finished and content["model"] is None:
+        raise ModelFolderError(
+            f"the run in {str(folder)!r} has not finished",
+            todo=f"go on with: hybridqies train --resume --out {shlex.quote(str(folder))}",
+        )
+    return content
+
+
+def hash_text(text: str) -> str:
+    """A short hash that tells whether two texts are the same."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
+
+
+def _trained_state(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a module, but for weights of its encoder that were not trained."""
+    frozen = _frozen_in_encoder(module)
+    return {name: value for name, value in module.state_dict().items() if name not in frozen}
+
+
+def _load_trained_state(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    frozen = _frozen_in_encoder(module)
+    if module is head_of(module):
+        head_of(module).make_room(tensors)
+    own = {name: value for name, value in module.state_dict().items() if name in frozen}
+    load_state(module, {**own, **tensors}, path)
+
+
+def _frozen_in_encoder(module: nn.Module) -> set[str]:
+    if not isinstance(module, TextModel):
+        return set()
+    parameters = module.encoder.named_parameters(prefix="encoder")
+    return {name for name, each in parameters if not each.requires_grad}
+
+
+def _same_encoder(recorded: Mapping[str, Any], given: str | Path | Encoder | None, device: str) -> Encoder:
+    where = recorded["name"] if given is None else given
+    encoder = where if isinstance(where, Encoder) else Encoder.load(where, device)
+    if encoder.fingerprint != recorded["fingerprint"]:
+        raise ModelFolderError(
+            f"encoder {encoder.name!r} has another fingerprint than the one this model was trained with",
+            expected=f"fingerprint {recorded['fingerprint'][:12]}…",
+            todo="install the same encoder or train again",
+        )
+    return encoder

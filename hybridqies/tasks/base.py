@@ -1,0 +1,147 @@
+"""What a task is: the data of it, loaded once, how models are built for it, and how they are measured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from torch import nn
+
+from hybridqies import defaults
+from hybridqies.backends import Backend
+from hybridqies.circuit import Circuit
+from hybridqies.errors import InputError
+from hybridqies.training import Objective, Rows, TrainingConfig
+
+OnProgress = Callable[[int, int], None]
+PartT = TypeVar("PartT")
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Which data: a path, a built-in name or a hub name, and how it is split.
+
+    With `per_class` all splits are pooled and that many rows of each class are drawn for training and
+    validation; without it missing splits are drawn from the training rows.
+    """
+
+    source: str = defaults.DATA
+    text_column: str = "text"
+    label_column: str = "label"
+    per_class: int | None = None
+    validation_fraction: float = 0.15
+    test_fraction: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model is made of, before it meets data.
+
+    `settings` are the head's options as users write them, or `options` as its config holds them.
+    `circuits` replaces what recipes would build, by role. `frozen` names parts of the head that keep their
+    start. `trainable_layers` counts the last layers of the encoder that are trained with the head; 0 keeps
+    the encoder as it is.
+    """
+
+    head: str = defaults.HEAD
+    circuit: str | Circuit | None = None
+    n_qubits: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | None = None
+    circuits: Mapping[str, Circuit] | None = None
+    frozen: tuple[str, ...] = ()
+    trainable_layers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.trainable_layers < 0:
+            raise InputError(f"trainable_layers was given {self.trainable_layers}", expected="0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Splits(Generic[PartT]):
+    """Three parts of one kind: what trains, what chooses, and what is measured at the end."""
+
+    train: PartT
+    validation: PartT
+    test: PartT
+
+    def named(self) -> dict[str, PartT]:
+        """The parts by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def map(self, change: Callable[[PartT], Any]) -> Splits[Any]:
+        """The splits with `change` applied to every part."""
+        return Splits(change(self.train), change(self.validation), change(self.test))
+
+
+class TaskData(ABC):
+    """A task's data, loaded once and shared by every model and seed.
+
+    `draw` and `rows` are two steps, because a plan counts rows without computing them.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What reports call the data."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[Any, ...]:
+        """The labels, in the order of a model's outputs."""
+
+    @property
+    @abstractmethod
+    def fingerprints(self) -> dict[str, str]:
+        """A digest of everything that was loaded, by what it is: "data", and "encoder" where there is one."""
+
+    @abstractmethod
+    def draw(self, seed: int) -> Splits[Any]:
+        """The parts that `seed` draws; the same for every model.
+
+        Raises
+        ------
+        DataError: a part is left without rows.
+        """
+
+    @abstractmethod
+    def describe(self, drawn: Splits[Any]) -> dict[str, Any]:
+        """Name, fingerprint, classes and counts of what was drawn, as JSON values."""
+
+    @abstractmethod
+    def places(self, part: Any) -> list[int]:
+        """Where the rows of a drawn part stand in the data; equal rows have equal places."""
+
+    @abstractmethod
+    def rows(self, part: Any, spec: ModelSpec, on_progress: OnProgress | None = None) -> Rows:
+        """The rows of a drawn part, as a model of `spec` reads them."""
+
+    @abstractmethod
+    def build(self, spec: ModelSpec, backend: Backend, seed: int) -> nn.Module:
+        """The model of `spec` as training starts with it.
+
+        Raises
+        ------
+        InputError: options that do not exist or do not fit together.
+        """
+
+    @abstractmethod
+    def objective(self, config: TrainingConfig, training: Rows) -> Objective[Any]:
+        """What training on these rows lowers and validation measures."""
+
+
+class Task(ABC):
+    """What is learned, and how it is measured; one row of `hybridqies.tasks.TASKS`."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def load(self, options: DataOptions, encoder: str, device: str) -> TaskData:
+        """Reads and checks the data; nothing is computed from it yet.
+
+        Raises
+        ------
+        DataError: it cannot be read.
+        """
