@@ -90,13 +90,15 @@ class QuantumLayer(nn.Module):
         return self.backend.states(self.circuit, features, weights, amplitudes)
 
     def _of_rows(self, rows: Tensor, weights: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(rows.device.type):
+            with torch.autocast(rows.device.type, enabled=False):
+                return self._of_rows(rows, weights)
         # Under autocast the layer before hands over half precision, which no angle survives.
         rows = rows.to(weights.dtype) if rows.dtype in _HALVES else rows
-        with torch.autocast(rows.device.type, enabled=False):
-            if self.circuit.start is Start.ZERO:
-                return self.backend.expectations(self.circuit, rows, weights)
-            amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
-            return self.backend.expectations(self.circuit, features, weights, amplitudes)
+        if self.circuit.start is Start.ZERO:
+            return self.backend.expectations(self.circuit, rows, weights)
+        amplitudes, features = rows.split([self.circuit.n_amplitudes, self.circuit.n_features], dim=1)
+        return self.backend.expectations(self.circuit, features, weights, amplitudes)
 
     def extra_repr(self) -> str:
         """What `print(layer)` shows."""

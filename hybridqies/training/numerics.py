@@ -37,10 +37,11 @@ def exactly(device: torch.device) -> AbstractContextManager[object]:
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The autocast of that precision and no other."""
-    # Inside another autocast torch would keep the cast weights of the first step for all later ones.
-    is_half = precision is Precision.BF16
-    return torch.autocast(device.type, torch.bfloat16, enabled=is_half, cache_enabled=False)
+    """The autocast of that precision, within `undisturbed`."""
+    if precision is Precision.FLOAT32:
+        return contextlib.nullcontext()
+    # Inside another context torch would keep the cast weights of the first step for all later ones.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 @contextlib.contextmanager

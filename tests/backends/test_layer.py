@@ -246,3 +246,16 @@ def test_a_backend_may_be_given_as_an_object():
     backend = load_backend("statevector")
     assert QuantumLayer(angles_in(), backend).backend is backend
     assert set(BACKENDS) >= {"statevector"}
+
+
+def test_autocast_does_not_reach_the_circuit():
+    """Half precision from the layer before is taken as float32, and nothing is rounded to it inside."""
+    circuit = load_circuit("long-range-reupload", 3)
+    layer = QuantumLayer(circuit, generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn(4, circuit.n_features, generator=torch.Generator().manual_seed(1)).bfloat16()
+    expected = layer(inputs.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        given = layer(inputs)
+    assert given.dtype is torch.float32
+    assert torch.equal(given, expected)
+    assert torch.equal(layer(inputs), expected)
