@@ -1,4 +1,4 @@
-"""The contract of a backend: a pytest class that users subclass, and the dense reference behind it."""
+"""The contract of a backend: pytest classes that users subclass, and the dense reference behind them."""
 
 import pytest
 
@@ -6,6 +6,12 @@ import pytest
 _PARTS = ("gradients", "honesty", "layer", "shots", "subject", "values")
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
-from hybridqies.testing.contract import BackendContract  # noqa: E402
+from hybridqies.testing.contract import (  # noqa: E402
+    BackendContract,
+    FamilyContract,
+    RuleContract,
+    SamplingContract,
+)
+from hybridqies.testing.values import GateContract  # noqa: E402
 
-__all__ = ["BackendContract"]
+__all__ = ["BackendContract", "FamilyContract", "GateContract", "RuleContract", "SamplingContract"]

@@ -1,4 +1,4 @@
-"""Honesty: what is declared is so, and what is not is refused in one line before anything is spent."""
+"""Honesty: what is declared is true; anything else is refused in one line before it runs."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ BAD_AMPLITUDES = {
 }
 
 
-class HonestyContract(Subject):
-    """Capabilities, names, options and refusals."""
+class RefusalContract(Subject):
+    """Capabilities, names and refusals: what depends on the family and not on the options."""
 
     def idle(self, monkeypatch: pytest.MonkeyPatch) -> Backend:
         """The backend under test, which fails the test if it runs anything."""
@@ -79,14 +79,6 @@ class HonestyContract(Subject):
         """The tests change their backends, so that none may be shared."""
         assert self.backend() is not self.backend()
 
-    def test_exactness_is_not_claimed_for_samples_or_hardware(self) -> None:
-        """Only what has no shots and is no machine may call itself exact."""
-        subject = self.backend()
-        if subject.is_exact:
-            assert self.shots() is None
-            assert not subject.capabilities.hardware
-        assert subject.capabilities.shots or self.shots() is None
-
     def test_shots_where_there_are_none_are_refused(self) -> None:
         """By name; they are not ignored."""
         if self.backend().capabilities.shots:
@@ -99,20 +91,16 @@ class HonestyContract(Subject):
             pytest.skip(f"{self.backend().spec} has gradients of its own")
         assert "gradient" in self.refused(InputError, gradient="adjoint")
 
+    @pytest.mark.parametrize(("option", "value"), [("shots", 0), ("shots", 2.5), ("seed", -1)])
+    def test_impossible_numbers_are_refused(self, option: str, value: float) -> None:
+        """In one line that names the option."""
+        if not hasattr(self.backend().options, option):
+            pytest.skip(f"{self.backend().spec} has no option {option}")
+        assert option in self.refused(InputError, **{option: value})
+
     def test_unknown_options_are_refused(self) -> None:
         """A word that is no option."""
         assert "shotz" in self.refused(UnknownNameError, shotz=100)
-
-    def test_spec_gives_an_equal_backend(self) -> None:
-        """Through its string, as a saved model does it."""
-        subject = self.backend()
-        spec = BackendSpec.parse(subject.spec)
-        registered = subject.name in backend_names()
-        again = load_backend(subject.spec) if registered else type(subject)(spec.target, **spec.options)
-        assert type(again) is type(subject)
-        assert (again.spec, again.target) == (subject.spec, subject.target)
-        assert again.options == subject.options
-        assert subject.spec in repr(subject)
 
     def test_too_many_qubits_are_refused_before_it_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One more than declared is refused by name, and the declared number is not."""
@@ -169,3 +157,26 @@ class HonestyContract(Subject):
         subject = self.backend()
         with pytest.raises(CapabilityError, match=subject.label):
             QuantumLayer(product_state(subject.capabilities.max_qubits + 1), subject)
+
+
+class HonestyContract(Subject):
+    """What a backend with these options says of itself."""
+
+    def test_exactness_is_not_claimed_for_samples_or_hardware(self) -> None:
+        """Only what has no shots and is no machine may call itself exact."""
+        subject = self.backend()
+        if subject.is_exact:
+            assert self.shots() is None
+            assert not subject.capabilities.hardware
+        assert subject.capabilities.shots or self.shots() is None
+
+    def test_spec_gives_an_equal_backend(self) -> None:
+        """Through its string, as a saved model does it."""
+        subject = self.backend()
+        spec = BackendSpec.parse(subject.spec)
+        registered = subject.name in backend_names()
+        again = load_backend(subject.spec) if registered else type(subject)(spec.target, **spec.options)
+        assert type(again) is type(subject)
+        assert (again.spec, again.target) == (subject.spec, subject.target)
+        assert again.options == subject.options
+        assert subject.spec in repr(subject)

@@ -12,7 +12,7 @@ import torch
 from hybridqies.errors import InputError
 from hybridqies.testing import dense
 from hybridqies.testing.cases import DOUBLE, Case, case_of, product_state, random_case, twins
-from hybridqies.testing.subject import Subject, ran
+from hybridqies.testing.subject import Subject, run_case
 
 
 class ShotContract(Subject):
@@ -22,7 +22,7 @@ class ShotContract(Subject):
         """Zero standard errors where nothing is sampled, and the same values at every call."""
         subject, case = self.exact(), random_case(0)
         assert not subject.estimate(case.circuit, *case.inputs).standard_errors.any()
-        assert torch.equal(ran(subject, case), ran(subject, case))
+        assert torch.equal(run_case(subject, case), run_case(subject, case))
 
     def test_standard_errors_of_a_product_state(self) -> None:
         """Those of a mean of signs, sqrt((1 - <Z>^2) / shots)."""
@@ -83,36 +83,35 @@ class ShotContract(Subject):
         """Whatever was asked of the backend before."""
         case, other = random_case(2), random_case(3)
         first, second = self.backend(), self.backend()
-        ran(second, other)
-        assert torch.equal(ran(first, case), ran(second, case))
-        assert torch.equal(ran(first, case), ran(first, case))
+        run_case(second, other)
+        assert torch.equal(run_case(first, case), run_case(second, case))
+        assert torch.equal(run_case(first, case), run_case(first, case))
 
     def test_other_seeds_draw_other_samples(self) -> None:
         """A seed is not a decoration."""
         self.with_shots()
         case = random_case(2)
         seed = self.backend().options.seed
-        assert not torch.equal(ran(self.backend(), case), ran(self.having(seed=seed + 1), case))
+        assert not torch.equal(run_case(self.backend(), case), run_case(self.having(seed=seed + 1), case))
 
     def test_equal_rows_draw_for_themselves(self) -> None:
         """Samples of a batch are independent also where they ask the same."""
         subject, case = self.with_shots(), case_of(product_state(), batch=1)
         many = Case(case.circuit, case.features.expand(16, -1), case.weights)
-        assert len(ran(subject, many)[:, 0].unique()) > 1
+        assert len(run_case(subject, many)[:, 0].unique()) > 1
 
     def test_global_generators_are_left_alone(self) -> None:
         """Sampling neither reads nor moves numpy's and torch's global generators."""
         case = random_case(2)
         torch.manual_seed(3)
         np.random.seed(3)  # noqa: NPY002 - the global generator is what is tested
-        first = ran(self.backend(), case)
+        first = run_case(self.backend(), case)
         drawn = torch.rand(1), np.random.random()  # noqa: NPY002
         torch.manual_seed(3)
         np.random.seed(3)  # noqa: NPY002
         assert (torch.rand(1), np.random.random()) == drawn  # noqa: NPY002
-        assert torch.equal(ran(self.backend(), case), first)
+        assert torch.equal(run_case(self.backend(), case), first)
 
-    @pytest.mark.parametrize(("option", "value"), [("shots", 0), ("shots", 2.5), ("seed", -1)])
     def test_impossible_numbers_are_refused(self, option: str, value: float) -> None:
         """In one line that names the option."""
         self.with_shots()

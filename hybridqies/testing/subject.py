@@ -109,12 +109,12 @@ class Subject:
         np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=0, atol=self.atol)
 
 
-def ran(backend: Backend, case: Case) -> Tensor:
+def run_case(backend: Backend, case: Case) -> Tensor:
     """Expectations of a case."""
     return backend.expectations(case.circuit, *case.inputs)
 
 
-def slopes(values: Tensor, case: Case, *, seed: int = 1) -> list[Tensor]:
+def gradients_of(values: Tensor, case: Case, *, seed: int = 1) -> list[Tensor]:
     """The gradient of a random combination of `values` in the inputs of `case` that want one."""
     random = torch.Generator().manual_seed(seed)
     direction = torch.rand(values.shape, generator=random, dtype=torch.float64).to(values) + 0.5
@@ -122,6 +122,6 @@ def slopes(values: Tensor, case: Case, *, seed: int = 1) -> list[Tensor]:
     return list(torch.autograd.grad((values * direction).sum(), wanted, materialize_grads=True))
 
 
-def reference_slopes(case: Case) -> list[Tensor]:
+def reference_gradients(case: Case) -> list[Tensor]:
     """The same gradient by the dense reference."""
-    return slopes(dense.expectations(case.circuit, *case.inputs), case)
+    return gradients_of(dense.expectations(case.circuit, *case.inputs), case)

@@ -18,54 +18,58 @@ from hybridqies.testing.cases import (
     random_case,
     twins,
 )
-from hybridqies.testing.subject import Subject, ran
+from hybridqies.testing.subject import Subject, run_case
+
+
+class GateContract(Subject):
+    """Every gate of the set, qubit order and angles included: what depends on the simulator alone."""
+
+    @pytest.mark.parametrize("name", sorted(GATES))
+    def test_gate(self, name: str) -> None:
+        """One gate behind others, read in every basis."""
+        subject, case = self.truthful(), gate_case(name)
+        self.agree(subject, run_case(subject, case), case)
 
 
 class ValueContract(Subject):
     """Expectations are those of the circuit: within `atol` where exact, within their errors where sampled."""
 
-    @pytest.mark.parametrize("name", sorted(GATES))
-    def test_gate(self, name: str) -> None:
-        """Each gate of the set is the one that it is here, qubit order and angles included."""
-        subject, case = self.truthful(), gate_case(name)
-        self.agree(subject, ran(subject, case), case)
-
-    @pytest.mark.parametrize("seed", range(6))
+    @pytest.mark.parametrize("seed", range(4))
     def test_random_circuit(self, seed: int) -> None:
         """Random circuits over the whole gate set, with shared weights and products of features."""
         subject, case = self.truthful(), random_case(seed)
-        self.agree(subject, ran(subject, case), case)
+        self.agree(subject, run_case(subject, case), case)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_amplitudes(self, seed: int) -> None:
         """Circuits that start from amplitudes, of any norm."""
         subject, case = self.amplitudes_taken(), random_case(seed, Start.AMPLITUDES)
-        self.agree(subject, ran(subject, case), case)
+        self.agree(subject, run_case(subject, case), case)
 
     def test_complex_amplitudes(self) -> None:
         """Amplitudes may be complex."""
         subject, case = self.amplitudes_taken(), random_case(7, Start.AMPLITUDES)
         assert case.amplitudes is not None
         case = replace(case, amplitudes=case.amplitudes * torch.exp(1j * case.amplitudes))
-        self.agree(subject, ran(subject, case), case)
+        self.agree(subject, run_case(subject, case), case)
 
     def test_circuit_without_angles(self) -> None:
         """A circuit of constants gives a row for each row of no features."""
         gates = [gate("H", 0), gate("RX", 0, 0.3), gate("CNOT", (0, 1)), gate("RY", 1, 1.2)]
         subject, case = self.truthful(), case_of(Circuit.of(2, gates))
-        self.agree(subject, ran(subject, case), case)
+        self.agree(subject, run_case(subject, case), case)
 
     def test_circuit_without_gates(self) -> None:
         """Nothing done to |0...0>: Z is 1, and so is the identity."""
         observables = [PauliString.parse(word) for word in ("ZI", "IZ", "ZZ", "II")]
         subject, case = self.truthful(), case_of(Circuit.of(2, [], observables))
-        self.close(ran(subject, case), torch.ones(3, 4, dtype=DOUBLE))
+        self.close(run_case(subject, case), torch.ones(3, 4, dtype=DOUBLE))
 
     def test_identity_is_one(self) -> None:
         """The expectation of the identity is 1 in any state."""
         circuit = replace(product_state(), observables=(PauliString(()), PauliString.on("Z", 0)))
         subject, case = self.truthful(), case_of(circuit)
-        values = ran(subject, case)
+        values = run_case(subject, case)
         self.close(values[:, 0], torch.ones(3, dtype=DOUBLE))
         self.agree(subject, values, case)
 
@@ -73,29 +77,29 @@ class ValueContract(Subject):
         """Angles are periodic; many turns change nothing."""
         subject, case = self.truthful(), case_of(product_state())
         far = replace(case, features=case.features + 200 * torch.pi)
-        self.agree(subject, ran(subject, far), case)
+        self.agree(subject, run_case(subject, far), case)
 
     def test_rows_of_weights(self) -> None:
         """Weights (B, W) are a row a sample."""
         subject, case = self.truthful(), random_case(1)
         rows = torch.stack([case.weights * (1 + b / 7) for b in range(3)])
         case = replace(case, weights=rows)
-        self.agree(subject, ran(subject, case), case)
+        self.agree(subject, run_case(subject, case), case)
 
     def test_one_row_of_weights_is_many(self) -> None:
         """Weights (W,) mean the same as that row for every sample."""
         subject, case = self.exact(), random_case(2)
         rows = replace(case, weights=case.weights.expand(3, -1))
-        self.close(ran(subject, case), ran(subject, rows))
+        self.close(run_case(subject, case), run_case(subject, rows))
 
     def test_a_batch_is_its_samples(self) -> None:
         """A sample's values don't depend on its company, nor on its place."""
         subject, case = self.exact(), random_case(3)
-        together = ran(subject, case)
+        together = run_case(subject, case)
         for b in range(3):
             alone = replace(case, features=case.features[b : b + 1])
-            self.close(together[b : b + 1], ran(subject, alone))
-        self.close(together.flip(0), ran(subject, replace(case, features=case.features.flip(0))))
+            self.close(together[b : b + 1], run_case(subject, alone))
+        self.close(together.flip(0), run_case(subject, replace(case, features=case.features.flip(0))))
 
     def test_circuits_do_not_mix(self) -> None:
         """One backend runs many circuits, also some that are gone."""
@@ -103,36 +107,36 @@ class ValueContract(Subject):
         for axis in ("RX", "RY", "RX", "RZ"):
             circuit = Circuit.of(1, [gate("H", 0), gate(axis, 0, Weight(0))])
             case = Case(circuit, torch.zeros(1, 0, dtype=DOUBLE), torch.tensor([0.4], dtype=DOUBLE))
-            self.agree(subject, ran(subject, case), case)
+            self.agree(subject, run_case(subject, case), case)
             del circuit, case
 
-    @pytest.mark.parametrize("batch", [0, 1, 4])
-    def test_shape(self, batch: int) -> None:
+    def test_shape(self) -> None:
         """(B, M), and (0, M) for an empty batch, of `expectations` and of `estimate` alike."""
-        subject, case = self.backend(), case_of(twins(), batch=batch)
-        assert ran(subject, case).shape == (batch, 4)
-        estimate = subject.estimate(case.circuit, *case.inputs)
-        assert estimate.values.shape == (batch, 4)
-        assert estimate.standard_errors.shape == (batch, 4)
+        for batch in (0, 1, 4):
+            subject, case = self.backend(), case_of(twins(), batch=batch)
+            assert run_case(subject, case).shape == (batch, 4)
+            estimate = subject.estimate(case.circuit, *case.inputs)
+            assert estimate.values.shape == (batch, 4)
+            assert estimate.standard_errors.shape == (batch, 4)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     def test_precision_is_kept(self, dtype: torch.dtype) -> None:
         """What comes out has the precision of what goes in."""
         subject, case = self.backend(), case_of(twins()).to(dtype)
-        assert ran(subject, case).dtype == dtype
+        assert run_case(subject, case).dtype == dtype
         estimate = subject.estimate(case.circuit, *case.inputs)
         assert estimate.values.dtype == estimate.standard_errors.dtype == dtype
 
     def test_single_precision_is_close(self) -> None:
         """Inputs in float32 cost an exact backend no more than their own digits."""
         subject, case = self.exact(), random_case(4)
-        single = ran(subject, case.to(torch.float32)).double()
-        np.testing.assert_allclose(single, ran(subject, case), rtol=0, atol=1e-5)
+        single = run_case(subject, case.to(torch.float32)).double()
+        np.testing.assert_allclose(single, run_case(subject, case), rtol=0, atol=1e-5)
 
     def test_expectations_lie_between_minus_one_and_one(self) -> None:
         """Noisy or not."""
         subject, case = self.backend(), random_case(5)
-        assert ran(subject, case).abs().max() <= 1 + self.atol
+        assert run_case(subject, case).abs().max() <= 1 + self.atol
 
     def test_inputs_are_left_alone(self) -> None:
         """Inputs may be views, and nothing is written to them."""
@@ -142,11 +146,11 @@ class ValueContract(Subject):
         before = view.clone()
         values = subject.expectations(case.circuit, view, case.weights)
         assert torch.equal(view, before)
-        assert torch.equal(values, ran(subject, case))
+        assert torch.equal(values, run_case(subject, case))
 
     def test_estimate_is_what_expectations_gives(self) -> None:
         """Both give the same values, sample for sample."""
         subject, case = self.backend(), random_case(0)
         estimate = subject.estimate(case.circuit, *case.inputs)
-        self.close(estimate.values, ran(subject, case))
+        self.close(estimate.values, run_case(subject, case))
         assert not estimate.values.requires_grad

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hybridqies.backends import BACKENDS, Variant, backend_class, describe_backends, load_backend
-from hybridqies.testing import BackendContract
+from hybridqies.backends import BACKENDS, backend_class, describe_backends, load_backend
+from hybridqies.backends.spec import BackendSpec, label_of
+from hybridqies.testing import FamilyContract, GateContract, RuleContract, SamplingContract
 
 # What stands for a row whose target is open.
 EXAMPLES = {"pennylane:<device>": "pennylane:default.mixed", "ibm:<fake_device>": "ibm:fake_manila"}
@@ -20,7 +22,7 @@ OPTIONS = {
         "shots=4096,gradient=shift",
         "gradient=shift",
         "gradient=spsa,directions=8",
-        "shots=1000,gradient=spsa",
+        "shots=4096,gradient=spsa",
         "p2=0.05,trajectories=20",
         "p1=0.02,readout=0.03,shots=1000,gradient=shift,trajectories=10",
     ),
@@ -31,12 +33,10 @@ OPTIONS = {
 }
 
 
-def name_of(family: str, variant: Variant) -> str:
-    return f"{family}:{variant.target}" if variant.target else family
-
-
 ROWS = {
-    name_of(family, variant): variant for family in BACKENDS for variant in backend_class(family).variants
+    label_of(family, variant.target): variant
+    for family in BACKENDS
+    for variant in backend_class(family).variants
 }
 HERE = {
     EXAMPLES.get(name, name): variant
@@ -46,13 +46,49 @@ HERE = {
 STRINGS = [text for name in HERE for text in (name, *(f"{name},{more}" for more in OPTIONS.get(name, ())))]
 
 
-class TestEveryBackend(BackendContract):
-    @pytest.fixture(autouse=True, params=STRINGS)
+# What depends on the family alone runs once for each, on its first row.
+FAMILIES = list({BackendSpec.parse(name).family: name for name in reversed(HERE)}.values())
+# A gate takes another path where states are sampled.
+GATES_IN = [*HERE, *(f"{name},shots=4096" for name in ("statevector", "aer:density_matrix"))]
+
+
+def without_rule(text):
+    """The backend apart from its gradient rule, on which values do not depend."""
+    spec = BackendSpec.parse(text)
+    options = {key: value for key, value in spec.options.items() if key not in ("gradient", "directions")}
+    return str(replace(spec, options=options))
+
+
+SAMPLED = list({without_rule(text): text for text in reversed(STRINGS)}.values())[::-1]
+
+
+class Named:
+    def backend(self):
+        return load_backend(self.text)
+
+
+class TestEveryFamily(Named, FamilyContract):
+    @pytest.fixture(autouse=True, params=FAMILIES)
     def each(self, request):
         self.text = request.param
 
-    def backend(self):
-        return load_backend(self.text)
+
+class TestGatesOfEveryTarget(Named, GateContract):
+    @pytest.fixture(autouse=True, params=GATES_IN)
+    def each(self, request):
+        self.text = request.param
+
+
+class TestSampling(Named, SamplingContract):
+    @pytest.fixture(autouse=True, params=SAMPLED)
+    def each(self, request):
+        self.text = request.param
+
+
+class TestRules(Named, RuleContract):
+    @pytest.fixture(autouse=True, params=STRINGS)
+    def each(self, request):
+        self.text = request.param
 
 
 def test_every_row_that_can_run_here_is_in_the_list():

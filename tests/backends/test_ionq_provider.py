@@ -15,7 +15,7 @@ import torch
 from backends.ionq_server import TOKEN, IonQServer
 
 from hybridqies.backends import load_backend
-from hybridqies.backends.ionq import BASIS, KEY, IonQOptions, IonQProvider, NoiseModel
+from hybridqies.backends.ionq_provider import BASIS, KEY, IonQOptions, IonQProvider, NoiseModel
 from hybridqies.backends.jobs.provider import (
     Counts,
     JobError,
@@ -228,7 +228,7 @@ def test_a_dry_run_needs_no_key_and_counts_after_transpilation(monkeypatch):
 
 
 def test_a_job_is_found_by_its_key_on_any_page(server, monkeypatch):
-    monkeypatch.setattr("hybridqies.backends.ionq._PAGE", 3)
+    monkeypatch.setattr("hybridqies.backends.ionq_provider._PAGE", 3)
     provider = IonQProvider()
     ids = {str(at): provider.submit(str(at), work_of(flip(0), flip(1))) for at in range(5)}
     assert {key: provider.find(key) for key in ids} == ids
@@ -243,8 +243,8 @@ def test_of_jobs_with_one_key_the_newest_is_found(server):
 
 
 def test_absence_is_not_claimed_while_there_are_older_jobs(server, monkeypatch):
-    monkeypatch.setattr("hybridqies.backends.ionq._PAGE", 2)
-    monkeypatch.setattr("hybridqies.backends.ionq._MOST_PAGES", 2)
+    monkeypatch.setattr("hybridqies.backends.ionq_provider._PAGE", 2)
+    monkeypatch.setattr("hybridqies.backends.ionq_provider._MOST_PAGES", 2)
     provider = IonQProvider()
     for at in range(3):
         provider.submit(str(at), work_of())

@@ -12,7 +12,7 @@ from hybridqies import extensions
 from hybridqies.backends import QuantumLayer, backend_class, backend_names, load_backend
 from hybridqies.circuit import load_circuit
 from hybridqies.errors import CapabilityError, UnknownNameError
-from hybridqies.testing import BackendContract
+from hybridqies.testing import BackendContract, RuleContract, SamplingContract
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = DOCS / "examples" / "own_backend.py"
@@ -25,15 +25,17 @@ def example():
     return module
 
 
-class TestExample(BackendContract):
-    kind = example().QiskitStatevector
+EXAMPLE_CLASS = example().QiskitStatevector
 
-    @pytest.fixture(autouse=True, params=[{}, {"shots": 4096}], ids=["exact", "shots"])
-    def each(self, request):
-        self.given = request.param
 
+class TestExact(BackendContract):
     def backend(self):
-        return self.kind(**self.given)
+        return EXAMPLE_CLASS()
+
+
+class TestShots(SamplingContract, RuleContract):
+    def backend(self):
+        return EXAMPLE_CLASS(shots=4096)
 
 
 def test_the_example_is_as_short_as_the_guide_says():

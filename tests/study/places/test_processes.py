@@ -86,10 +86,9 @@ class TestWorkers:
         command = [sys.executable, "-c", code, plan.data.source, plan.encoder]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         worker = int(done.stdout)
-        deadline = time.monotonic() + 20
-        while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        # Until pytest's timeout, if it never ends.
+        while Path(f"/proc/{worker}").exists() and not _is_zombie(worker):
             time.sleep(0.05)
-        assert not Path(f"/proc/{worker}").exists() or _is_zombie(worker)
 
     def test_a_worker_that_is_killed_while_it_starts_is_replaced(
         self, plan: SweepPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
