@@ -7,7 +7,7 @@ import enum
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from hybridqies.errors import InputError, UnknownNameError
@@ -62,21 +62,25 @@ def _nest(values: Mapping[str, Any], hints: Mapping[str, Any], what: str) -> dic
 
 def to_mapping(config: Any) -> dict[str, Any]:
     """The dataclass as a dictionary of JSON values; `from_mapping` gives it back."""
-    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    return {field.name: _to_json(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
 def within(config: Any, what: str, **bounds: tuple[float, float]) -> None:
     """Refuses a field of `config` that lies outside its bounds (both allowed); None and enums pass.
 
+    Called by a configuration when it is made; its NumPy scalars become plain numbers here.
+
     Raises
     ------
     InputError: naming the field, what it was given, and its bounds.
     """
+    for field in dataclasses.fields(config):
+        object.__setattr__(config, field.name, plain(getattr(config, field.name)))
     for name, (low, high) in bounds.items():
         value = getattr(config, name)
-        if value is not None and not low <= value <= high:
+        if value is not None and not (isinstance(value, int | float) and low <= value <= high):
             raise InputError(
-                f"{what} {name!r} was given {value}", expected=f"{_short(low)} to {_short(high)}"
+                f"{what} {name!r} was given {value!r}", expected=f"{_short(low)} to {_short(high)}"
             )
 
 
@@ -85,7 +89,11 @@ def _short(bound: float) -> str:
 
 
 def parse(value: Any, kind: Any, what: str) -> Any:
-    """`value` as the type `kind`: a bool, int, float, str, enum, tuple, mapping, dataclass or a union."""
+    """`value` as the type `kind`: a bool, int, float, str, enum, tuple, mapping, dataclass or a union.
+
+    NumPy's scalars, and arrays without an axis, count as the numbers that they hold.
+    """
+    value = plain(value)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return _parse_union(value, typing.get_args(kind), what)
     if kind is Any:
@@ -101,6 +109,13 @@ def parse(value: Any, kind: Any, what: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _parse_enum(value, kind, what)
     return _parse_scalar(value, kind, what)
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar, or another array of one number without an axis, as Python's own; the rest as it is."""
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
 
 
 def parse_word(text: str) -> bool | int | float | str:
@@ -129,12 +144,14 @@ def _parse_union(value: Any, kinds: tuple[Any, ...], what: str) -> Any:
 
 
 def _parse_tuple(value: Any, kind: Any, what: str) -> tuple[Any, ...]:
-    if value is None or value == "none":
+    if value is None or (isinstance(value, str) and value == "none"):
         value = []
     elif isinstance(value, str):
         value = [part for part in value.split(",") if part]
     elif isinstance(value, int | float):
         value = [value]
+    elif not isinstance(value, Iterable):
+        raise InputError(f"{what} was given {value!r}", expected="a list")
     return tuple(parse(item, kind, what) for item in value)
 
 
@@ -168,13 +185,14 @@ def _parse_scalar(value: Any, kind: type, what: str) -> Any:
     return kind(value)
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
+    value = plain(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_mapping(value)
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_to_json(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _to_json(item) for key, item in value.items()}
     return value

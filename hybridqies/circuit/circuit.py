@@ -1,4 +1,4 @@
-"""What a circuit is: gates with angles, observables, and where it starts. Running one is not its business."""
+"""What a circuit is: gates with angles, observables, and where it starts. Backends run it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class PauliString:
         return "".join(f"{letter}{qubit}" for qubit, letter in self.factors) or "I"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Circuit:
     """A parameterised circuit and what is read from it.
 
@@ -150,6 +150,12 @@ class Circuit:
             n_weights=1 + max(used(angles, Weight), default=-1),
             start=start,
             name=name,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Circuit({self.name!r}: {self.n_qubits} qubits, {len(self.gates)} gates, "
+            f"{self.n_features} features, {self.n_weights} weights, {len(self.observables)} observables)"
         )
 
     @property

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from hybridqies.circuit.angles import Angle, Constant, Feature, Term, Weight, terms
 from hybridqies.circuit.circuit import Circuit, Gate, Start
 from hybridqies.errors import InputError
 
 MIN_WIDTH = 40
+MAX_QUBITS = 1000
+MAX_GATES = 10_000
+MAX_CHARACTERS = 4_000_000
 
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DENOMINATORS = (1, 2, 3, 4, 6, 8)
@@ -41,27 +45,59 @@ def gate_label(gate: Gate) -> str:
 
 
 def draw_text(circuit: Circuit, width: int = 100) -> str:
-    """The circuit as lines of box-drawing characters, wrapped at `width` columns, whatever its length.
+    """The circuit as lines of box-drawing characters, wrapped at `width` columns.
 
-    Gates move as far left as they fit. ● is a control, ⊕ the target of a CNOT,
+    Gates move as far left as they fit. A drawing of more than MAX_GATES gates or MAX_CHARACTERS
+    characters breaks off, and its last line says so. ● is a control, ⊕ the target of a CNOT,
     × a swapped qubit. |ψ⟩ across all wires is a start from amplitudes.
     Single-qubit observables stand at the end of their wire, others below.
 
     Raises
     ------
-    InputError: `width` is under 40.
+    InputError: `width` is under 40, or there are more than MAX_QUBITS qubits.
     """
     if width < MIN_WIDTH:
         raise InputError(f"a drawing {width} columns wide was asked for", expected=f"at least {MIN_WIDTH}")
+    if circuit.n_qubits > MAX_QUBITS:
+        raise InputError(
+            f"a drawing of {circuit.n_qubits} qubits was asked for", expected=f"at most {MAX_QUBITS}"
+        )
     left = _labels(circuit)
-    blocks = [_text_column(circuit.n_qubits, column) for column in pack(circuit)]
-    blocks.append(_text_readout(circuit))
+    drawn = list(_text_blocks(first_gates(circuit, MAX_GATES)))
+    shown = sum(count for _, count in drawn)
+    hidden = len(circuit.gates) - shown
+    blocks = [block for block, _ in drawn]
+    if not hidden:
+        blocks.append(_text_readout(circuit))
     banks = _text_banks(blocks, width - len(left[0]) - 1)
     lines = textwrap.wrap(summary(circuit), width, subsequent_indent="  ")
     for at, bank in enumerate(banks):
         first, last = at == 0, at == len(banks) - 1
         lines += ["", *_text_rows(left if first else _continued(left), bank, last)]
+    if hidden:
+        return "\n".join([*lines, "", breaks_off(shown, hidden)]) + "\n"
     return "\n".join([*lines, *_text_joint(circuit, width)]) + "\n"
+
+
+def first_gates(circuit: Circuit, count: int) -> Circuit:
+    """The circuit up to its first `count` gates."""
+    return circuit if len(circuit.gates) <= count else replace(circuit, gates=circuit.gates[:count])
+
+
+def breaks_off(shown: int, hidden: int) -> str:
+    """The line under a drawing that does not hold everything."""
+    return f"Breaks off: {shown} gates are drawn, {hidden} more are not."
+
+
+def _text_blocks(circuit: Circuit) -> Iterator[tuple[list[str], int]]:
+    """The columns, each with how many gates it has, until there are MAX_CHARACTERS of them."""
+    size = 0
+    for column in pack(circuit):
+        block = _text_column(circuit.n_qubits, column)
+        size += len(block) * len(block[0])
+        if size > MAX_CHARACTERS:
+            return
+        yield block, len(column)
 
 
 def summary(circuit: Circuit) -> str:

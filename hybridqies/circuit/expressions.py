@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,14 @@ from typing import Any
 from hybridqies.errors import CircuitError, InputError, UnknownNameError
 
 Value = bool | int | float | str
+
+
+MAX_LENGTH = 1000
+"""Characters of an expression."""
+MAX_VALUE = 2**53
+"""The largest size of a number: beyond it floats are no whole numbers any more."""
+MAX_RANGE = 1000
+"""Numbers of a range such as "1..n"."""
 
 
 def _power(base: float, exponent: float) -> Any:
@@ -50,12 +59,21 @@ def evaluate(text: Value, names: Mapping[str, Value]) -> Value:
     if not isinstance(text, str):
         return text
     try:
-        value: Value = _value(ast.parse(text.strip(), mode="eval").body, names)
+        value: Value = _value(_parse(text), names)
     except InputError:
         raise
     except (SyntaxError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise CircuitError(f"recipe expression {text!r} cannot be evaluated: {error}") from None
     return value
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(text: str) -> ast.expr:
+    if len(text) > MAX_LENGTH:
+        raise CircuitError(
+            f"a recipe expression has {len(text):,} characters", expected=f"at most {MAX_LENGTH:,}"
+        )
+    return ast.parse(text.strip(), mode="eval").body
 
 
 def whole(text: Value, names: Mapping[str, Value]) -> int:
@@ -72,8 +90,30 @@ def whole_numbers(text: Value | list[Value], names: Mapping[str, Value]) -> list
         return [whole(item, names) for item in text]
     if isinstance(text, str) and ".." in text:
         first, _, last = text.partition("..")
-        return list(range(whole(first, names), whole(last, names) + 1))
+        low, high = whole(first, names), whole(last, names)
+        if high - low >= MAX_RANGE:
+            raise CircuitError(
+                f"the range {text!r} of a recipe has {high - low + 1} numbers",
+                expected=f"at most {MAX_RANGE}",
+            )
+        return list(range(low, high + 1))
     return [whole(text, names)]
+
+
+def _number(node: ast.expr, names: Mapping[str, Value]) -> Any:
+    """The value of `node`, refused where it is a word: words multiply and format into gigabytes."""
+    value = _value(node, names)
+    if not isinstance(value, int | float):
+        raise CircuitError(f"a recipe expression calculates with {value!r}", expected="numbers")
+    return _small(value)
+
+
+def _small(value: Any) -> Any:
+    if not abs(value) <= MAX_VALUE:
+        raise CircuitError(
+            "a recipe expression has a value of more than 2**53, or not a number", expected="a smaller one"
+        )
+    return value
 
 
 def _value(node: ast.expr, names: Mapping[str, Value]) -> Any:
@@ -85,9 +125,9 @@ def _value(node: ast.expr, names: Mapping[str, Value]) -> Any:
                 raise UnknownNameError("name in a recipe expression:", name, names)
             return names[name]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return _BINARY[type(op)](_value(left, names), _value(right, names))
+            return _small(_BINARY[type(op)](_number(left, names), _number(right, names)))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand, names)
+            return -_number(operand, names)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return not _value(operand, names)
         case ast.BoolOp(op=op, values=values):

@@ -16,6 +16,13 @@ Pair = tuple[int, int]
 Names = Mapping[str, Value]
 Layer = Mapping[str, Any]
 
+MAX_GATES = 100_000
+"""Gates of a circuit that a recipe lays out."""
+MAX_STEPS = 100_000
+"""Keys of layers that are read, those of repeats and blocks each time, and rounds of repeats."""
+MAX_FEATURES = 1_000_000
+MAX_OBSERVABLES = 20_000
+
 
 def _ring(n: int, distance: int) -> list[Pair]:
     return [(qubit, (qubit + distance) % n) for qubit in range(n)]
@@ -57,8 +64,27 @@ def pairs_of(layer: Layer, n_qubits: int, names: Names) -> list[Pair]:
                     f"an entangling layer has distance {distance} on {n_qubits} qubits",
                     expected=f"1 to {n_qubits - 1}",
                 )
-        return [pair for distance in distances for pair in PATTERNS[pattern](n_qubits, distance)]
+        return _pairs(pattern, distances, n_qubits)
     return []
+
+
+def _pairs(pattern: str, distances: list[int], n_qubits: int) -> list[Pair]:
+    pairs: list[Pair] = []
+    for distance in distances:
+        pairs += PATTERNS[pattern](n_qubits, distance)
+        if len(pairs) > MAX_GATES:
+            raise _too_many("pairs of qubits in a layer", MAX_GATES)
+    return pairs
+
+
+def _cost(layer: Layer) -> int:
+    """What a visit of a layer counts for: one, and more where its expressions are long or many."""
+    values = [item for value in layer.values() for item in (value if isinstance(value, list) else [value])]
+    return len(values) + sum(len(value) for value in values if isinstance(value, str)) // 4
+
+
+def _too_many(what: str, most: int) -> CircuitError:
+    return CircuitError(f"a recipe asks for too many {what}", expected=f"at most {most:,}")
 
 
 class LayerBuilder:
@@ -80,11 +106,23 @@ class LayerBuilder:
         self._block_weights: dict[str, tuple[int, int]] = {}
         self._open_blocks: list[str] = []
         self._next_weight = 0
+        self._steps = 0
+
+    def _step(self, cost: int = 1) -> None:
+        self._steps += cost
+        if self._steps > MAX_STEPS:
+            raise _too_many("layers, those of repeats and blocks counted each time", MAX_STEPS)
+
+    def _add_gate(self, added: Gate) -> None:
+        if len(self.gates) >= MAX_GATES:
+            raise _too_many("gates", MAX_GATES)
+        self.gates.append(added)
 
     def add_all(self, layers: Iterable[Layer], names: Names) -> None:
         """Adds each of `layers`; `names` holds the options, `n`, and the indices of enclosing repeats."""
         for layer in layers:
             kind = self._kind(layer)
+            self._step(_cost(layer))
             if evaluate(layer.get("when", True), names):
                 getattr(self, f"_add_{kind}")(layer, names)
 
@@ -102,13 +140,15 @@ class LayerBuilder:
 
     def _add_encode(self, layer: Layer, names: Names) -> None:
         first = whole(layer.get("first", 0), names)
+        if first > MAX_FEATURES:
+            raise _too_many("features", MAX_FEATURES)
         scale = float(evaluate(layer.get("scale", 1.0), names))
         for kind in _gate_types(layer["encode"], names):
             if not kind.angles:
                 raise CircuitError(f"an encode layer was given {kind.name}", expected="a gate with an angle")
             for qubits in self._places(kind, layer, names):
                 angle = feature(*(first + qubit for qubit in qubits), scale=scale)
-                self.gates.append(Gate(kind, qubits, (angle,) * len(kind.angles)))
+                self._add_gate(Gate(kind, qubits, (angle,) * len(kind.angles)))
 
     def _add_rotate(self, layer: Layer, names: Names) -> None:
         for kind in _gate_types(layer["rotate"], names):
@@ -134,6 +174,7 @@ class LayerBuilder:
         if "layers" not in layer:
             raise CircuitError("a recipe's repeat layer has no 'layers'", expected="the layers to repeat")
         for step in range(whole(layer["repeat"], names)):
+            self._step()
             self.add_all(layer["layers"], {**names, index: step})
 
     def _add_block(self, layer: Layer, names: Names) -> None:
@@ -166,16 +207,32 @@ class LayerBuilder:
     def _add_each(self, kind: GateType, places: list[tuple[int, ...]], layer: Layer, names: Names) -> None:
         if "angle" in layer:
             fixed: tuple[Angle, ...] = (Constant(float(evaluate(layer["angle"], names))),) * len(kind.angles)
-            self.gates.extend(Gate(kind, qubits, fixed) for qubits in places)
+            for qubits in places:
+                self._add_gate(Gate(kind, qubits, fixed))
             return
         shared = self._new_weights(kind) if evaluate(layer.get("share", False), names) else None
         for qubits in places:
-            self.gates.append(Gate(kind, qubits, shared if shared is not None else self._new_weights(kind)))
+            self._add_gate(Gate(kind, qubits, shared if shared is not None else self._new_weights(kind)))
 
     def _new_weights(self, kind: GateType) -> tuple[Weight, ...]:
         first = self._next_weight
         self._next_weight += len(kind.angles)
         return tuple(Weight(index) for index in range(first, self._next_weight))
+
+
+def all_observables(rows: Iterable[Mapping[str, Any]], n_qubits: int, names: Names) -> list[PauliString]:
+    """The Pauli strings of a recipe's `measure`, in order.
+
+    Raises
+    ------
+    CircuitError: more than MAX_OBSERVABLES.
+    """
+    found: list[PauliString] = []
+    for row in rows:
+        found += observables_of(row, n_qubits, names)
+        if len(found) > MAX_OBSERVABLES:
+            raise _too_many("observables", MAX_OBSERVABLES)
+    return found
 
 
 def observables_of(row: Mapping[str, Any], n_qubits: int, names: Names) -> list[PauliString]:

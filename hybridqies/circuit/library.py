@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from hybridqies.circuit.circuit import Circuit
 from hybridqies.circuit.expressions import Value
+from hybridqies.circuit.qasm import from_openqasm3
+from hybridqies.circuit.qasm_limits import MAX_CHARACTERS
 from hybridqies.circuit.recipe import Recipe
 from hybridqies.errors import CircuitError, UnknownNameError
 
@@ -23,7 +26,9 @@ def list_circuits() -> tuple[str, ...]:
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """The shipped recipe of that name, or the recipe file at that path.
+    """The shipped recipe of that name, or the recipe or OpenQASM 3 file at that path.
+
+    An OpenQASM program (a path that ends in .qasm) is a recipe without options, for its own qubits.
 
     Raises
     ------
@@ -31,14 +36,32 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     CircuitError: the file is missing or is no recipe.
     """
     given = str(name_or_path)
-    if isinstance(name_or_path, Path) or given.endswith(".toml") or "/" in given:
+    if isinstance(name_or_path, Path) or given.endswith((".toml", ".qasm")) or "/" in given:
         path = Path(name_or_path)
         if not path.is_file():
-            raise CircuitError(f"no recipe file {given!r} exists", todo="give a .toml file or a shipped name")
-        return Recipe.read(path)
+            raise CircuitError(
+                f"no recipe file {given!r} exists", todo="give a .toml or .qasm file or a shipped name"
+            )
+        return _read_program(path) if path.suffix == ".qasm" else Recipe.read(path)
     if given not in list_circuits():
-        raise UnknownNameError("circuit", given, list_circuits(), todo="or give the path of a .toml recipe")
+        raise UnknownNameError(
+            "circuit", given, list_circuits(), todo="or give the path of a .toml recipe or a .qasm program"
+        )
     return Recipe.read(recipe_folder() / f"{given}.toml")
+
+
+def _read_program(path: Path) -> Recipe:
+    try:
+        if path.stat().st_size > MAX_CHARACTERS:
+            raise CircuitError(
+                f"OpenQASM file {str(path)!r} is too large", expected=f"{MAX_CHARACTERS:,} bytes"
+            )
+        circuit = from_openqasm3(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CircuitError(f"OpenQASM file {str(path)!r} cannot be read: {error}") from None
+    except CircuitError as error:
+        raise CircuitError(f"OpenQASM file {str(path)!r}: {error}") from None
+    return Recipe.of(dataclasses.replace(circuit, name=path.stem), str(path))
 
 
 def load_circuit(name_or_path: str | Path, n_qubits: int, **options: Value) -> Circuit:

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from hybridqies.circuit.angles import Constant, Feature, Weight, uses
 from hybridqies.circuit.circuit import Circuit, Gate, Start
-from hybridqies.circuit.draw import angle_label, joint_readouts, marks, pack, single_readouts, summary
+from hybridqies.circuit.draw import (
+    MAX_QUBITS,
+    angle_label,
+    breaks_off,
+    first_gates,
+    joint_readouts,
+    marks,
+    pack,
+    single_readouts,
+    summary,
+)
 from hybridqies.errors import InputError
 from hybridqies.files import replacing
 
@@ -31,6 +41,11 @@ _ROW = (14.0, 26.0)
 _WIRES, _ROWS, _HALF, _GAP = 0.52, 0.42, 0.19, 0.12
 _EDGE, _HEAD, _LEFT, _READ, _NOTE, _MIN_WIDTH = 0.3, 0.75, 0.85, 0.75, 0.24, 6.5
 _ASPECT = 1.3
+_MAX_HEIGHT = 300.0
+_MAX_PIXELS = 30e6
+# Agg draws up to 2**16 dots in each direction.
+_MAX_SIDE = 60_000
+_MAX_READOUTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +84,12 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
     """Writes the circuit as a picture to `path`: PNG, SVG or PDF by its suffix, whole or not at all.
 
     Boxes are coloured by their angles: features, weights, and what is fixed.
-    Long circuits continue on further rows; beyond 800 gates the drawing breaks
-    off and a line in it says so.
+    Long circuits continue on further rows; beyond 800 gates or a height of 300 inches the drawing
+    breaks off and a line in it says so. A PNG of a large circuit has fewer dots per inch.
 
     Raises
     ------
-    InputError: the suffix is another.
+    InputError: the suffix is another, or there are more than 1,000 qubits.
     """
     from matplotlib.figure import Figure
 
@@ -83,9 +98,16 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
         raise InputError(
             f"a picture was asked for as {target.name!r}", expected=f"a name in {', '.join(SUFFIXES)}"
         )
+    if circuit.n_qubits > MAX_QUBITS:
+        raise InputError(
+            f"a picture of {circuit.n_qubits} qubits was asked for", expected=f"at most {MAX_QUBITS}"
+        )
     row_height = _WIRES * (circuit.n_qubits - 1) + 2 * _HALF + _ROWS
-    rows = _wrap([_Column(tuple(gates), _column_width(gates)) for gates in _shown(circuit)], row_height)
-    notes = _notes(circuit)
+    columns = pack(first_gates(circuit, MAX_GATES))
+    rows = _wrap([_Column(tuple(gates), _column_width(gates)) for gates in columns], row_height)
+    rows = rows[: max(1, int(_MAX_HEIGHT / row_height))]
+    shown = sum(len(column.gates) for row in rows for column in row)
+    notes = _notes(circuit, shown)
     longest = max(sum(column.width for column in row) for row in rows)
     width = max(_MIN_WIDTH, 2 * _EDGE + _LEFT + longest + _READ)
     height = 2 * _EDGE + _HEAD + len(rows) * row_height - _ROWS + _NOTE * (len(notes) + 1) * bool(notes)
@@ -99,22 +121,23 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
     for at, note in enumerate(reversed(notes)):
         _Pen(axes, 0.0).text(_EDGE, height - _EDGE - _NOTE * at, note, 9, ha="left", va="bottom")
     with replacing(target) as temporary:
-        figure.savefig(temporary, dpi=150)
+        figure.savefig(temporary, dpi=_dots(width, height))
 
 
-def _shown(circuit: Circuit) -> list[list[Gate]]:
-    if len(circuit.gates) <= MAX_GATES:
-        return pack(circuit)
-    return pack(Circuit.of(circuit.n_qubits, circuit.gates[:MAX_GATES]))
+def _dots(width: float, height: float) -> float:
+    """Dots per inch: 150, or fewer where the picture would take more memory or pixels than there can be."""
+    return min(150.0, math.sqrt(_MAX_PIXELS / (width * height)), _MAX_SIDE / max(width, height))
 
 
-def _notes(circuit: Circuit) -> list[str]:
-    hidden = len(circuit.gates) - MAX_GATES
-    notes = (
-        [f"Breaks off: the first {MAX_GATES} gates are drawn, {hidden} more are not."] if hidden > 0 else []
-    )
-    joint = " ".join(joint_readouts(circuit))
-    return notes + (textwrap.wrap(f"reads {joint}", 80) if joint else [])
+def _notes(circuit: Circuit, shown: int) -> list[str]:
+    hidden = len(circuit.gates) - shown
+    notes = [breaks_off(shown, hidden)] if hidden else []
+    joint = joint_readouts(circuit)
+    if not joint:
+        return notes
+    wrapped = textwrap.wrap(f"reads {' '.join(joint[:_MAX_READOUTS])}", 80)
+    more = len(joint) - _MAX_READOUTS
+    return [*notes, *wrapped, *([f"and {more} more"] if more > 0 else [])]
 
 
 def _column_width(gates: Sequence[Gate]) -> float:

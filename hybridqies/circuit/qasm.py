@@ -15,6 +15,7 @@ from hybridqies.circuit.angles import Angle, Constant, Feature, Term, Weight, te
 from hybridqies.circuit.circuit import Circuit, Gate, PauliString, Start
 from hybridqies.circuit.gate_type import GateType, Own
 from hybridqies.circuit.gates import GATES
+from hybridqies.circuit.qasm_limits import check_program, check_text
 from hybridqies.circuit.qiskit import assemble, checked_amplitudes, from_qiskit, to_qiskit
 from hybridqies.circuit.qiskit_gates import steps_of
 from hybridqies.circuit.qiskit_parameters import ParameterRoles, split_name
@@ -47,7 +48,7 @@ def to_openqasm3(circuit: Circuit, *, amplitudes: ArrayLike | None = None) -> st
     lines = [
         "OPENQASM 3.0;",
         'include "stdgates.inc";',
-        _MARK + json.dumps(_header(circuit), ensure_ascii=False),
+        _MARK + json.dumps(_header(circuit)),
     ]
     lines += map(_definition, defined)
     lines += [f"input float[64] x{index};" for index in range(circuit.n_features)]
@@ -170,6 +171,7 @@ def _load(text: str) -> QuantumCircuit:
     import qiskit_qasm3_import
     from openqasm3.parser import QASM3ParsingError
 
+    check_text(text)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -180,6 +182,7 @@ def _load(text: str) -> QuantumCircuit:
                 expected="OpenQASM 3",
                 todo="convert it, for one with Qiskit",
             )
+        check_program(program)
         _sort_gate_angles(program)
         return qiskit_qasm3_import.convert(program)
     except (QASM3ParsingError, qiskit_qasm3_import.ConversionError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Indexed = Callable[["Parameter"], tuple[type[Feature] | type[Weight], int]]
 
 _MAX_DEGREE = 6
-_MAX_TERMS = 256
+_MAX_TERMS = 200
 # Qiskit's OpenQASM writer turns x[0] into _x_0_.
 _ESCAPED = re.compile(r"_(.+)_(\d+)_")
 _DEFAULT_FEATURES = ("x",)
@@ -153,62 +153,71 @@ def _polynomial(expression: Any) -> list[tuple[float, list[Parameter]]]:
     """The monomials of `expression`: a number and the parameters that it multiplies, repeated by power.
 
     Read off from values and derivatives, because the text and the classes of Qiskit's expressions
-    change between versions: finite differences tell the degree in each parameter, derivatives at 0
-    the coefficients, and further points, at which each parameter is negative once, verify.
+    change between versions: finite differences tell the degree in a parameter, derivatives at 0
+    its coefficients, and further points, at which each parameter is negative once, verify.
     """
     parameters = sorted(expression.parameters, key=_natural)
+    if len(parameters) == 1 and expression == parameters[0]:
+        return [(1.0, parameters)]
+    found: list[tuple[float, list[Parameter]]] = []
     try:
-        degrees = [_degree(expression, parameters, each) for each in parameters]
-        if math.prod(degree + 1 for degree in degrees) > _MAX_TERMS:
+        if len(parameters) > _MAX_TERMS:
             raise _unsupported(expression)
-        powers = list(itertools.product(*(range(degree + 1) for degree in degrees)))
-        found = {each: _coefficient(expression, parameters, each) for each in powers}
+        for steps, (scale, factors) in enumerate(_monomials(expression, parameters), 1):
+            if steps > _MAX_TERMS:
+                raise _unsupported(expression)
+            if scale:
+                found.append((scale, factors))
         _verify(expression, parameters, found)
-    except (ArithmeticError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, CircuitError):
             raise
         raise _unsupported(expression) from None
-    return [
-        (scale, [p for p, power in zip(parameters, each, strict=True) for _ in range(power)])
-        for each, scale in found.items()
-        if scale
-    ]
+    return found
 
 
-def _degree(expression: Any, parameters: Sequence[Parameter], moved: Parameter) -> int:
-    """The degree in one parameter, by finite differences with the others at odd places."""
-    fixed = {each: 0.6 + 0.17 * at for at, each in enumerate(parameters)}
-    values = [_value(expression, fixed | {moved: float(at)}) for at in range(1, _MAX_DEGREE + 3)]
+def _monomials(expression: Any, parameters: Sequence[Parameter]) -> Iterator[tuple[float, list[Parameter]]]:
+    """Coefficient and factors of each monomial, by one parameter after the other."""
+    left = [each for each in parameters if each in getattr(expression, "parameters", ())]
+    if not left:
+        yield _value(expression, {}), []
+        return
+    first, *others = left
+    derivative = expression
+    for power in range(_degree(expression, left) + 1):
+        if power:
+            derivative = derivative.gradient(first)
+        at_zero = derivative
+        if first in getattr(derivative, "parameters", ()):
+            at_zero = derivative.bind({first: 0.0})
+        for scale, factors in _monomials(at_zero, others):
+            yield scale / math.factorial(power), [*[first] * power, *factors]
+
+
+def _degree(expression: Any, parameters: Sequence[Parameter]) -> int:
+    """The degree in the first parameter, by finite differences with the others at odd places."""
+    values = []
+    for at in range(1, _MAX_DEGREE + 3):
+        points = [float(at), *(0.6 + 0.17 * place for place in range(1, len(parameters)))]
+        values.append(_value(expression, dict(zip(parameters, points, strict=True))))
     size = max(1.0, *map(abs, values))
     for degree in range(_MAX_DEGREE + 1):
-        following = [b - a for a, b in itertools.pairwise(values)]
-        if all(abs(each) <= 1e-9 * size for each in following):
+        values = [following - value for value, following in itertools.pairwise(values)]
+        if all(abs(each) <= 1e-9 * size for each in values):
             return degree
-        values = following
     raise _unsupported(expression)
 
 
-def _coefficient(expression: Any, parameters: Sequence[Parameter], powers: Sequence[int]) -> float:
-    """That of one monomial: the derivative at 0 over the factorials."""
-    derivative, factorials = expression, 1
-    for parameter, power in zip(parameters, powers, strict=True):
-        for _ in range(power):
-            if parameter not in getattr(derivative, "parameters", ()):
-                return 0.0
-            derivative = derivative.gradient(parameter)
-        factorials *= math.factorial(power)
-    return _value(derivative, dict.fromkeys(parameters, 0.0)) / factorials
-
-
-def _verify(expression: Any, parameters: Sequence[Parameter], found: dict[tuple[int, ...], float]) -> None:
-    for flipped in range(-1, len(parameters)):
-        points = [(0.6 + 0.17 * at) * (-1 if at == flipped else 1) for at in range(len(parameters))]
-        parts = [
-            scale * math.prod(point**power for point, power in zip(points, powers, strict=True))
-            for powers, scale in found.items()
-        ]
-        value = _value(expression, dict(zip(parameters, points, strict=True)))
-        if not abs(value - math.fsum(parts)) <= 1e-9 * max(map(abs, parts)):
+def _verify(
+    expression: Any, parameters: Sequence[Parameter], found: Sequence[tuple[float, list[Parameter]]]
+) -> None:
+    for flipped in (None, *parameters):
+        points = {
+            each: (0.6 + 0.17 * at) * (-1 if each is flipped else 1) for at, each in enumerate(parameters)
+        }
+        parts = [scale * math.prod(points[factor] for factor in factors) for scale, factors in found]
+        size = max((abs(part) for part in parts), default=0.0)
+        if not abs(_value(expression, points) - math.fsum(parts)) <= 1e-9 * size:
             raise _unsupported(expression)
 
 

@@ -12,13 +12,16 @@ from typing import Any
 
 from hybridqies.circuit.circuit import Circuit, Start
 from hybridqies.circuit.expressions import Value, evaluate, whole
-from hybridqies.circuit.layers import LayerBuilder, observables_of
-from hybridqies.circuit.shapes import check_recipe
+from hybridqies.circuit.layers import LayerBuilder, all_observables
+from hybridqies.circuit.shapes import check_recipe, check_text
 from hybridqies.errors import CircuitError, InputError, UnknownNameError
 from hybridqies.options import parse
 
 MAX_QUBITS = 1000
 """The largest layout that a recipe is asked for; beyond it even the list of gates takes minutes."""
+
+MAX_BYTES = 250_000
+"""The largest recipe file; those of the library have a few hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,29 @@ class Recipe:
     blocks: Mapping[str, list[dict[str, Any]]]
     layers: list[dict[str, Any]]
     measure: list[dict[str, Any]]
+    fixed: Circuit | None = None
+
+    @classmethod
+    def of(cls, circuit: Circuit, reference: str) -> Recipe:
+        """A circuit as a recipe without options, for its own number of qubits alone."""
+        return cls(
+            name=circuit.name,
+            title="a circuit with a fixed number of qubits",
+            reference=reference,
+            start=circuit.start,
+            min_qubits=circuit.n_qubits,
+            weights=str(circuit.n_weights),
+            options=(),
+            blocks={},
+            layers=[],
+            measure=[],
+            fixed=circuit,
+        )
+
+    @property
+    def usual_qubits(self) -> int:
+        """How many qubits it is laid out on where nobody says: 4 if it can be."""
+        return self.min_qubits if self.fixed is not None else max(4, self.min_qubits)
 
     @classmethod
     def parse(cls, text: str, name: str) -> Recipe:
@@ -81,11 +107,14 @@ class Recipe:
         CircuitError: it is no TOML, or lacks a key.
         UnknownNameError: it has a key that recipes don't have.
         """
+        check_text(text, name)
         try:
             content = tomllib.loads(text)
+            check_recipe(content, name)
+        except InputError:
+            raise
         except (ValueError, RecursionError) as error:  # nested too deeply, or a number of too many digits
             raise CircuitError(f"recipe {name!r} is no valid TOML: {error}") from None
-        check_recipe(content, name)
         return cls(
             name=name,
             title=content["title"],
@@ -103,6 +132,11 @@ class Recipe:
     def read(cls, path: Path) -> Recipe:
         """Reads the recipe file at `path`; its name is the file's, without the suffix."""
         try:
+            if path.stat().st_size > MAX_BYTES:
+                raise CircuitError(
+                    f"recipe file {str(path)!r} has {path.stat().st_size:,} bytes",
+                    expected=f"at most {MAX_BYTES:,}",
+                )
             return cls.parse(path.read_text(encoding="utf-8"), path.stem)
         except (OSError, UnicodeDecodeError) as error:
             raise CircuitError(f"recipe file {str(path)!r} cannot be read: {error}") from None
@@ -121,6 +155,11 @@ class Recipe:
             raise CircuitError(
                 f"circuit {self.name!r} was asked for with {n_qubits} qubits",
                 expected=f"at least {self.min_qubits}",
+            )
+        if self.fixed is not None and n_qubits != self.fixed.n_qubits:
+            raise CircuitError(
+                f"circuit {self.name!r} was asked for with {n_qubits} qubits",
+                expected=f"{self.fixed.n_qubits}: its file says so",
             )
         known = {option.name: option for option in self.options}
         for key in options:
@@ -145,6 +184,8 @@ class Recipe:
         CircuitError: too few or too many qubits, or weights that the recipe's formula does not count.
         """
         names = self.resolve(n_qubits, options)
+        if self.fixed is not None:
+            return self.fixed
         with _refusing(self.name):
             circuit = self._laid_out(operator.index(n_qubits), names)
         promised = whole(self.weights, names)
@@ -162,7 +203,7 @@ class Recipe:
         return Circuit.of(
             n_qubits,
             builder.gates,
-            [observable for row in self.measure for observable in observables_of(row, n_qubits, names)],
+            all_observables(self.measure, n_qubits, names),
             start=self.start,
             name=self.name,
         )

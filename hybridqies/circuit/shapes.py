@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hybridqies.circuit.expressions import MAX_VALUE
 from hybridqies.errors import CircuitError, UnknownNameError
 
 Check = Callable[[Any], bool]
 Kind = tuple[str, Check]
 
 
+MAX_OPTIONS = 100
+MAX_NAME = 64
+MAX_DEPTH = 64
+"""Tables inside each other, and parts of a dotted key."""
+
+
+def check_text(text: str, name: str) -> None:
+    """Refuses TOML whose keys have so many parts that reading it takes time that grows with their square.
+
+    Raises
+    ------
+    CircuitError: a key or a table's name has more than MAX_DEPTH parts.
+    """
+    for line in text.splitlines():
+        for token in re.split(r"[,={}\[\]]", line.replace(" ", "").replace("\t", "")):
+            if token.count(".") >= MAX_DEPTH:
+                raise CircuitError(
+                    f"recipe {name!r} has a key of {token.count('.') + 1} parts",
+                    expected=f"at most {MAX_DEPTH}",
+                )
+
+
 def _is_value(given: Any) -> bool:
-    return isinstance(given, bool | int | float | str)
+    # Python refuses to print integers of thousands of digits.
+    if isinstance(given, int):
+        return abs(given) <= MAX_VALUE
+    return isinstance(given, float | str)
 
 
 def _is_word(given: Any) -> bool:
@@ -29,7 +56,7 @@ _WORDS: Kind = ("a list of words", _list_of(_is_word))
 _NAMES: Kind = ("a gate's name or a list of them", lambda given: _is_word(given) or _list_of(_is_word)(given))
 _WHOLE: Kind = (
     "a whole number",
-    lambda given: isinstance(given, int) and not isinstance(given, bool),
+    lambda given: isinstance(given, int) and not isinstance(given, bool) and _is_value(given),
 )
 _VALUE: Kind = ("a number, true, false or an expression in quotes", _is_value)
 _VALUES: Kind = (
@@ -104,6 +131,8 @@ def check_recipe(content: Mapping[str, Any], name: str) -> None:
                 f"{where} has no {key!r}", expected="title, reference, weights, layers and measure"
             )
     _check_table(content, _RECIPE, where)
+    for what in ("options", "blocks"):
+        _check_names(content.get(what, {}), f"{what} of {where}")
     for option, row in content.get("options", {}).items():
         _check_option(option, row, where)
     _check_layers(content["layers"], where)
@@ -113,6 +142,16 @@ def check_recipe(content: Mapping[str, Any], name: str) -> None:
     for row in content["measure"]:
         _check(row, _TABLE, f"a 'measure' of {where}")
         _check_table(row, _MEASURE, f"a 'measure' of {where}")
+
+
+def _check_names(table: Mapping[str, Any], what: str) -> None:
+    if len(table) > MAX_OPTIONS:
+        raise CircuitError(f"{len(table)} {what} are declared", expected=f"at most {MAX_OPTIONS}")
+    for name in table:
+        if len(name) > MAX_NAME:
+            raise CircuitError(
+                f"a name among the {what} has {len(name)} characters", expected=f"at most {MAX_NAME}"
+            )
 
 
 def _check_option(option: str, row: Any, where: str) -> None:
@@ -149,4 +188,11 @@ def _check_table(table: Mapping[str, Any], kinds: Mapping[str, Kind], where: str
 def _check(given: Any, kind: Kind, what: str) -> None:
     expected, fits = kind
     if not fits(given):
-        raise CircuitError(f"{what} is {reprlib.repr(given)}", expected=expected)
+        raise CircuitError(f"{what} is {_shown(given)}", expected=expected)
+
+
+def _shown(given: Any) -> str:
+    try:
+        return reprlib.repr(given)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"

@@ -28,7 +28,10 @@ def command(
         str | None, typer.Argument(help="A recipe, by name or .toml file; all are listed without one.")
     ] = None,
     qubits: Annotated[
-        int | None, typer.Option(help="Qubits to lay it out on; 4 when left out.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Qubits to lay it out on; 4, or what a .qasm file has, when left out.", show_default=False
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe.")
@@ -57,7 +60,7 @@ def command(
             show(_list(recipes))
         return
     recipe = load_recipe(circuit)
-    laid_out = recipe.build(4 if qubits is None else qubits, read_settings(set_ or []))
+    laid_out = recipe.build(recipe.usual_qubits if qubits is None else qubits, read_settings(set_ or []))
     if wanted is Format.QASM and laid_out.start is Start.AMPLITUDES:
         raise CircuitError(
             f"circuit {circuit!r} starts from amplitudes, which an OpenQASM program cannot take in",
