@@ -96,7 +96,9 @@ class RefusalContract(Subject):
         """In one line that names the option."""
         if not hasattr(self.backend().options, option):
             pytest.skip(f"{self.backend().spec} has no option {option}")
-        assert option in self.refused(InputError, **{option: value})
+        with pytest.raises(InputError, match=option) as caught:
+            self.having(**{option: value})
+        assert "\n" not in str(caught.value)
 
     def test_unknown_options_are_refused(self) -> None:
         """A word that is no option."""
