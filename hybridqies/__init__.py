@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from hybridqies.backends import QuantumLayer, load_backend
     from hybridqies.circuit import Circuit, list_circuits, load_circuit
     from hybridqies.classifier import HybridClassifier
+    from hybridqies.quantum_head_classifier import QuantumHeadClassifier
 
 _HOME = {
     "Circuit": "hybridqies.circuit",
     "HybridClassifier": "hybridqies.classifier",
+    "QuantumHeadClassifier": "hybridqies.quantum_head_classifier",
     "QuantumLayer": "hybridqies.backends",
     "list_circuits": "hybridqies.circuit",
     "load_backend": "hybridqies.backends",
@@ -28,6 +30,7 @@ _HOME = {
 __all__ = [
     "Circuit",
     "HybridClassifier",
+    "QuantumHeadClassifier",
     "QuantumLayer",
     "__version__",
     "list_circuits",
