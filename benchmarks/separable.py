@@ -35,6 +35,7 @@ from hybridqies.study.protocol import run_trial
 from hybridqies.study.search import Choices, Interval, Space
 from hybridqies.study.statistics.intervals import Spread, spread
 from hybridqies.study.trials.trial import Trial, TrialRecord
+from hybridqies.tasks.feature_classification import FeatureData
 
 # A test set larger than the published 60 rows: the same mean, known more closely.
 TEST_ROWS = 1000
@@ -49,7 +50,7 @@ _SPACE: Space = {
 
 
 def _reupload(name: str, what: str, **options: Any) -> Arm:
-    return Arm(name, "reupload", what, options, _SPACE, quantum=True)
+    return Arm(name, "reupload", what, options, _SPACE)
 
 
 ARMS: dict[str, Arm] = {
@@ -67,7 +68,6 @@ ARMS: dict[str, Arm] = {
             "a linear layer before the same circuit",
             {"circuit": "data-reuploading"},
             _SPACE,
-            quantum=True,
         ),
     )
 }
@@ -103,13 +103,15 @@ class Job:
     budget: int
     epochs: int
 
+    def options(self) -> DataOptions:
+        """How its data is drawn."""
+        return DataOptions(f"separable-{self.dimension}", per_class=self.rows // 2, validation_fraction=0.2)
+
     def context(self) -> TrialContext:
         """Its data: `rows` to learn from, as many of each class, a fifth of them for validation."""
-        options = DataOptions(
-            f"separable-{self.dimension}", per_class=self.rows // 2, validation_fraction=0.2
-        )
+        options = self.options()
         features, labels = separable(self.dimension, self.rows + TEST_ROWS, self.seed)
-        return TrialContext.of_arrays(options.source, features, labels, options)
+        return TrialContext(FeatureData(options.source, features, labels, options))
 
     def trial(self, context: TrialContext) -> Trial:
         """The trial of a study that this is."""
@@ -119,7 +121,7 @@ class Job:
             seeds=(self.seed,),
             budget=self.budget,
             encoder="none",
-            data=context.data.options,
+            data=self.options(),
             training={"epochs": self.epochs},
         )
         arm = ARMS[self.arm]

@@ -25,6 +25,7 @@ from hybridqies.study.kinds.sweep import SweepPlan, summarise, sweep_trials
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial
+from hybridqies.tasks.feature_classification import FeatureData
 
 # A draw is a few per cent of the rows, as in the few-shot protocol: seeds that share much of what they
 # train on are not independent, and a test that takes them for so flags too much.
@@ -63,7 +64,7 @@ def shuffled(
         reference=arms[0],
         data=options,
     )
-    context = TrialContext.of_arrays("shuffled", features, labels, options)
+    context = TrialContext(FeatureData("shuffled", features, labels, options))
     planned = sweep_trials(plan, context)
     about = {
         "data": "shuffled",

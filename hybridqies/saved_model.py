@@ -20,8 +20,9 @@ from hybridqies.files import sha256_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.records import read_record, write_record
-from hybridqies.tasks.base import ModelSpec, OnProgress
+from hybridqies.tasks.base import OnProgress
 from hybridqies.tasks.building import build_head_of
+from hybridqies.tasks.specs import ModelSpec
 from hybridqies.tasks.text_classification import with_encoder
 from hybridqies.tasks.text_model import TextModel, head_of
 from hybridqies.tensors import load_state, load_tensors, save_tensors

@@ -9,6 +9,7 @@ from typing import Any
 
 from hybridqies.circuit import load_recipe
 from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.heads import head_class
 from hybridqies.study.search import Choices, Interval, Space
 
 _RATE = {"training.learning_rate": Interval(0.0005, 0.05, log=True)}
@@ -41,8 +42,7 @@ class Arm:
     """One arm of a study.
 
     `options` are fixed settings of its head, as `--set` takes them; `space` is what a search may change.
-    `per_qubits` says that its numbers depend on the number of qubits; `matched` that it takes the
-    parameter count of the first quantum arm. `twin_of` names the arm that it is the control of.
+    `twin_of` names the arm that it is the control of.
     """
 
     name: str
@@ -50,9 +50,22 @@ class Arm:
     what: str
     options: Mapping[str, Any] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
-    quantum: bool = False
-    matched: bool = False
     twin_of: str | None = None
+
+    @property
+    def quantum(self) -> bool:
+        """Whether its head runs a circuit."""
+        return head_class(self.head).runs_circuit
+
+    @property
+    def matched(self) -> bool:
+        """Whether its head takes the parameter count of another."""
+        return bool(head_class(self.head).matches)
+
+    @property
+    def is_matchable(self) -> bool:
+        """Whether it has a circuit, and a size that is known before it is trained."""
+        return self.quantum and not head_class(self.head).grows
 
     @property
     def per_qubits(self) -> bool:
@@ -61,7 +74,7 @@ class Arm:
 
 
 _TABLE = (
-    Arm("two-module", "two-module", "the paper's head", space=_TWO_MODULE, quantum=True),
+    Arm("two-module", "two-module", "the paper's head", space=_TWO_MODULE),
     Arm(
         "two-module-product",
         "two-module",
@@ -69,11 +82,10 @@ _TABLE = (
         # Near 0 the angles between uploads would leave expectations even in what is uploaded.
         {"circuit": "product-reupload", "encoder_circuit": "product-encoder", "encoder_spread": math.pi},
         {name: each for name, each in _TWO_MODULE.items() if name != "constant"},
-        quantum=True,
         twin_of="two-module",
     ),
-    Arm("dressed", "dressed", "linear, circuit, linear", space=_DRESSED, quantum=True),
-    Arm("matched-mlp", "matched-mlp", "a perceptron of as many parameters", space=_MLP, matched=True),
+    Arm("dressed", "dressed", "linear, circuit, linear", space=_DRESSED),
+    Arm("matched-mlp", "matched-mlp", "a perceptron of as many parameters", space=_MLP),
     Arm("logistic", "logistic", "logistic regression", space={"C": Interval(1e-3, 1e3, log=True)}),
     Arm(
         "svc",

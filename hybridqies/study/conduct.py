@@ -12,13 +12,13 @@ from hybridqies.errors import InputError
 from hybridqies.files import is_leftover, write_json, write_text
 from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.kind import StudyKind
+from hybridqies.study.layout import Cohorts
 from hybridqies.study.places.cluster import Cluster
 from hybridqies.study.places.executor import Executor
 from hybridqies.study.places.in_process import InProcess
 from hybridqies.study.places.processes import Processes
 from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import Plan, plan_to_toml, read_plan
-from hybridqies.study.protocol import Cohorts
 from hybridqies.study.statistics.comparisons import describe_seeds
 from hybridqies.study.trials.dispatch import Counts, run_trials
 from hybridqies.study.trials.journal import TrialJournal
@@ -103,18 +103,22 @@ def run_study(
     check_writable(folder)
     if not resume:
         check_new(folder)
-    # A cluster that isn't there is told before texts are embedded.
+    # A cluster that isn't there is reported before anything is computed.
     with _nodes(plan, cluster) as nodes:
-        context = TrialContext.load(plan.data, plan.encoder, on_text)
+        context = TrialContext.load(plan.source)
         planned = study.trials(plan, context)
+        about = _about(plan, context)
         if not resume:
             check_new(folder)
             family = study.family(plan)
             if on_start is not None and family:
                 on_start(describe_seeds(family, len(plan.seeds)))
+        context.compute_rows(plan.seeds[0], on_text)
+        if not resume:
+            check_new(folder)
             write_text(folder / PLAN, plan_to_toml(plan))
         with TrialJournal(folder) as journal:
-            journal.begin(_about(plan, context))
+            journal.begin(about)
             if retry_failed:
                 journal.retry_failed(trial.key for trial in planned)
             with _local(plan, context, workers) if nodes is None else nullcontext(nodes) as executor:
@@ -125,20 +129,19 @@ def run_study(
 
 
 def _nodes(plan: StudyPlan, cluster: str | None) -> AbstractContextManager[Executor | None]:
-    return nullcontext() if cluster is None else Cluster(cluster, plan.data, plan.encoder)
+    return nullcontext() if cluster is None else Cluster(cluster, plan.source)
 
 
 def _local(plan: StudyPlan, context: TrialContext, workers: int) -> AbstractContextManager[Executor]:
     if workers == 1:
         return nullcontext(InProcess(context))
-    return Processes(plan.data, plan.encoder, workers)
+    return Processes(plan.source, workers, plan.seeds[0])
 
 
 def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:
     return {
-        "data": context.name,
-        "classes": list(context.classes),
-        "data_fingerprint": context.data_fingerprint,
-        "encoder_fingerprint": context.encoder_fingerprint,
-        "test_texts": {str(seed): context.test_rows(seed) for seed in plan.seeds},
+        "data": context.data.name,
+        "classes": list(context.data.classes),
+        **{f"{name}_fingerprint": value for name, value in context.fingerprints.items()},
+        "test_texts": {str(seed): context.test_places(seed) for seed in plan.seeds},
     }

@@ -1,117 +1,73 @@
-"""What trials are run on: a data set, its embeddings, and the splits of each seed."""
+"""What trials are run on: a task's data, loaded once, and what each design comes to on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from hybridqies.errors import InputError
-from hybridqies.study.plan import Scaling
-from hybridqies.study.seal import SealedTest
-from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec, load_task
-from hybridqies.tasks.classification import ClassificationData
-from hybridqies.tasks.feature_classification import FeatureData
-from hybridqies.training import Labelled
+from hybridqies.options import from_mapping, to_mapping
+from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec, TaskData, load_task
+
+if TYPE_CHECKING:
+    from hybridqies.study.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
-class Scaler:
-    """Subtracts `mean` (D,) and divides by `deviation` (D,)."""
+class Source:
+    """What every trial of a study reads: a task, its data, and the encoder."""
 
-    mean: Tensor
-    deviation: Tensor
+    data: DataOptions
+    encoder: str
+    task: str = DEFAULT_TASK
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON values."""
+        return to_mapping(self)
 
     @classmethod
-    def fit(cls, scaling: Scaling, embeddings: Tensor) -> Scaler:
-        """Fitted to the training embeddings (B, D); a column that never changes is only centred."""
-        if scaling is Scaling.NONE:
-            return cls(torch.zeros(embeddings.shape[1]), torch.ones(embeddings.shape[1]))
-        deviation = embeddings.std(dim=0, correction=0)
-        return cls(embeddings.mean(dim=0), torch.where(deviation > 0, deviation, torch.ones(())))
-
-    def __call__(self, embeddings: Tensor) -> Tensor:
-        """Scaled embeddings (B, D)."""
-        return (embeddings - self.mean) / self.deviation
-
-
-@dataclass(frozen=True, slots=True)
-class Splits:
-    """One seed's parts; the test part is sealed."""
-
-    train: Labelled
-    validation: Labelled
-    test: SealedTest
+    def from_mapping(cls, values: Any) -> Source:
+        """What `to_mapping` gave."""
+        return from_mapping(cls, values, what="source of trials")
 
 
 @dataclass(frozen=True)
 class TrialContext:
-    """The data of a task, loaded and embedded once for all trials."""
+    """A task's data, shared by every trial of a study in this process.
 
-    data: ClassificationData
+    `layouts` keeps what designs were found to come to, so that each is built once.
+    """
+
+    data: TaskData
+    layouts: dict[str, Layout] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def load(
-        cls,
-        options: DataOptions,
-        encoder: str,
-        on_text: Callable[[int, int], None] | None = None,
-        *,
-        task: str = DEFAULT_TASK,
-    ) -> TrialContext:
-        """Reads the data and embeds every text of it once; embeddings are cached.
+    def load(cls, source: Source) -> TrialContext:
+        """Reads and checks the data; its rows are computed when first needed.
 
         Raises
         ------
         DataError: it cannot be read.
         """
-        data = load_task(task).load(options, encoder, "cpu")
-        assert isinstance(data, ClassificationData)
-        data.embed(on_text)
-        return cls(data)
+        return cls(load_task(source.task).load(source.data, source.encoder, "cpu"))
 
-    @classmethod
-    def of_arrays(
-        cls, name: str, features: Tensor, labels: Sequence[int], options: DataOptions
-    ) -> TrialContext:
-        """Rows of numbers (N, D) in the place of embedded texts."""
-        return cls(FeatureData(name, features, labels, options))
-
-    @property
-    def name(self) -> str:
-        """The data's name."""
-        return self.data.name
-
-    @property
-    def classes(self) -> tuple[Any, ...]:
-        """The labels, in the order of a model's outputs."""
-        return self.data.classes
-
-    @property
-    def data_fingerprint(self) -> str:
-        """A digest of the data."""
-        return self.data.fingerprints["data"]
-
-    @property
-    def encoder_fingerprint(self) -> str:
-        """A digest of what turns the data into numbers."""
-        return self.data.fingerprints["encoder"]
-
-    def splits(self, seed: int) -> Splits:
-        """The parts that `seed` draws; the same for every arm.
+    def compute_rows(self, seed: int, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Computes the rows now that trials would wait for, such as the embeddings of all texts.
 
         Raises
         ------
-        DataError: too few rows, or no rows for validation or test.
+        DataError: the data leaves a part without rows.
         """
-        parts = self.data.draw(seed).map(lambda part: self.data.rows(part, ModelSpec()))
-        return Splits(parts.train, parts.validation, SealedTest(parts.test))
+        self.data.rows(self.data.draw(seed).train, ModelSpec(), on_progress)
 
-    def test_rows(self, seed: int) -> list[int]:
-        """Where the rows of the test part of `seed` stand in the data, in their order."""
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Digests of data and encoder."""
+        return {"data": "", "encoder": "", **self.data.fingerprints}
+
+    def test_places(self, seed: int) -> list[int]:
+        """Where in the data the test rows of `seed` stand, in their order."""
         return self.data.places(self.data.draw(seed).test)
 
     def check_is(self, data_fingerprint: str, encoder_fingerprint: str) -> None:
@@ -122,7 +78,7 @@ class TrialContext:
         InputError: naming which of them is not the one that was recorded.
         """
         given = {"data": data_fingerprint, "encoder": encoder_fingerprint}
-        own = {"data": self.data_fingerprint, "encoder": self.encoder_fingerprint}
+        own = self.fingerprints
         for name, fingerprint in given.items():
             if own[name] != fingerprint:
                 raise InputError(

@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from hybridqies import defaults
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 from hybridqies.options import to_mapping
-from hybridqies.runs.config import DataOptions, RunConfig
 from hybridqies.study.arms import Arm, arm_of
 from hybridqies.study.search import Space, check_searchable, parse_space, plain_space
 from hybridqies.study.trials.trial import TRAINING, Trial
+from hybridqies.tasks import DEFAULT_TASK, DataOptions
 
 if TYPE_CHECKING:
-    from hybridqies.study.context import TrialContext
+    from hybridqies.study.context import Source, TrialContext
 
 _MANY_QUBITS, _MANY_SEEDS, _LARGEST_SEED = 64, 10_000, 2**32 - 1
 
@@ -54,8 +55,9 @@ class StudyPlan:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     budget: int = 1
     reference: str | None = None
-    encoder: str = RunConfig().encoder
-    backend: str = RunConfig().backend
+    task: str = DEFAULT_TASK
+    encoder: str = defaults.ENCODER
+    backend: str = defaults.BACKEND
     scaling: Scaling = Scaling.NONE
     data: DataOptions = field(default_factory=DataOptions)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class StudyPlan:
                 )
         check_local(self.backend)
         arms = [arm_of(name) for name in self.arms]
-        if any(arm.matched for arm in arms) and not any(arm.quantum for arm in arms):
+        if any(arm.matched for arm in arms) and not any(arm.is_matchable for arm in arms):
             raise InputError(
                 "an arm that matches the parameters of a quantum arm was given without one",
                 expected="a quantum arm among the arms, such as two-module",
@@ -133,6 +135,13 @@ class StudyPlan:
                 todo="set --budget 1, or leave an option open",
             )
         return left
+
+    @property
+    def source(self) -> Source:
+        """What every trial reads."""
+        from hybridqies.study.context import Source
+
+        return Source(self.data, self.encoder, self.task)
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON values."""
@@ -203,40 +212,44 @@ def on_every_seed(plan: StudyPlan, designs: Sequence[Trial]) -> tuple[Trial, ...
 
 def planned_trial(plan: StudyPlan, arm: Arm, n_qubits: int | None, context: TrialContext) -> Trial:
     """A trial of `arm` as the plan has it; its seed and its circuits are still open."""
-    matched = {"target": _target(plan, n_qubits, context)} if arm.matched else {}
+    fingerprints = context.fingerprints
     return Trial(
         arm=arm.name,
         head=arm.head,
         seed=0,
         data=plan.data,
-        data_fingerprint=context.data_fingerprint,
+        data_fingerprint=fingerprints["data"],
         encoder=plan.encoder,
-        encoder_fingerprint=context.encoder_fingerprint,
-        n_qubits=n_qubits,
-        settings=plan.settings_of(arm) | matched,
-        space=plain_space(plan.space_of(arm)),
-        budget=plan.budget,
+        encoder_fingerprint=fingerprints["encoder"],
         scaling=plan.scaling.value,
         backend=plan.backend,
+        task=plan.task,
+        n_qubits=n_qubits,
+        settings=plan.settings_of(arm) | _match(plan, arm, n_qubits, context),
+        space=plain_space(plan.space_of(arm)),
+        budget=plan.budget,
     )
 
 
-def _target(plan: StudyPlan, n_qubits: int | None, context: TrialContext) -> int:
-    """The parameters of the first quantum arm with its defaults, which a matched arm comes closest to."""
-    from hybridqies.study.protocol import untrained
+def _match(plan: StudyPlan, arm: Arm, n_qubits: int | None, context: TrialContext) -> dict[str, int]:
+    """The setting that gives an arm about as many parameters as the first quantum arm has by default."""
+    from hybridqies.heads import matching
+    from hybridqies.study.layout import lay_out
 
-    quantum = next(arm for arm in map(arm_of, plan.arms) if arm.quantum)
-    return untrained(planned_trial(plan, quantum, n_qubits, context), context, {}).n_trained()
+    if not arm.matched:
+        return {}
+    quantum = next(each for each in map(arm_of, plan.arms) if each.is_matchable)
+    target = lay_out(planned_trial(plan, quantum, n_qubits, context), context).n_parameters
+    return matching(arm.head, target)
 
 
 def laid_out(trial: Trial, context: TrialContext) -> Trial:
-    """The trial with the digest of its circuits; its head is built once to see that it can be.
+    """The trial with the digest of its circuits; its model is built once to see that it can be.
 
     Raises
     ------
     InputError: an option that does not exist or does not fit.
     """
-    from hybridqies.study.protocol import untrained
-    from hybridqies.tasks import digest_circuits
+    from hybridqies.study.layout import lay_out
 
-    return replace(trial, circuits=digest_circuits(untrained(trial, context, {})))
+    return replace(trial, circuits=lay_out(trial, context).circuits)

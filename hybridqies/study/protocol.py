@@ -13,39 +13,68 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch import nn
+
 from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.errors import InputError
-from hybridqies.heads import head_class
-from hybridqies.heads.base import Head
-from hybridqies.options import from_mapping
-from hybridqies.runs.assembly import prepare
-from hybridqies.runs.config import RunConfig
-from hybridqies.study.context import Scaler, Splits, TrialContext
+from hybridqies.runs import PreparedRun
+from hybridqies.study.context import TrialContext
+from hybridqies.study.layout import lay_out, prepare_trial
 from hybridqies.study.plan import Scaling
+from hybridqies.study.scaling import fit_scaler
+from hybridqies.study.seal import Reading, SealedTest
 from hybridqies.study.search import Proposal, Search, parse_space
-from hybridqies.study.trials.trial import TRAINING, Outcome, Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
 from hybridqies.tasks import digest_circuits
 from hybridqies.training import (
     Convergence,
-    CrossEntropy,
     Labelled,
-    Metrics,
+    Measurement,
+    Rows,
+    SelectOn,
     Training,
-    TrainingConfig,
+    fit,
     fit_many,
+    measure,
     predict_probabilities,
     prediction_batch,
-    why_alone,
 )
 from hybridqies.training.diagnosis import judge_history, judge_solver
 from hybridqies.training.objectives import Solvable
 from hybridqies.training.progress import Outcome as FitOutcome
 
-EPOCHS = 20
-"""Of every training in a study that says nothing else, so that all arms have the same budget."""
-
 # Recorded log-losses depend on it, in their last bits.
 _BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A trial with its seed's parts, scaled, and the model of its defaults; the test part is sealed."""
+
+    trial: Trial
+    context: TrialContext
+    prepared: PreparedRun
+    training: Rows
+    validation: Rows
+    test: SealedTest
+
+    @classmethod
+    def of(cls, trial: Trial, context: TrialContext) -> _Opened:
+        """Refuses a context that is not what the trial was planned on."""
+        context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
+        prepared = prepare_trial(trial, context)
+        _check_circuits(trial, prepared)
+        rows = prepared.rows(prepared.arm)
+        scaler = fit_scaler(Scaling(trial.scaling), rows.train)
+        if scaler is not None:
+            rows = rows.map(scaler)
+        return cls(trial, context, prepared, rows.train, rows.validation, SealedTest(rows.test))
+
+    def candidate(self, proposal: Proposal) -> PreparedRun:
+        """The run of a candidate; that of the defaults is built already."""
+        if not proposal.options:
+            return self.prepared
+        return prepare_trial(self.trial, self.context, proposal.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +82,23 @@ class _Fitted:
     """One candidate after training."""
 
     proposal: Proposal
-    head: Head
-    validation: Metrics
+    prepared: PreparedRun
+    validation: Measurement
     convergence: Convergence
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained model."""
+        return self.prepared.arm.model
 
     @property
     def score(self) -> tuple[float, float]:
         """Higher is better: accuracy on validation, and among equals the lower log-loss."""
-        return self.validation.accuracy, -self.validation.log_loss
+        return self.validation.score(SelectOn.ACCURACY)
 
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A trial and its seed's parts, scaled but for the sealed one."""
-
-    trial: Trial
-    splits: Splits
-    scaler: Scaler
-    training: Labelled
-    validation: Labelled
-
-    @classmethod
-    def of(cls, trial: Trial, context: TrialContext) -> _Prepared:
-        """Refuses a context that is not what the trial was planned on."""
-        context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
-        _check_circuits(trial, context)
-        splits = context.splits(trial.seed)
-        scaler = Scaler.fit(Scaling(trial.scaling), splits.train.inputs)
-        training, validation = (
-            Labelled(scaler(part.inputs), part.labels) for part in (splits.train, splits.validation)
-        )
-        return cls(trial, splits, scaler, training, validation)
+    def describe(self) -> dict[str, Any]:
+        """What a record says of a candidate that could be trained."""
+        return {"options": self.proposal.options, **self.validation.to_mapping("validation_")}
 
 
 def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
@@ -94,13 +109,13 @@ def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
     InputError: the context is not what the trial was planned on, or no candidate could be trained.
     """
     started = time.perf_counter()
-    prepared = _Prepared.of(trial, context)
-    best, candidates = _search(prepared, context)
-    return _record(prepared, best, candidates, started)
+    opened = _Opened.of(trial, context)
+    best, candidates = _search(opened)
+    return _record(opened, best, candidates, started)
 
 
 def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:
-    """What `run_trial` gives for each of the trials, which `Cohorts` names alike, trained in one stack.
+    """What `run_trial` gives for each of the trials, which `Cohorts` names alike, trained together.
 
     A trial's time is its even share. Once all are trained, an error is that of one trial alone.
 
@@ -109,57 +124,18 @@ def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome,
     InputError: as `run_trial` before anything is measured, for any of them; or parts of several sizes.
     """
     started = time.perf_counter()
-    prepared = [_Prepared.of(trial, context) for trial in trials]
-    found = _fit(prepared, context, Proposal({}, None, None))
+    opened = [_Opened.of(trial, context) for trial in trials]
+    found = _fit(opened, Proposal({}, None, None))
     outcomes: list[Outcome] = []
-    for each, fitted in zip(prepared, found, strict=True):
+    for each, fitted in zip(opened, found, strict=True):
         try:
             if isinstance(fitted, InputError):
                 raise InputError(f"none of 1 candidates could be trained: {fitted}")
-            outcomes.append(_record(each, fitted, [_told(fitted)], started))
+            outcomes.append(_record(each, fitted, [fitted.describe()], started))
         except Exception as error:
             outcomes.append(_failure(each.trial, error, started))
     share = round((time.perf_counter() - started) / len(trials), 3)
     return tuple(replace(outcome, seconds=share) for outcome in outcomes)
-
-
-def _record(
-    prepared: _Prepared, best: _Fitted, candidates: Sequence[Mapping[str, Any]], started: float
-) -> TrialRecord:
-    """The record of a trial whose choice is made; here the test set is read."""
-    trial, reading = prepared.trial, None
-    if trial.tested:
-        reading = prepared.splits.test.measure(
-            lambda embeddings: predict_probabilities(
-                best.head,
-                prepared.scaler(embeddings),
-                prediction_batch(best.head, len(embeddings), _BATCH),
-            )
-        )
-    return TrialRecord(
-        key=trial.key,
-        trial=trial.to_mapping(),
-        chosen=best.proposal.options,
-        candidates=tuple(candidates),
-        validation=best.validation.to_mapping(),
-        test=reading.metrics.to_mapping() if reading else {},
-        predictions=reading.predictions if reading else (),
-        truth=reading.truth if reading else (),
-        n_parameters=best.head.n_trained(),
-        converged=best.convergence.reached,
-        convergence=best.convergence.why,
-        seconds=round(time.perf_counter() - started, 3),
-    )
-
-
-def _check_circuits(trial: Trial, context: TrialContext) -> None:
-    """Refuses other circuits under the trial's name: a recipe may have been edited since, or elsewhere."""
-    now = digest_circuits(untrained(trial, context, {}))
-    if trial.circuits and now != trial.circuits:
-        raise InputError(
-            f"the circuits of arm {trial.arm!r} are not those that the study began with",
-            todo="put the recipe back as it was, or begin a new study",
-        )
 
 
 def attempt(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:
@@ -192,94 +168,63 @@ def _failure(trial: Trial, error: Exception, started: float) -> TrialFailure:
     return TrialFailure(trial.key, trial.to_mapping(), text, round(time.perf_counter() - started, 3))
 
 
-class Cohorts:
-    """Names trials so that those with one name are trained together: all but their seeds are the same.
-
-    A trial whose head is not stacked, or that searches, has its own key for a name: later candidates of a
-    search differ from seed to seed.
-    """
-
-    def __init__(self, context: TrialContext) -> None:
-        self.context = context
-        self._stacked: dict[str, bool] = {}
-
-    def __call__(self, trial: Trial) -> str:
-        """The name of the trial's cohort."""
-        shared = replace(trial, seed=0).key
-        if shared not in self._stacked:
-            self._stacked[shared] = _is_stacked(trial, untrained(trial, self.context, {}))
-        return shared if self._stacked[shared] else trial.key
-
-
-def _is_stacked(trial: Trial, head: Head) -> bool:
-    """Whether a trial trains in a stack, be it of one; its numbers then don't depend on who else is in it."""
-    return trial.budget == 1 and why_alone(head, training_of(trial, {})) is None
-
-
-def untrained(trial: Trial, context: TrialContext, options: Mapping[str, Any]) -> Head:
-    """The head of a trial as training starts with it, with one candidate's options.
-
-    Raises
-    ------
-    InputError: options that do not exist or do not fit together, or a frozen part that the head doesn't have.
-    """
-    return prepare(run_config(trial, options), context.data).arm.head
-
-
-def run_config(trial: Trial, options: Mapping[str, Any]) -> RunConfig:
-    """The run that a trial is, with one candidate's options.
-
-    Raises
-    ------
-    InputError: a training option that does not exist, or a seed among them.
-    """
-    own = {key: each for key, each in {**trial.settings, **options}.items() if not key.startswith(TRAINING)}
-    return RunConfig(
-        data=trial.data,
-        encoder=trial.encoder,
-        head=trial.head,
-        n_qubits=trial.n_qubits if head_class(trial.head).runs_circuit else None,
-        settings=own,
-        frozen=trial.frozen,
-        compare=(),
-        backend=trial.backend,
-        training=training_of(trial, options),
+def _record(
+    opened: _Opened, best: _Fitted, candidates: Sequence[Mapping[str, Any]], started: float
+) -> TrialRecord:
+    """The record of a trial whose choice is made; here the test set is read."""
+    trial = opened.trial
+    reading = opened.test.measure(lambda rows: _read(best, rows)) if trial.tested else Reading({})
+    return TrialRecord(
+        key=trial.key,
+        trial=trial.to_mapping(),
+        chosen=best.proposal.options,
+        candidates=tuple(candidates),
+        validation=best.validation.to_mapping(),
+        test=reading.metrics,
+        predictions=reading.predictions,
+        truth=reading.truth,
+        n_parameters=best.prepared.arm.head.n_trained(),
+        converged=best.convergence.reached,
+        convergence=best.convergence.why,
+        seconds=round(time.perf_counter() - started, 3),
     )
 
 
-def training_of(trial: Trial, options: Mapping[str, Any]) -> TrainingConfig:
-    """How a candidate is trained; the trial's seed decides the order of batches too.
-
-    Raises
-    ------
-    InputError: a training option that does not exist, or a seed among them.
-    """
-    given = {
-        key.removeprefix(TRAINING): each
-        for key, each in {**trial.settings, **options}.items()
-        if key.startswith(TRAINING)
-    }
-    if "seed" in given:
-        raise InputError("training.seed was set in a study", expected="seeds of the study itself")
-    return from_mapping(
-        TrainingConfig, {"epochs": EPOCHS} | given | {"seed": trial.seed}, what="training option"
-    )
+def _read(fitted: _Fitted, rows: Rows) -> Reading:
+    """What is measured on test rows; with classes also each row's predicted and true one."""
+    model = fitted.model
+    if not isinstance(rows, Labelled):
+        return Reading(_measure(fitted.prepared, rows).to_mapping())
+    batch = prediction_batch(model, len(rows), _BATCH)
+    probabilities = predict_probabilities(model, rows.inputs, batch)
+    labels = rows.labels.cpu().numpy()
+    predictions = tuple(probabilities.argmax(axis=1).tolist())
+    return Reading(measure(probabilities, labels).to_mapping(), predictions, tuple(labels.tolist()))
 
 
-def _search(prepared: _Prepared, context: TrialContext) -> tuple[_Fitted, list[dict[str, Any]]]:
+def _check_circuits(trial: Trial, prepared: PreparedRun) -> None:
+    """Refuses other circuits under the trial's name: a recipe may have been edited since, or elsewhere."""
+    if trial.circuits and digest_circuits(prepared.arm.head) != trial.circuits:
+        raise InputError(
+            f"the circuits of arm {trial.arm!r} are not those that the study began with",
+            todo="put the recipe back as it was, or begin a new study",
+        )
+
+
+def _search(opened: _Opened) -> tuple[_Fitted, list[dict[str, Any]]]:
     best: _Fitted | None = None
     candidates: list[dict[str, Any]] = []
-    trial = prepared.trial
+    trial = opened.trial
     search = Search(parse_space(trial.space, "search space of"), trial.budget, trial.seed)
     for proposal in search.candidates():
-        (found,) = _fit([prepared], context, proposal)
+        (found,) = _fit([opened], proposal)
         if isinstance(found, InputError):
             # A learning rate that made the loss infinite is an answer of the search, not its end.
             proposal.tell(None)
             candidates.append({"options": proposal.options, "error": str(found)})
             continue
-        proposal.tell(found.validation.accuracy)
-        candidates.append(_told(found))
+        proposal.tell(found.score[0])
+        candidates.append(found.describe())
         if best is None or found.score > best.score:
             best = found
     if best is None:
@@ -287,43 +232,57 @@ def _search(prepared: _Prepared, context: TrialContext) -> tuple[_Fitted, list[d
     return best, candidates
 
 
-def _told(found: _Fitted) -> dict[str, Any]:
-    """What a record tells of a candidate that could be trained."""
-    return {"options": found.proposal.options, **found.validation.to_mapping("validation_")}
-
-
-def _fit(group: Sequence[_Prepared], context: TrialContext, proposal: Proposal) -> list[_Fitted | InputError]:
+def _fit(group: Sequence[_Opened], proposal: Proposal) -> list[_Fitted | InputError]:
     """One candidate of each trial, or why it could not be trained; trials that search nothing in a stack."""
     try:
-        heads = [untrained(each.trial, context, proposal.options) for each in group]
-        configs = [training_of(each.trial, proposal.options) for each in group]
+        runs = [each.candidate(proposal) for each in group]
     except InputError as error:
         return [error] * len(group)
-    trainings = [
-        Training(head, each.training, each.validation, config)
-        for head, each, config in zip(heads, group, configs, strict=True)
-    ]
     with _complaints() as complaints:
-        alone = len(group) == 1 and group[0].trial.budget > 1
-        outcomes = (_fit_alone(trainings[0]),) if alone else fit_many(trainings)
-    found: list[_Fitted | InputError] = []
-    for head, each, outcome in zip(heads, group, outcomes, strict=True):
-        if isinstance(outcome, InputError):
-            found.append(outcome)
-            continue
-        verdict = judge_solver(complaints) if isinstance(head, Solvable) else judge_history(outcome.history)
-        batch = prediction_batch(head, len(each.validation), _BATCH)
-        measured = CrossEntropy().measure(head, each.validation, batch)
-        found.append(_Fitted(proposal, head, measured, verdict))
-    return found
+        outcomes = _fit_together(group, runs) if _is_stacked(group) else _fit_alone(group, runs)
+    return [
+        outcome if isinstance(outcome, InputError) else _judge(proposal, run, each, outcome, complaints)
+        for run, each, outcome in zip(runs, group, outcomes, strict=True)
+    ]
 
 
-def _fit_alone(training: Training) -> FitOutcome | InputError:
-    """A candidate of a search, which is never stacked: later ones differ from seed to seed."""
-    try:
-        return training.fit()
-    except InputError as error:
-        return error
+def _is_stacked(group: Sequence[_Opened]) -> bool:
+    """Whether trials train in a stack, be it of one; their numbers then don't depend on who else is in it."""
+    return all(each.trial.budget == 1 and lay_out(each.trial, each.context).stacked for each in group)
+
+
+def _fit_together(group: Sequence[_Opened], runs: Sequence[PreparedRun]) -> Sequence[FitOutcome | InputError]:
+    trainings = []
+    for run, each in zip(runs, group, strict=True):
+        assert isinstance(each.training, Labelled)
+        assert isinstance(each.validation, Labelled)
+        trainings.append(Training(run.arm.model, each.training, each.validation, run.config.training))
+    return fit_many(trainings)
+
+
+def _fit_alone(group: Sequence[_Opened], runs: Sequence[PreparedRun]) -> Sequence[FitOutcome | InputError]:
+    outcomes: list[FitOutcome | InputError] = []
+    for run, each in zip(runs, group, strict=True):
+        config = run.config.training
+        objective = run.data.objective(config, each.training)
+        try:
+            outcomes.append(fit(run.arm.model, each.training, each.validation, objective, config))
+        except InputError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def _judge(
+    proposal: Proposal, run: PreparedRun, opened: _Opened, outcome: FitOutcome, complaints: Sequence[str]
+) -> _Fitted:
+    solved = isinstance(run.arm.model, Solvable)
+    verdict = judge_solver(complaints) if solved else judge_history(outcome.history)
+    return _Fitted(proposal, run, _measure(run, opened.validation), verdict)
+
+
+def _measure(run: PreparedRun, rows: Rows) -> Measurement:
+    model, objective = run.arm.model, run.data.objective(run.config.training, rows)
+    return objective.measure(model, rows, prediction_batch(model, len(rows), _BATCH))
 
 
 @contextmanager

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from torch import Tensor
-
 from hybridqies.errors import InputError
-from hybridqies.training import Labelled, Metrics, measure
-
-Predict = Callable[[Tensor], np.ndarray]
+from hybridqies.training import Rows
 
 
 class SealError(InputError):
@@ -20,24 +15,24 @@ class SealError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the one look at a test set gives: metrics, predicted classes (N,) and true ones (N,)."""
+    """What the one look at a test set gives: metrics and, with classes, each predicted and true one."""
 
-    metrics: Metrics
-    predictions: tuple[int, ...]
-    truth: tuple[int, ...]
+    metrics: Mapping[str, float]
+    predictions: tuple[int, ...] = ()
+    truth: tuple[int, ...] = ()
 
 
 class SealedTest:
-    """The test part of one seed, for one arm. Its rows and labels leave it through `measure` alone.
+    """The test part of one seed, for one arm. Its rows leave it through `measure` alone.
 
-    Whoever chooses among options holds this object and can get nothing out of it without ending the trial.
+    Code that chooses among options holds this object and can get nothing out of it without ending the trial.
     """
 
-    def __init__(self, test: Labelled) -> None:
-        self.__test: Labelled | None = test
+    def __init__(self, test: Rows) -> None:
+        self.__test: Rows | None = test
 
-    def measure(self, predict: Predict) -> Reading:
-        """Breaks the seal: `predict` takes embeddings (N, D) to class probabilities (N, K).
+    def measure(self, read: Callable[[Rows], Reading]) -> Reading:
+        """Breaks the seal: `read` takes the test rows to what is measured on them.
 
         Raises
         ------
@@ -50,9 +45,4 @@ class SealedTest:
                 expected="one reading per seed and arm",
                 todo="choose on validation",
             )
-        probabilities, labels = predict(test.inputs), test.labels.cpu().numpy()
-        return Reading(
-            measure(probabilities, labels),
-            tuple(probabilities.argmax(axis=1).tolist()),
-            tuple(labels.tolist()),
-        )
+        return read(test)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from hybridqies.errors import UnknownNameError
-from hybridqies.tasks.base import DataOptions, ModelSpec, Splits, Task, TaskData
-from hybridqies.tasks.building import build_head_of, digest_circuits, runs_circuit
+from hybridqies.lazily import import_lazily
+
+if TYPE_CHECKING:
+    from hybridqies.tasks.base import Splits, Task, TaskData
+    from hybridqies.tasks.building import build_head_of, digest_circuits, runs_circuit
+    from hybridqies.tasks.specs import DataOptions, ModelSpec
 
 TASKS: dict[str, str] = {
     "text-classification": "hybridqies.tasks.text_classification:TextClassification",
@@ -41,3 +46,5 @@ __all__ = [
     "load_task",
     "runs_circuit",
 ]
+
+__getattr__, __dir__ = import_lazily(__name__, __all__, ("specs", "base", "building"))

@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import nn
 
-from hybridqies import defaults
 from hybridqies.backends import Backend
-from hybridqies.circuit import Circuit
-from hybridqies.errors import InputError
+from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.training import Objective, Rows, TrainingConfig
 
 OnProgress = Callable[[int, int], None]
 PartT = TypeVar("PartT")
-
-
-@dataclass(frozen=True, slots=True)
-class DataOptions:
-    """Which data: a path, a built-in name or a hub name, and how it is split.
-
-    With `per_class` all splits are pooled and that many rows of each class are drawn for training and
-    validation; without it missing splits are drawn from the training rows.
-    """
-
-    source: str = defaults.DATA
-    text_column: str = "text"
-    label_column: str = "label"
-    per_class: int | None = None
-    validation_fraction: float = 0.15
-    test_fraction: float = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """What a model is made of, before it meets data.
-
-    `settings` are the head's options as users write them, or `options` as its config holds them.
-    `circuits` replaces what recipes would build, by role. `frozen` names parts of the head that keep their
-    start. `trainable_layers` counts the last layers of the encoder that are trained with the head; 0 keeps
-    the encoder as it is.
-    """
-
-    head: str = defaults.HEAD
-    circuit: str | Circuit | None = None
-    n_qubits: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] | None = None
-    circuits: Mapping[str, Circuit] | None = None
-    frozen: tuple[str, ...] = ()
-    trainable_layers: int = 0
-
-    def __post_init__(self) -> None:
-        if self.trainable_layers < 0:
-            raise InputError(f"trainable_layers was given {self.trainable_layers}", expected="0 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hybridqies.backends import Backend
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import Head, HeadContext, build_head, head_class, head_options
-from hybridqies.tasks.base import ModelSpec
+from hybridqies.tasks.specs import ModelSpec
 
 
 def build_head_of(spec: ModelSpec, n_inputs: int, n_classes: int, backend: Backend, seed: int) -> Head:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from hybridqies.backends import Backend
 from hybridqies.errors import DataError
-from hybridqies.tasks.base import DataOptions, ModelSpec, OnProgress, Splits, TaskData
+from hybridqies.tasks.base import OnProgress, Splits, TaskData
 from hybridqies.tasks.building import build_head_of
+from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.text import Dataset, Examples, few_shot, split
 from hybridqies.training import CrossEntropy, Labelled, Rows, TrainingConfig
 

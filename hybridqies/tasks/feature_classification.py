@@ -8,8 +8,9 @@ from functools import cached_property
 
 from torch import Tensor
 
-from hybridqies.tasks.base import DataOptions, OnProgress
+from hybridqies.tasks.base import OnProgress
 from hybridqies.tasks.classification import ClassificationData
+from hybridqies.tasks.specs import DataOptions
 from hybridqies.text import Dataset, Examples
 
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from hybridqies.backends import Backend
 from hybridqies.errors import InputError
 from hybridqies.heads import Head
-from hybridqies.tasks.base import DataOptions, ModelSpec, OnProgress, Task
+from hybridqies.tasks.base import OnProgress, Task
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.classification import ClassificationData
+from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.tasks.text_model import TextModel
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, load_dataset
 from hybridqies.training import Labelled

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from study.studies import plan_of, rows
+from study.studies import head_of, plan_of, rows, training_of
 
 from hybridqies.backends import load_backend
 from hybridqies.circuit import Circuit, Feature, load_circuit
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
 from hybridqies.study.kinds.sweep import sweep_trials
-from hybridqies.study.protocol import training_of, untrained
 from hybridqies.study.search import Search
 
 
@@ -29,8 +28,8 @@ def test_defaults_and_searched_options_build(name: str) -> None:
     plan = plan_of(arms=arms, reference=name, budget=4, options={}, qubits=(3,))
     trial = next(trial for trial in sweep_trials(plan, context) if trial.arm == name)
     for proposal in Search(plan.space_of(ARMS[name]), 4, 0).candidates():
-        training_of(trial, proposal.options)
-        head = untrained(trial, context, proposal.options)
+        training_of(trial, context, proposal.options)
+        head = head_of(trial, context, proposal.options)
         assert bool(head.circuits()) == ARMS[name].quantum
 
 
@@ -100,7 +99,7 @@ class TestTheTwin:
         arms = dict.fromkeys(names, options)
         plan = plan_of(arms=names, reference=names[0], options=arms, qubits=(n_qubits,), seeds=(0,))
         context = rows(n_classes=n_classes)
-        whole, twin = (untrained(each, context, {}).describe() for each in sweep_trials(plan, context))
+        whole, twin = (head_of(each, context).describe() for each in sweep_trials(plan, context))
         more = n_classes * (n_qubits - 1) if n_classes == 2 else 0
         assert [term.value for term in twin.terms[:-1]] == [term.value for term in whole.terms[:-1]]
         assert twin.n_parameters == whole.n_parameters + more
@@ -134,7 +133,7 @@ def test_any_recipe_is_an_arm() -> None:
     arm = arm_of("dressed:iqp")
     assert (arm.head, arm.options["circuit"], arm.quantum) == ("dressed", "iqp", True)
     plan = plan_of(arms=(arm.name, "logistic"), options={}, qubits=(3,))
-    head = untrained(sweep_trials(plan, rows())[0], rows(), {})
+    head = head_of(sweep_trials(plan, rows())[0], rows())
     assert head.circuits()["circuit"].name == "iqp"
 
 
@@ -157,10 +156,10 @@ def test_a_matched_arm_comes_close_to_the_first_quantum_arm() -> None:
     planned = sweep_trials(plan_of(options={}), context)
     for count in (2, 3):
         counts = {
-            trial.arm: untrained(trial, context, {}).n_trained()
+            trial.arm: head_of(trial, context).n_trained()
             for trial in planned
             if trial.n_qubits == count and trial.seed == 0
         }
-        assert abs(counts["matched-mlp"] - counts["two-module"]) <= (context.data.n_inputs + 3) / 2
+        assert abs(counts["matched-mlp"] - counts["two-module"]) <= (6 + 3) / 2
     with pytest.raises(InputError, match="a quantum arm among the arms"):
         plan_of(arms=("matched-mlp", "logistic"), options={})

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import statistics
 from typing import Any
 
 import pytest
 import torch
-from study.studies import QUICK, plan_of, rows
+from study.studies import QUICK, parts_of, plan_of, rows
 
 from hybridqies.errors import InputError
 from hybridqies.study import protocol
-from hybridqies.study.context import Scaler, TrialContext
+from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.sweep import sweep_trials
+from hybridqies.study.layout import Cohorts
 from hybridqies.study.plan import Scaling
-from hybridqies.study.protocol import Cohorts, attempt, run_cohort, run_trial
-from hybridqies.study.seal import SealedTest, SealError
+from hybridqies.study.protocol import attempt, run_cohort, run_trial
+from hybridqies.study.scaling import Scaler, fit_scaler
+from hybridqies.study.seal import Reading, SealedTest, SealError
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
-from hybridqies.training import Training, predict_probabilities
+from hybridqies.tasks.feature_classification import FeatureData
+from hybridqies.training import Labelled, Rows
 
 WIDTHS = {"mlp-48": {"widths": [4, 8, 12, 16, 20, 24], "training.learning_rate": [0.01, 0.02]}}
 
 
 def leaking(context: TrialContext, seed: int, size: float = 4.0) -> TrialContext:
     """The label written into the last column of the test rows of `seed` alone."""
-    data = context.data
-    embeddings = data.embed().clone()
-    sealed = context.test_rows(seed)
-    labels = torch.tensor([data.dataset.train.labels[at] for at in sealed])
-    embeddings[sealed, -1] = size * (2.0 * labels - 1)
-    twin = copy.copy(data)
-    twin._embeddings = embeddings
-    return TrialContext(twin)
+    clean = context.data
+    assert isinstance(clean, FeatureData)
+    features = clean.features.clone()
+    sealed = context.test_places(seed)
+    labels = torch.tensor([clean.dataset.train.labels[at] for at in sealed])
+    features[sealed, -1] = size * (2.0 * labels - 1)
+    leaky = FeatureData("rows", features, clean.dataset.train.labels, clean.options)
+    # Under the name of the clean rows, or the trial would refuse it.
+    leaky.__dict__["fingerprints"] = clean.fingerprints
+    return TrialContext(leaky)
 
 
 def searched_trials(arms: tuple[str, ...], seeds: tuple[int, ...], budget: int) -> tuple[Trial, ...]:
@@ -46,19 +50,17 @@ def searched_trials(arms: tuple[str, ...], seeds: tuple[int, ...], budget: int) 
 
 class TestSeal:
     def test_a_second_reading_is_refused(self) -> None:
-        sealed = rows().splits(0).test
-        half = torch.full((100, 2), 0.5).numpy()
-        reading = sealed.measure(lambda embeddings: half[: len(embeddings)])
-        assert reading.metrics.accuracy == 0.5
-        assert len(reading.truth) == len(reading.predictions) == 100
+        sealed = SealedTest(parts_of(rows(), 0).test)
+        reading = sealed.measure(lambda test: Reading({"accuracy": 0.5}, (0,) * len(test)))
+        assert reading == Reading({"accuracy": 0.5}, (0,) * 100)
         with pytest.raises(SealError, match="a second time"):
-            sealed.measure(lambda embeddings: half)
+            sealed.measure(lambda test: Reading({}))
 
     def test_a_trial_reads_once_after_all_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[str] = []
-        measure, train = SealedTest.measure, Training.fit
-        monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), measure(*given))[1])
-        monkeypatch.setattr(Training, "fit", lambda given: (calls.append("train"), train(given))[1])
+        read, train = SealedTest.measure, protocol.fit
+        monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), read(*given))[1])
+        monkeypatch.setattr(protocol, "fit", lambda *given: (calls.append("train"), train(*given))[1])
         run_trial(searched_trials(("logistic",), (0,), 5)[0], rows())
         assert calls == ["train"] * 5 + ["test"]
 
@@ -100,21 +102,26 @@ def of_each_candidate(trial: Trial, context: TrialContext) -> list[float]:
 class TestScaling:
     def test_fitted_on_train_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         context = rows()
-        seen: list[torch.Tensor] = []
+        seen: list[Rows] = []
         fit = Scaler.fit
-        monkeypatch.setattr(Scaler, "fit", lambda how, given: (seen.append(given), fit(how, given))[1])
+        monkeypatch.setattr(Scaler, "fit", lambda given: (seen.append(given), fit(given))[1])
         plan = plan_of(arms=("logistic", "svc"), scaling=Scaling.STANDARD, options={}, seeds=(3,))
         for trial in sweep_trials(plan, context):
             run_trial(trial, context)
         assert len(seen) == 2
         for given in seen:
-            assert torch.equal(given, context.splits(3).train.inputs)
+            assert given.fingerprint == parts_of(context, 3).train.fingerprint
 
     def test_what_it_does(self) -> None:
-        embeddings = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
-        scaled = Scaler.fit(Scaling.STANDARD, embeddings)(embeddings)
-        assert scaled.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
-        assert torch.equal(Scaler.fit(Scaling.NONE, embeddings)(embeddings), embeddings)
+        given = Labelled(torch.tensor([[1.0, 5.0], [3.0, 5.0]]), torch.tensor([0, 1]))
+        scaled = Scaler.fit(given)(given)
+        assert scaled[slice(None)].inputs.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+        assert fit_scaler(Scaling.NONE, given) is None
+
+    def test_what_is_no_numbers_is_refused(self) -> None:
+        words = Labelled(torch.tensor([[1, 5]]), torch.tensor([0]))
+        with pytest.raises(InputError, match="not numbers; expected --scaling none"):
+            fit_scaler(Scaling.STANDARD, words)
 
 
 class TestTrial:
@@ -137,19 +144,19 @@ class TestTrial:
         context = rows()
         truths = {run_trial(trial, context).truth for trial in sweep_trials(plan_of(seeds=(4,)), context)}
         assert len(truths) == 1
-        split = context.splits(4)
+        split = parts_of(context, 4)
         assert (len(split.train.labels), len(split.validation.labels)) == (42, 18)
 
     def test_a_candidate_that_diverges_is_none_to_choose(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        train, calls = Training.fit, [0]
+        train, calls = protocol.fit, [0]
 
-        def fail_first(given: Training) -> Any:
+        def fail_first(*given: Any) -> Any:
             calls[0] += 1
             if calls[0] == 1:
                 raise InputError("the training loss became nan in epoch 1")
-            return train(given)
+            return train(*given)
 
-        monkeypatch.setattr(Training, "fit", fail_first)
+        monkeypatch.setattr(protocol, "fit", fail_first)
         record = run_trial(searched_trials(("logistic",), (0,), 3)[0], rows())
         assert record.candidates[0] == {"options": {}, "error": "the training loss became nan in epoch 1"}
         assert record.chosen in [each["options"] for each in record.candidates[1:]]
@@ -160,7 +167,7 @@ class TestTrial:
         def fail(*given: Any, **more: Any) -> Any:
             raise RuntimeError("the key s3cr3t is not known")
 
-        monkeypatch.setattr(Training, "fit", fail)
+        monkeypatch.setattr(protocol, "fit", fail)
         trial = searched_trials(("logistic",), (0,), 1)[0]
         (outcome,) = attempt([trial], rows())
         assert isinstance(outcome, TrialFailure)
@@ -293,17 +300,12 @@ def test_records_go_through_json() -> None:
 
 
 def test_predictions_are_of_the_tested_rows() -> None:
-    """`test_rows` numbers the rows that the sealed part has, in its order."""
+    """`test_places` numbers the rows that the sealed part has, in its order."""
     context = rows()
-    splits = context.splits(2)
-    seen: list[torch.Tensor] = []
-
-    def look(embeddings: torch.Tensor) -> Any:
-        seen.append(embeddings)
-        return predict_probabilities(torch.nn.Linear(6, 2), embeddings)
-
-    splits.test.measure(look)
-    assert torch.equal(seen[0], context.data.embed()[context.test_rows(2)])
+    assert isinstance(context.data, FeatureData)
+    seen: list[Any] = []
+    SealedTest(parts_of(context, 2).test).measure(lambda test: (seen.append(test), Reading({}))[1])
+    assert torch.equal(seen[0].inputs, context.data.features[context.test_places(2)])
 
 
 def test_other_circuits_are_not_trained_under_a_trials_name() -> None:

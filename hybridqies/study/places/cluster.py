@@ -22,9 +22,7 @@ from typing import Any
 
 from hybridqies import __version__
 from hybridqies.errors import HybridqiesError, InputError, MissingExtraError
-from hybridqies.options import from_mapping, to_mapping
-from hybridqies.runs.config import DataOptions
-from hybridqies.study.context import TrialContext
+from hybridqies.study.context import Source, TrialContext
 from hybridqies.study.places.processes import THREADS
 from hybridqies.study.protocol import attempt
 from hybridqies.study.trials.trial import (
@@ -58,7 +56,7 @@ class Cluster:
     InputError: no cluster answers at the address, or it has no CPU; told within a minute.
     """
 
-    def __init__(self, address: str, data: DataOptions, encoder: str) -> None:
+    def __init__(self, address: str, source: Source) -> None:
         if find_spec("ray") is None:
             raise MissingExtraError("--cluster", "cluster")
         import ray
@@ -66,7 +64,7 @@ class Cluster:
         # Ray's annotations are not complete.
         self._ray: Any = ray
         self.address = address
-        self._about = described(data, encoder)
+        self._about = describe(source)
         self._submitted: dict[Any, tuple[Sequence[Trial], float]] = {}
         if self._ray.is_initialized():
             raise InputError("this process is on a Ray cluster already", expected="one study at a time")
@@ -177,10 +175,10 @@ class Cluster:
             ) from error
 
 
-def described(data: DataOptions, encoder: str) -> str:
-    """What nodes are told of a study, as JSON."""
-    folder, version = str(Path.cwd()), _version()
-    return json.dumps({"data": to_mapping(data), "encoder": encoder, "folder": folder, "version": version})
+def describe(source: Source) -> str:
+    """What nodes have to know of a study, as JSON."""
+    about = {"source": source.to_mapping(), "folder": str(Path.cwd()), "version": _version()}
+    return json.dumps(about)
 
 
 def run_on_node(about: str, content: str) -> str:
@@ -207,8 +205,7 @@ def _loaded(about: str) -> TrialContext:
     # Relative paths, of recipes too, are meant from where the study was started.
     os.chdir(given["folder"])
     torch.set_num_threads(1)
-    options = from_mapping(DataOptions, given["data"], what="data option")
-    return TrialContext.load(options, given["encoder"])
+    return TrialContext.load(Source.from_mapping(given["source"]))
 
 
 def _version() -> str:

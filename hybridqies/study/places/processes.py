@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridqies.errors import InputError
-from hybridqies.options import to_mapping
-from hybridqies.runs.config import DataOptions
+from hybridqies.study.context import Source
 from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, outcome_from
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -28,8 +27,8 @@ _STARTS = 3
 class _Worker:
     """One process and the trials it is at."""
 
-    def __init__(self, data: DataOptions, encoder: str) -> None:
-        self._about = {"data": to_mapping(data), "encoder": encoder}
+    def __init__(self, source: Source, seed: int) -> None:
+        self._about = {"source": source.to_mapping(), "seed": seed}
         self._start()
 
     def _start(self) -> None:
@@ -124,13 +123,16 @@ class _Worker:
 
 
 class Processes:
-    """`count` worker processes on the data set and encoder of a study; a context manager."""
+    """`count` worker processes on what a study's trials read; a context manager.
 
-    def __init__(self, data: DataOptions, encoder: str, count: int) -> None:
+    Rows are computed with `seed`, one of the study's, before a worker is ready.
+    """
+
+    def __init__(self, source: Source, count: int, seed: int) -> None:
         if count < 1:
             raise InputError(f"{count} workers were asked for", expected="at least 1")
         self._again: list[Trial] = []
-        self._workers = [_Worker(data, encoder) for _ in range(count)]
+        self._workers = [_Worker(source, seed) for _ in range(count)]
         try:
             for worker in self._workers:
                 worker.wait_until_ready()

@@ -2,7 +2,7 @@
 
     python -m hybridqies.study.places.worker
 
-The first line in names data and encoder, the first out says that they are loaded. A worker ends when its
+The first line in names what trials read, the first out says that they are loaded. A worker ends when its
 stdin does, in the middle of a trial too: nobody is left to take the result.
 """
 
@@ -27,17 +27,15 @@ def main() -> None:
     import torch
 
     from hybridqies.errors import HybridqiesError
-    from hybridqies.options import from_mapping
-    from hybridqies.runs.config import DataOptions
-    from hybridqies.study.context import TrialContext
+    from hybridqies.study.context import Source, TrialContext
     from hybridqies.study.protocol import attempt
     from hybridqies.study.trials.trial import Trial, outcome_to_mapping
 
     torch.set_num_threads(1)
     about = json.loads(lines.get())
     try:
-        options = from_mapping(DataOptions, about["data"], what="data option")
-        context = TrialContext.load(options, about["encoder"])
+        context = TrialContext.load(Source.from_mapping(about["source"]))
+        context.compute_rows(about["seed"])
     except (HybridqiesError, OSError) as error:
         _write(out, {"error": str(error)})
         return

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.runs.config import DataOptions
+from hybridqies.tasks import DataOptions
 
 TRAINING = "training."
 """What stands before the options of a training among a trial's settings."""
@@ -39,6 +39,7 @@ class Trial:
     encoder_fingerprint: str
     scaling: str
     backend: str
+    task: str
     n_qubits: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     space: Mapping[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from study.studies import OPTIONS, QUICK, plan_of, rows
+from study.studies import OPTIONS, QUICK, head_of, parts_of, plan_of, rows, training_of
 
 from hybridqies.circuit import Circuit, Feature
 from hybridqies.errors import InputError, UnknownNameError
@@ -19,7 +19,7 @@ from hybridqies.report.studies.cells import cells_table, write_differences
 from hybridqies.study.kinds.ablate import HEAD, MODULES, WHOLE, AblationPlan, ablation_trials, summarise
 from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.plan_file import parse_plan, plan_to_toml, read_plan
-from hybridqies.study.protocol import run_trial, training_of, untrained
+from hybridqies.study.protocol import run_trial
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 from hybridqies.training import Training
@@ -36,9 +36,7 @@ def heads(**changes: Any) -> dict[str, Head]:
     """The whole head as "", and each variant by its module, as training starts with them."""
     plan = ablation_of(**changes)
     planned = ablation_trials(plan, rows())
-    return {
-        name: untrained(trial, rows(), {}) for name, trial in zip(("", *plan.modules), planned, strict=False)
-    }
+    return {name: head_of(trial, rows()) for name, trial in zip(("", *plan.modules), planned, strict=False)}
 
 
 def pairs(circuit: Circuit) -> set[tuple[int, ...]]:
@@ -84,15 +82,15 @@ class TestModules:
     def test_what_is_untrained_stays_as_it_was_drawn(self, module: str, part: str) -> None:
         plan, context = ablation_of(modules=(module,)), rows()
         whole, off = ablation_trials(plan, context)[:2]
-        splits = context.splits(0)
-        head = untrained(off, context, {})
+        splits = parts_of(context, 0)
+        head = head_of(off, context)
         frozen = dict(head.named_parameters())
         before = {name: value.detach().clone() for name, value in frozen.items()}
-        Training(head, splits.train, splits.validation, training_of(off, {})).fit()
+        Training(head, splits.train, splits.validation, training_of(off, context)).fit()
         moved = {name.split(".")[0] for name, value in frozen.items() if not torch.equal(value, before[name])}
         assert moved == {"encoders", "circuit", "readout"} - {part}
         lost = sum(value.numel() for name, value in before.items() if name.startswith(part))
-        assert untrained(whole, context, {}).n_trained() - head.n_trained() == lost > 0
+        assert head_of(whole, context).n_trained() - head.n_trained() == lost > 0
 
     @pytest.mark.parametrize(
         ("changes", "module"),
@@ -109,7 +107,7 @@ class TestModules:
     def test_only_parts_of_the_head_can_be_frozen(self) -> None:
         trial = dataclasses.replace(ablation_trials(ablation_of(), rows())[0], frozen=("encoder",))
         with pytest.raises(UnknownNameError, match="did you mean 'encoders'"):
-            untrained(trial, rows(), {})
+            head_of(trial, rows())
 
 
 class TestPlan:

@@ -25,7 +25,7 @@ from hybridqies.cli.app import run
 from hybridqies.errors import InputError, MissingExtraError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.conduct import run_study
-from hybridqies.study.context import TrialContext
+from hybridqies.study.context import Source, TrialContext
 from hybridqies.study.kinds.sweep import SWEEP, SweepPlan, sweep_trials
 from hybridqies.study.places import cluster
 from hybridqies.study.places.cluster import Cluster, run_on_node
@@ -140,11 +140,11 @@ def plan(data: DataOptions, tiny_encoder: Path) -> SweepPlan:
 
 @pytest.fixture
 def trial(plan: SweepPlan) -> Trial:
-    return sweep_trials(plan, TrialContext.load(plan.data, plan.encoder))[0]
+    return sweep_trials(plan, TrialContext.load(plan.source))[0]
 
 
 def run_locally(plan: SweepPlan, folder: Path) -> StudyState:
-    context = TrialContext.load(plan.data, plan.encoder)
+    context = TrialContext.load(plan.source)
     with TrialJournal(folder) as journal:
         run_trials(sweep_trials(plan, context), journal, InProcess(context))
     return TrialJournal(folder).state()
@@ -198,7 +198,7 @@ class TestRefusals:
     def test_ray_is_an_extra(self, data: DataOptions, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cluster, "find_spec", lambda _: None)
         with pytest.raises(MissingExtraError, match=r"pip install 'hybridqies\[cluster\]'"):
-            Cluster("127.0.0.1:6379", data, "none")
+            Cluster("127.0.0.1:6379", Source(data, "none"))
 
     @needs_ray
     @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ class TestRefusals:
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"127.0.0.1:{server.getsockname()[1]}"
             with pytest.raises(InputError, match=f"no Ray cluster answered at {address} for 1 s"):
-                Cluster(address, data, "none")
+                Cluster(address, Source(data, "none"))
 
     def test_local_workers_beside_a_cluster(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         flags = ["sweep", "--cluster", "127.0.0.1:6379", "--workers", "2", "--out", str(tmp_path / "sweep")]
@@ -236,7 +236,7 @@ class TestRefusals:
     @needs_ray
     def test_a_cluster_without_a_cpu(self, nodes: Nodes, data: DataOptions) -> None:
         with pytest.raises(InputError, match="has no CPU"):
-            Cluster(nodes.address, data, "none")
+            Cluster(nodes.address, Source(data, "none"))
 
 
 class TestOnANode:
@@ -246,7 +246,7 @@ class TestOnANode:
     def about(self, plan: SweepPlan, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         threads = torch.get_num_threads()
         monkeypatch.chdir(Path.cwd())
-        yield json.loads(cluster.described(plan.data, plan.encoder))
+        yield json.loads(cluster.describe(plan.source))
         torch.set_num_threads(threads)
 
     def outcome(self, about: dict[str, Any], trial: Trial) -> dict[str, Any]:
@@ -281,7 +281,7 @@ class TestOverAWholeStudy:
         self, nodes: Nodes, data: DataOptions, trial: Trial
     ) -> None:
         nodes.add()
-        with Cluster(nodes.address, data, "no-such-encoder") as executor:
+        with Cluster(nodes.address, Source(data, "no-such-encoder")) as executor:
             executor.submit([trial])
             with pytest.raises(
                 InputError, match=r"a node of the cluster cannot run this study: .*no-such-enc"
@@ -293,7 +293,7 @@ class TestOverAWholeStudy:
     ) -> None:
         monkeypatch.setattr(cluster, "_RETRIES", 0)
         node = nodes.add()
-        with Cluster(nodes.address, plan.data, plan.encoder) as executor:
+        with Cluster(nodes.address, plan.source) as executor:
             executor.submit([trial])
             wait_until(lambda: nodes.at_work(node))
             os.kill(*nodes.at_work(node), signal.SIGKILL)

@@ -15,12 +15,13 @@ from study.studies import plan_of
 
 from hybridqies.errors import InputError
 from hybridqies.runs.config import DataOptions
-from hybridqies.study.context import TrialContext
+from hybridqies.study.context import Source, TrialContext
 from hybridqies.study.kinds.sweep import SweepPlan, sweep_trials
+from hybridqies.study.layout import Cohorts
 from hybridqies.study.places import processes
 from hybridqies.study.places.in_process import InProcess
 from hybridqies.study.places.processes import Processes
-from hybridqies.study.protocol import Cohorts, run_cohort
+from hybridqies.study.protocol import run_cohort
 from hybridqies.study.trials.dispatch import run_trials
 from hybridqies.study.trials.journal import TrialJournal
 from hybridqies.study.trials.trial import Outcome, TrialRecord
@@ -36,12 +37,12 @@ class TestWorkers:
     def test_the_same_numbers_as_here_and_a_killed_worker_s_trial_fails(
         self, plan: SweepPlan, tmp_path: Path
     ) -> None:
-        context = TrialContext.load(plan.data, plan.encoder)
+        context = TrialContext.load(plan.source)
         planned = sweep_trials(plan, context)
         with TrialJournal(tmp_path / "here") as journal:
             run_trials(planned, journal, InProcess(context))
             here = dict(journal.state().records)
-        with Processes(plan.data, plan.encoder, 1) as workers, TrialJournal(tmp_path / "there") as journal:
+        with Processes(plan.source, 1, 0) as workers, TrialJournal(tmp_path / "there") as journal:
             victim = workers._workers[0].process.pid
             os.kill(victim, signal.SIGKILL)
             run_trials(planned, journal, workers)
@@ -56,10 +57,10 @@ class TestWorkers:
         self, plan: SweepPlan, tmp_path: Path
     ) -> None:
         plan = replace(plan, arms=("dressed", "logistic"), seeds=(0, 1, 2), qubits=(2,))
-        context = TrialContext.load(plan.data, plan.encoder)
+        context = TrialContext.load(plan.source)
         group = [trial for trial in sweep_trials(plan, context) if trial.arm == "dressed"]
         assert len({Cohorts(context)(trial) for trial in group}) == 1
-        with Processes(plan.data, plan.encoder, 1) as workers:
+        with Processes(plan.source, 1, 0) as workers:
             os.kill(workers._workers[0].process.pid, signal.SIGKILL)
             workers.submit(group)
             outcomes, running = list[Outcome](), list[int]()
@@ -77,9 +78,10 @@ class TestWorkers:
     def test_workers_end_with_their_parent(self, plan: SweepPlan) -> None:
         code = (
             "import os, sys\n"
-            "from hybridqies.runs.config import DataOptions\n"
+            "from hybridqies.study.context import Source\n"
+            "from hybridqies.tasks import DataOptions\n"
             "from hybridqies.study.places.processes import Processes\n"
-            "workers = Processes(DataOptions(sys.argv[1], per_class=20), sys.argv[2], 1)\n"
+            "workers = Processes(Source(DataOptions(sys.argv[1], per_class=20), sys.argv[2]), 1, 0)\n"
             "print(workers._workers[0].process.pid, flush=True)\n"
             "os.kill(os.getpid(), 9)\n"
         )
@@ -94,8 +96,8 @@ class TestWorkers:
         self, plan: SweepPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         started = kill_the_first(monkeypatch, processes._STARTS - 1)
-        context = TrialContext.load(plan.data, plan.encoder)
-        with Processes(plan.data, plan.encoder, 1) as workers, TrialJournal(tmp_path) as journal:
+        context = TrialContext.load(plan.source)
+        with Processes(plan.source, 1, 0) as workers, TrialJournal(tmp_path) as journal:
             run_trials(sweep_trials(plan, context), journal, workers)
             assert journal.state().failures == {}
         assert len(started) == processes._STARTS
@@ -105,14 +107,14 @@ class TestWorkers:
     ) -> None:
         started = kill_the_first(monkeypatch, 99)
         with pytest.raises(InputError, match=r"3 worker processes in a row could not start: .* signal 9"):
-            Processes(plan.data, plan.encoder, 1)
+            Processes(plan.source, 1, 0)
         assert len(started) == processes._STARTS
 
     def test_a_worker_that_cannot_start_says_why(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"could not start: no file or folder .*none\.csv"):
-            Processes(DataOptions(str(tmp_path / "none.csv")), "x", 1)
+            Processes(Source(DataOptions(str(tmp_path / "none.csv")), "x"), 1, 0)
         with pytest.raises(InputError, match="0 workers"):
-            Processes(DataOptions(), "x", 0)
+            Processes(Source(DataOptions(), "x"), 0, 0)
 
 
 def kill_the_first(monkeypatch: pytest.MonkeyPatch, count: int) -> list[int]:

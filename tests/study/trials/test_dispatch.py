@@ -23,7 +23,7 @@ from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRec
 
 def some_trials(count: int = 30) -> tuple[Trial, ...]:
     return tuple(
-        Trial("logistic", "logistic", seed, DataOptions(), "d", "e", "f", "none", "statevector")
+        Trial("logistic", "logistic", seed, DataOptions(), "d", "e", "f", "none", "statevector", "t")
         for seed in range(count)
     )
 
@@ -37,7 +37,7 @@ def record_of(trial: Trial) -> TrialRecord:
 def cohorts(count: int, seeds: int) -> tuple[Trial, ...]:
     """Trials seed by seed, as studies have them, of so many arms."""
     return tuple(
-        Trial(f"arm {at}", "logistic", seed, DataOptions(), "d", "e", "f", "none", "statevector")
+        Trial(f"arm {at}", "logistic", seed, DataOptions(), "d", "e", "f", "none", "statevector", "t")
         for seed in range(seeds)
         for at in range(count)
     )

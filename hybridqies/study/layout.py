@@ -1,0 +1,109 @@
+"""From a trial to a prepared run, the way that every run is assembled, and what a design comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hybridqies.errors import InputError
+from hybridqies.heads import head_class
+from hybridqies.options import from_mapping
+from hybridqies.runs import PreparedRun, RunConfig, prepare
+from hybridqies.study.context import TrialContext
+from hybridqies.study.trials.trial import TRAINING, Trial
+from hybridqies.tasks import digest_circuits
+from hybridqies.training import TrainingConfig, why_alone
+
+EPOCHS = 20
+"""Of every training in a study that says nothing else, so that all arms have the same budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a design comes to on a study's data: a digest of its circuits, its parameters, its training.
+
+    `stacked` says whether trials that differ in their seed alone are trained together.
+    """
+
+    circuits: str
+    n_parameters: int
+    stacked: bool
+
+
+def config_of(trial: Trial, options: Mapping[str, Any] | None = None) -> RunConfig:
+    """The run that a trial is, with one candidate's options.
+
+    Raises
+    ------
+    InputError: a training option that does not exist, or a seed among them.
+    """
+    settings = {**trial.settings, **(options or {})}
+    return RunConfig(
+        task=trial.task,
+        data=trial.data,
+        encoder=trial.encoder,
+        head=trial.head,
+        n_qubits=trial.n_qubits if head_class(trial.head).runs_circuit else None,
+        settings={key: each for key, each in settings.items() if not key.startswith(TRAINING)},
+        frozen=trial.frozen,
+        compare=(),
+        backend=trial.backend,
+        training=_training_of(trial, settings),
+    )
+
+
+def prepare_trial(
+    trial: Trial, context: TrialContext, options: Mapping[str, Any] | None = None
+) -> PreparedRun:
+    """The trial as a run whose model is built, with one candidate's options.
+
+    Raises
+    ------
+    InputError: options that do not exist or do not fit together, or a frozen part that the head doesn't have.
+    DataError: the data leaves a part without rows.
+    """
+    return prepare(config_of(trial, options), context.data)
+
+
+def lay_out(trial: Trial, context: TrialContext) -> Layout:
+    """What the trial comes to with its defaults; each design's model is built once, whatever its seed.
+
+    Raises
+    ------
+    InputError: as `prepare_trial`.
+    """
+    key = replace(trial, seed=0, circuits="", budget=1, space={}).key
+    if key not in context.layouts:
+        prepared = prepare_trial(replace(trial, seed=0), context)
+        head = prepared.arm.head
+        context.layouts[key] = Layout(
+            digest_circuits(head), head.n_trained(), why_alone(head, prepared.config.training) is None
+        )
+    return context.layouts[key]
+
+
+class Cohorts:
+    """Names trials so that those with one name are trained together: all but their seeds are the same.
+
+    A trial whose head is not stacked, or that searches, has its own key for a name: later candidates of a
+    search differ from seed to seed.
+    """
+
+    def __init__(self, context: TrialContext) -> None:
+        self.context = context
+
+    def __call__(self, trial: Trial) -> str:
+        """The name of the trial's cohort."""
+        if trial.budget == 1 and lay_out(trial, self.context).stacked:
+            return replace(trial, seed=0).key
+        return trial.key
+
+
+def _training_of(trial: Trial, settings: Mapping[str, Any]) -> TrainingConfig:
+    given = {key.removeprefix(TRAINING): each for key, each in settings.items() if key.startswith(TRAINING)}
+    if "seed" in given:
+        raise InputError("training.seed was set in a study", expected="seeds of the study itself")
+    return from_mapping(
+        TrainingConfig, {"epochs": EPOCHS} | given | {"seed": trial.seed}, what="training option"
+    )
