@@ -82,6 +82,7 @@ class TestTrials:
             "budget": 9,
             "scaling": "standard",
             "backend": "aer",
+            "task": "x",
             "frozen": ("readout",),
             "tested": False,
             "circuits": "x",

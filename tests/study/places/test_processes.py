@@ -110,9 +110,9 @@ class TestWorkers:
             Processes(plan.source, 1, 0)
         assert len(started) == processes._STARTS
 
-    def test_a_worker_that_cannot_start_says_why(self, tmp_path: Path) -> None:
+    def test_a_worker_that_cannot_start_says_why(self, tiny_encoder: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"could not start: no file or folder .*none\.csv"):
-            Processes(Source(DataOptions(str(tmp_path / "none.csv")), "x"), 1, 0)
+            Processes(Source(DataOptions(str(tmp_path / "none.csv")), str(tiny_encoder)), 1, 0)
         with pytest.raises(InputError, match="0 workers"):
             Processes(Source(DataOptions(), "x"), 0, 0)
 
