@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +60,12 @@ def command(
     """Train a head on labelled texts, compare it with classical heads, and save everything in one folder.
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
+
+    Several processes train together under `torchrun --nproc-per-node 2 -m hybridqies train …`.
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import check_limits, check_room, plan_training, prepare, recorded_config
+    from hybridqies.training import Ranks, join_processes
 
     limits = Limits(max_shots, max_jobs)
     if resume:
@@ -83,7 +87,13 @@ def command(
         return
     if not resume and limits != Limits():
         check_limits(plan_training(prepared), limits)
-    _report(out, _train(prepared, out, limits, resume=resume, overwrite=overwrite, quiet=json), json)
+    with join_processes(device):
+        is_first = Ranks.current().is_first
+        comparison = _train(
+            prepared, out, limits, resume=resume, overwrite=overwrite, quiet=json or not is_first
+        )
+    if is_first:
+        _report(out, comparison, json)
 
 
 def _train(
@@ -92,15 +102,18 @@ def _train(
     from hybridqies.backends.jobs import JobError
     from hybridqies.ownership import FolderLock
     from hybridqies.runs import embed_run, execute, start_run
+    from hybridqies.training import Ranks
 
+    is_first = Ranks.current().is_first
     started, again = resume, _resuming(out, limits)
     with progress(quiet) as hooks:
         try:
-            with FolderLock(out):
+            with FolderLock(out) if is_first else nullcontext():
                 if not resume:
                     # A run that is replaced stays in its place while texts are embedded.
                     embed_run(prepared, hooks)
-                    start_run(prepared, out, overwrite=overwrite)
+                    if is_first:
+                        start_run(prepared, out, overwrite=overwrite)
                     started = True
                 return execute(prepared, out, resume=resume, hooks=hooks, limits=limits)
         except KeyboardInterrupt:

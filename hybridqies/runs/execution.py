@@ -31,7 +31,7 @@ from hybridqies.runs.paying import bound_payment, keep_jobs_in
 from hybridqies.saved_model import SavedModel, check_weights, hash_text, read_config
 from hybridqies.tasks.text_classification import TextData
 from hybridqies.text import overlap
-from hybridqies.training import Outcome, fit
+from hybridqies.training import Outcome, Ranks, fit
 from hybridqies.training.history import METRICS
 
 
@@ -48,7 +48,7 @@ def execute(
     The own arm's record goes to `folder`, each other one's to a folder of its own
     below it. `limits` cap what the run, with all its arms, may pay for at a remote service;
     the jobs of all are journalled in `folder`. With `resume`, finished arms are kept and an
-    unfinished one goes on from its last epoch.
+    unfinished one goes on from its last epoch. In a process group of torch the first process writes.
 
     Raises
     ------
@@ -61,10 +61,12 @@ def execute(
     try:
         comparison = _execute(prepared, folder, resume, hooks or Hooks(), limits)
     except Exception:
-        if not (resume or (folder / METRICS).is_file() or size_of_journal(folder) != journalled):
+        begun = resume or (folder / METRICS).is_file() or size_of_journal(folder) != journalled
+        if not begun and Ranks.current().is_first:
             take_back(folder)
         raise
-    end_run(folder)
+    if Ranks.current().is_first:
+        end_run(folder)
     return comparison
 
 
@@ -93,13 +95,16 @@ def _execute(
         "overlap": overlap(_text_data(prepared).dataset_of(prepared.drawn)),
         "results": results,
     }
-    write_record(folder / COMPARISON, comparison)
+    if Ranks.current().is_first:
+        write_record(folder / COMPARISON, comparison)
     return comparison
 
 
 def _train_arm(prepared: PreparedRun, arm: Arm, folder: Path, resume: bool, hooks: Hooks) -> dict[str, Any]:
+    is_first = Ranks.current().is_first
     if resume:
-        remove_leftovers(folder)
+        if is_first:
+            remove_leftovers(folder)
         finished = _finished(prepared, folder)
         if finished is not None:
             return finished
@@ -117,10 +122,11 @@ def _train_arm(prepared: PreparedRun, arm: Arm, folder: Path, resume: bool, hook
         resume=resume,
         on_epoch=hooks.on_epoch,
     )
-    model = _saved_model(prepared, arm)
-    model.save(folder, to_mapping(prepared.config.anchored()), prepared.data.fingerprints)
     result = _result(prepared, arm, outcome)
-    write_result(folder, result)
+    if is_first:
+        model = _saved_model(prepared, arm)
+        model.save(folder, to_mapping(prepared.config.anchored()), prepared.data.fingerprints)
+        write_result(folder, result)
     return result
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         record_confusion,
     )
     from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
-    from hybridqies.training.distributed import join_processes
+    from hybridqies.training.distributed import Ranks, join_processes
     from hybridqies.training.loop import fit
     from hybridqies.training.metrics import Metrics, calibration_error, measure
     from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
@@ -44,6 +44,7 @@ __all__ = [
     "Objective",
     "Outcome",
     "Precision",
+    "Ranks",
     "Rates",
     "Rows",
     "Schedule",
