@@ -1,4 +1,4 @@
-"""Figures of the code's structure: files, lengths, and how many places know a head, a backend or a gate by name.
+"""Figures of the code's structure: files, lengths, and how many places know a head, backend or gate.
 
 python benchmarks/structure.py [--tree PATH] [--json]
 """

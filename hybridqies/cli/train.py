@@ -20,6 +20,7 @@ from hybridqies.cli.planning import show_plan
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
+    from hybridqies.backends import DryRun, Rates
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import PreparedRun, RunConfig
 
@@ -64,29 +65,23 @@ def command(
     Several processes train together under `torchrun --nproc-per-node 2 -m hybridqies train …`.
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.runs import check_limits, check_room, plan_training, prepare, recorded_config
+    from hybridqies.runs import check_limits, check_room, plan_training, prepare
     from hybridqies.training import Ranks, join_processes
 
     limits = Limits(max_shots, max_jobs)
-    if resume:
-        _only_with_resume(context)
-        config = _longer(recorded_config(out), epochs)
-    else:
-        config = _config(dict(context.params), _typed(context))
-        if not dry_run:
-            check_room(out, overwrite=overwrite)
+    config = _resumed(context, out, epochs) if resume else _config(dict(context.params), _typed(context))
+    if not (resume or dry_run):
+        check_room(out, overwrite=overwrite)
     prepared = prepare(config)
     _check(prepared, limits)
-    if show_plan(
-        lambda figures: plan_training(prepared, figures),
-        dry_run=dry_run,
-        rates=rates,
-        limits=limits,
-        as_json=json,
-    ):
+
+    def plan(figures: Rates | None = None) -> list[DryRun]:
+        return plan_training(prepared, figures)
+
+    if show_plan(plan, dry_run=dry_run, rates=rates, limits=limits, as_json=json):
         return
     if not resume and limits != Limits():
-        check_limits(plan_training(prepared), limits)
+        check_limits(plan(), limits)
     with join_processes(device):
         is_first = Ranks.current().is_first
         comparison = _train(
@@ -174,19 +169,17 @@ def _typed(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
-def _only_with_resume(context: typer.Context) -> None:
+def _resumed(context: typer.Context, out: Path, epochs: int | None) -> RunConfig:
+    """The recorded configuration, with another number of epochs where one was given."""
+    from hybridqies.runs import recorded_config
+
     for name in sorted(_typed(context) - _FREE_WITH_RESUME):
         raise InputError(
             f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
             expected="--resume and --out, and more --epochs if wanted: the run has recorded its settings",
         )
-
-
-def _longer(config: RunConfig, epochs: int | None) -> RunConfig:
-    """The recorded configuration, with another number of epochs where one was given."""
-    if epochs is None:
-        return config
-    return replace(config, training=replace(config.training, epochs=epochs))
+    config = recorded_config(out)
+    return config if epochs is None else replace(config, training=replace(config.training, epochs=epochs))
 
 
 def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:

@@ -193,7 +193,7 @@ class TestKept:
         assert (accepted(server), paid(out)) == before
 
     def test_after_an_interrupt_the_caps_are_told(self, server, train, out, capfd, monkeypatch):
-        def interrupt(*_: object) -> None:
+        def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr("hybridqies.runs.execution.fit", interrupt)
