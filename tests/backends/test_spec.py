@@ -7,11 +7,12 @@ import pickle
 import types
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 import torch
 
 from hybridqies import extensions
-from hybridqies.backends import JobSettings, load_backend, registry
+from hybridqies.backends import JobSettings, backend_class, load_backend, registry
 from hybridqies.backends.jobs import Limits
 from hybridqies.backends.spec import BackendSpec
 from hybridqies.circuit import Circuit, Weight, gate
@@ -121,3 +122,14 @@ def test_backends_of_other_packages_that_cannot_be_used(monkeypatch):
                 load_backend(name)
     finally:
         extensions._announced.cache_clear()
+
+
+def test_numpy_scalars_are_numbers():
+    aer = backend_class("aer")
+    backend = aer(
+        "density_matrix", shots=np.int64(100), seed=np.int32(3), p2=np.float32(0.5), readout=np.float64(0.25)
+    )
+    assert backend.spec == "aer:density_matrix,shots=100,seed=3,p2=0.5,readout=0.25"
+    assert (type(backend.options.shots), type(backend.options.p2)) == (int, float)
+    with pytest.raises(InputError, match=r"'shots'.*a whole number"):
+        aer(shots=np.float64(2.5))

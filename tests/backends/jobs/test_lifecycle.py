@@ -1,94 +1,22 @@
-"""The runner: every result arrives, every job is paid for once, whatever fails and wherever it dies."""
+"""The runner: every result arrives, every job is paid for once, whatever fails."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from backends.jobs.bench import FAILS, IS_CANCELLED, Bench, ended, script
 from backends.jobs.fake_provider import (
     FakeProvider,
     Fault,
     Kill,
-    Service,
-    VirtualTime,
     outcomes,
     some_work,
 )
 
-from hybridqies import journals
-from hybridqies.backends.jobs import JobError, JobRunner, JobState, Journal, Limits, Retry, Work
+from hybridqies.backends.jobs import JobError, JobState, Limits, Retry, Work
 from hybridqies.errors import CapabilityError, InputError
-
-NO_LIMITS = Limits()
-
-
-class Bench:
-    """One service and one journal, over which any number of runners come and go."""
-
-    def __init__(self, folder: Path) -> None:
-        self.time = VirtualTime()
-        self.service = Service()
-        self.path = folder / "jobs.jsonl"
-        self.progress: list[tuple[int, int]] = []
-
-    def runner(
-        self,
-        fault: Callable[[str], Fault | None] = lambda verb: None,
-        *,
-        limits: Limits = NO_LIMITS,
-        retry: Retry | None = None,
-        at: Callable[[str], None] = lambda where: None,
-    ) -> JobRunner:
-        provider = FakeProvider(self.service, fault, clock=self.time, at=at)
-        self.provider = provider
-        return JobRunner(
-            provider,
-            Journal(self.path),
-            limits,
-            retry or Retry(),
-            lambda done, total: self.progress.append((done, total)),
-            clock=self.time,
-            sleep=self.time.sleep,
-        )
-
-    def records(self) -> dict[str, Any]:
-        return dict(Journal(self.path).records())
-
-    def check(self, work: Work, counts: object) -> None:
-        """All results, and every job accepted exactly once."""
-        assert counts == outcomes(work)
-        assert sorted(self.service.labels()) == sorted(part.key() for part in work.split(4))
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
-
-
-@pytest.fixture
-def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here pulls the plug, and thousands of synced writes take minutes."""
-    monkeypatch.setattr(journals.os, "fsync", lambda descriptor: None)
-
-
-def script(verb: str, *faults: Fault | None) -> Callable[[str], Fault | None]:
-    """These faults at the first requests of one verb, then none."""
-    left = iter(faults)
-    return lambda asked: next(left, None) if asked == verb else None
-
-
-def ended(work: Work, row: int, how: float) -> Work:
-    """The work with one row whose job ends badly."""
-    angles = work.angles.copy()
-    angles[row, 0] = how
-    return Work(work.backend, work.circuits, angles, work.shots, work.seed)
-
-
-FAILS, IS_CANCELLED = -150.0, -250.0
 
 
 class TestRun:
@@ -350,132 +278,6 @@ class TestResumeAndCancel:
             bench.runner(script("submit", Fault.DENIED)).run(work)
         assert bench.runner().cancel(work.key()).state is JobState.CANCELLED
         assert "cancel" not in bench.provider.asked
-
-
-class TestLimits:
-    @pytest.mark.parametrize(
-        ("limits", "told"),
-        [
-            (Limits(max_jobs=2), "would pay for 3 jobs; expected at most 2 .max_jobs.; .* raise --max-jobs"),
-            (Limits(max_shots=999), "would pay for 1000 shots; expected at most 999 .max_shots."),
-        ],
-    )
-    def test_nothing_is_sent_when_a_cap_would_be_passed(
-        self, limits: Limits, told: str, bench: Bench
-    ) -> None:
-        with pytest.raises(CapabilityError, match=told):
-            bench.runner(limits=limits).run(some_work())
-        assert bench.provider.asked == []
-        assert bench.records() == {}
-
-    def test_exactly_at_the_caps(self, bench: Bench) -> None:
-        work = some_work()
-        bench.check(work, bench.runner(limits=Limits(1000, 3)).run(work))
-
-    def test_over_all_works_of_a_runner(self, bench: Bench) -> None:
-        runner = bench.runner(limits=Limits(max_jobs=4))
-        runner.run(some_work())
-        runner.run(some_work())
-        with pytest.raises(CapabilityError, match="pay for 6 jobs; expected at most 4"):
-            runner.run(some_work(seed=8))
-        runner.run(some_work(1, seed=8))
-        with pytest.raises(CapabilityError, match="pay for 5 jobs"):
-            runner.run(some_work(1, seed=9))
-        assert len(bench.service.labels()) == 4
-
-    def test_what_was_refused_is_not_counted(self, bench: Bench) -> None:
-        runner, work = bench.runner(script("submit", Fault.DENIED), limits=Limits(max_jobs=3)), some_work()
-        with pytest.raises(JobError):
-            runner.run(work)
-        bench.check(work, runner.run(work))
-
-    def test_what_the_service_turns_out_to_have_is_paid_already(self, bench: Bench) -> None:
-        work = some_work(1)
-
-        def die(where: str) -> None:
-            if where == "after submit":
-                raise Kill
-
-        with pytest.raises(Kill):
-            bench.runner(at=die).run(work)
-        bench.check(work, bench.runner(limits=Limits(0, 0)).run(work))
-
-    def test_negative(self) -> None:
-        with pytest.raises(InputError, match="max_jobs was given -1; expected 0 or more"):
-            Limits(max_jobs=-1)
-
-
-class Killer:
-    """Dies at the n-th point out of: before and after every request, and every write torn at three places."""
-
-    def __init__(self, points: Iterator[int]) -> None:
-        self.points = points
-        self.left = next(points, -1)
-        self.write = journals._write
-
-    def pass_by(self, where: str) -> None:
-        if self.left == 0:
-            raise Kill(where)
-        self.left -= 1
-
-    def write_or_die(self, descriptor: int, content: bytes, offset: int) -> None:
-        for much in (0, len(content) // 2, len(content)):
-            if self.left == 0:
-                self.write(descriptor, content[:much], offset)
-            self.pass_by(f"{much} bytes written")
-        self.write(descriptor, content, offset)
-
-
-def run_through_kills(
-    bench: Bench,
-    work: Work,
-    points: list[int],
-    fault: Callable[[str], Fault | None],
-    patch: pytest.MonkeyPatch,
-) -> int:
-    """Runs, dies at each of `points` in turn, and starts again until it ends; returns how often it died."""
-    left = iter(points)
-    for died in range(len(points) + 100):
-        killer = Killer(left)
-        patch.setattr(journals, "_write", killer.write_or_die)
-        try:
-            counts = bench.runner(fault, at=killer.pass_by).run(work)
-        except Kill:
-            continue
-        except JobError:
-            continue
-        finally:
-            patch.setattr(journals, "_write", killer.write)
-        bench.check(work, counts)
-        return died
-    raise AssertionError("it never ended")
-
-
-@pytest.mark.usefixtures("no_sync")
-class TestKills:
-    @pytest.mark.parametrize("lost", [None, Fault.LOST, Fault.UNSENT, Fault.LATE])
-    def test_at_every_point(
-        self, lost: Fault | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        work = some_work(3)
-        died, point = 1, 0
-        while died:
-            bench = Bench(tmp_path / str(point))
-            died = run_through_kills(bench, work, [point], script("submit", None, lost), monkeypatch)
-            point += 1
-        # Two jobs: at least 2 submits, 6 states, 2 fetches, and 10 events with three places each.
-        assert point > 2 * (2 + 6 + 2) + 3 * 8
-
-    @pytest.mark.parametrize("seed", range(60))
-    def test_at_random_points_of_random_trouble(
-        self, seed: int, bench: Bench, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Up to 30 deaths a run while every fourth request goes wrong, in every way."""
-        draw = random.Random(seed)
-        faults = [None] * 15 + list(Fault)
-        points = [int(draw.expovariate(1 / 12)) for _ in range(draw.randrange(30))]
-        work = some_work(draw.randrange(1, 9), draw.randrange(1, 4), seed=seed)
-        run_through_kills(bench, work, points, lambda verb: draw.choice(faults), monkeypatch)
 
 
 def test_keys_tell_work_apart() -> None:
