@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,7 +37,7 @@ from hybridqies.files import (
     write_json,
     write_text,
 )
-from hybridqies.options import from_mapping, parse, parse_word, to_mapping
+from hybridqies.options import from_mapping, parse, parse_word, to_mapping, within
 from hybridqies.records import write_lines, write_record
 from hybridqies.tensors import load_state, load_tensors, save_tensors
 
@@ -396,3 +397,46 @@ class TestErrors:
 
     def test_a_missing_extra_says_how_to_get_it(self) -> None:
         assert "pip install 'hybridqies[data]'" in str(MissingExtraError("reading Parquet", "data"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    count: int = 1
+    rate: float = 0.5
+    sizes: tuple[int, ...] = ()
+    flag: bool = False
+
+    def __post_init__(self) -> None:
+        within(self, "option", count=(1, 10), rate=(0.0, 1.0))
+
+
+def test_scalars_of_numpy_are_plain_options():
+    given = {"count": np.int64(3), "rate": np.float32(0.25), "sizes": np.array([2, 3]), "flag": np.True_}
+    read = from_mapping(Numbers, given, what="option")
+    assert read == Numbers(3, 0.25, (2, 3), True)
+    assert json.loads(json.dumps(to_mapping(read))) == to_mapping(Numbers(3, 0.25, (2, 3), True))
+    made = Numbers(count=np.int64(3), rate=np.float32(0.25))
+    assert [type(made.count), type(made.rate)] == [int, float]
+    assert from_mapping(Numbers, {"rate": np.int8(1)}, what="option").rate == 1.0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"count": np.float64(1.5)},
+        {"count": np.array([1, 2])},
+        {"rate": np.float64("nan")},
+        {"rate": np.True_},
+        {"sizes": 1j},
+        {"count": "9" * 5000},
+    ],
+)
+def test_what_is_no_number_is_no_option(given):
+    with pytest.raises(InputError, match="was given"):
+        from_mapping(Numbers, given, what="option")
+
+
+@pytest.mark.parametrize("given", [{"count": np.int64(11)}, {"rate": np.float32(2.0)}, {"count": "3"}])
+def test_bounds_hold_for_what_is_made_directly_too(given):
+    with pytest.raises(InputError, match="expected"):
+        Numbers(**given)

@@ -118,6 +118,8 @@ class Circuit:
     name: str = "circuit"
 
     def __post_init__(self) -> None:
+        for count in ("n_qubits", "n_features", "n_weights"):
+            object.__setattr__(self, count, as_index(getattr(self, count)))
         if self.n_qubits < 1:
             raise CircuitError(f"{self.n_qubits} qubits were asked for", expected="at least 1")
         if not self.observables:

@@ -6,10 +6,13 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from strategies import circuits, every_gate
 
+from hybridqies.backends import load_backend
 from hybridqies.circuit import (
     GATES,
     Circuit,
@@ -18,12 +21,18 @@ from hybridqies.circuit import (
     Gate,
     PauliString,
     Start,
+    Sum,
     Weight,
+    add,
+    draw_text,
+    evaluate,
     feature,
     gate,
     gate_type,
 )
 from hybridqies.errors import CircuitError, UnknownNameError
+from hybridqies.testing import dense
+from hybridqies.testing.cases import case_of
 
 
 def test_counts_are_read_off_the_gates():
@@ -56,6 +65,75 @@ def test_an_unknown_gate_offers_the_nearest():
 
 def test_numbers_among_angles_are_constants():
     assert gate("U", 0, 1, 0.5, Weight(0)).angles == (Constant(1.0), Constant(0.5), Weight(0))
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["0.3", torch.tensor(0.3), torch.tensor(0.3, requires_grad=True), None, True, 1j, np.zeros(1), [0.3]],
+)
+def test_what_is_no_number_is_no_angle(given):
+    for make in (
+        lambda: gate("RX", 0, given),
+        lambda: Constant(given),
+        lambda: Weight(0, given),
+        lambda: feature(0, scale=given),
+    ):
+        with pytest.raises(CircuitError, match="expected a number"):
+            make()
+
+
+@pytest.mark.parametrize("given", ["0", 0.0, torch.tensor(0), None, True])
+def test_what_is_no_whole_number_is_no_index(given):
+    for make in (lambda: Weight(given), lambda: feature(given), lambda: gate("X", [given])):
+        with pytest.raises(CircuitError, match="expected a whole number"):
+            make()
+
+
+def test_sums_are_joined_and_ordered():
+    assert add(0.5, Weight(1), feature(0), feature(1, 0), 0.5) == Sum(
+        (feature(0, 1), feature(0), Weight(1), Constant(1.0))
+    )
+    assert add(feature(0), feature(0, scale=-1.0)) == Constant(0.0)
+    assert add(feature(0), feature(0)) == feature(0, scale=2.0)
+    assert add(Weight(2)) == Weight(2)
+    with pytest.raises(CircuitError, match="two or more"):
+        Sum((Weight(0),))
+
+
+def test_an_angle_is_evaluated_from_anything_that_multiplies():
+    angle = add(feature(0, 1, scale=2.0), Weight(0, -1.0), 0.25)
+    assert evaluate(angle, [3.0, 5.0].__getitem__, [7.0].__getitem__) == 2 * 15 - 7 + 0.25
+    columns = evaluate(angle, np.array([[3.0, 1.0], [5.0, 1.0]]).__getitem__, [7.0].__getitem__)
+    np.testing.assert_array_equal(columns, [23.25, -4.75])
+    assert evaluate(Constant(0.5), None, None) == 0.5
+
+
+@pytest.mark.parametrize("backend", ["statevector", "pennylane:default.qubit,gradient=shift"])
+def test_a_sum_is_simulated_and_differentiated(backend):
+    angle = add(feature(0, 1, scale=0.5), Weight(0, -1.3), feature(1), 0.4)
+    circuit = Circuit.of(
+        2, [gate("RY", 0, 0.3), gate("U", 0, angle, Weight(1), 0.2), gate("CRX", (0, 1), angle)]
+    )
+    ours, theirs = (case_of(circuit).leaves() for _ in range(2))
+    values = load_backend(backend).expectations(circuit, *ours.inputs)
+    expected = dense.expectations(circuit, *theirs.inputs)
+    np.testing.assert_allclose(values.detach(), expected.detach(), atol=1e-12)
+    values.square().sum().backward()
+    expected.square().sum().backward()
+    np.testing.assert_allclose(ours.features.grad, theirs.features.grad, atol=1e-11)
+    np.testing.assert_allclose(ours.weights.grad, theirs.weights.grad, atol=1e-11)
+
+
+def test_a_sum_is_drawn_and_survives_json():
+    circuit = Circuit.of(1, [gate("RX", 0, add(feature(0), Weight(0, -2.0), math.pi))])
+    assert "RX(x0-2·w0+π)" in draw_text(circuit)
+    assert Circuit.from_mapping(json.loads(json.dumps(circuit.to_mapping()))) == circuit
+
+
+def test_a_circuits_repr_is_short():
+    assert repr(Circuit.of(2, [gate("RX", 0, Weight(0))] * 500, name="many")) == (
+        "Circuit('many': 2 qubits, 500 gates, 0 features, 1 weights, 2 observables)"
+    )
 
 
 def test_the_order_of_a_product_means_nothing():

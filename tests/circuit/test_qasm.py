@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from qiskit import QuantumCircuit, qasm3
+from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator, Statevector
 from strategies import cases, circuits, every_gate
 
@@ -15,6 +17,7 @@ from hybridqies.circuit import (
     PauliString,
     Start,
     Weight,
+    add,
     feature,
     from_openqasm3,
     gate,
@@ -22,7 +25,7 @@ from hybridqies.circuit import (
     to_openqasm3,
     to_qiskit,
 )
-from hybridqies.errors import CircuitError, MissingExtraError
+from hybridqies.errors import CircuitError, MissingExtraError, UnknownNameError
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 
@@ -142,6 +145,70 @@ def test_qiskits_own_writer_is_read():
     built.sxdg(1)
     circuit = from_openqasm3(qasm3.dumps(built))
     assert Operator(to_qiskit(circuit)).equiv(Operator(built))
+
+
+def test_qiskits_vectors_are_features_and_weights():
+    x, theta = ParameterVector("x", 2), ParameterVector("theta", 2)
+    built = QuantumCircuit(2)
+    built.ry(theta[1], 0)
+    built.ry(2 * x[1], 1)
+    built.rz(x[0], 0)
+    text = qasm3.dumps(built)
+    assert "_x_0_" in text
+    expected = (gate("RY", 0, Weight(0)), gate("RY", 1, feature(1, scale=2.0)), gate("RZ", 0, feature(0)))
+    assert from_openqasm3(text).gates == from_openqasm3(text, features=("x",)).gates == expected
+    assert from_openqasm3(text, features=("theta",)).gates[0] == gate("RY", 0, feature(1))
+    with pytest.raises(UnknownNameError, match="'nosuch'"):
+        from_openqasm3(text, features=("nosuch",))
+
+
+def test_affine_angles_are_read_and_written():
+    text = HEAD + (
+        "input float[64] x0;\ninput float[64] x1;\ninput float[64] theta;\nqubit[2] q;\n"
+        "p(2*(x0 - pi)*(x1 - pi)) q[0];\nrx(theta + 1.5) q[1];\nry(pi - x1) q[1];\n"
+    )
+    circuit = from_openqasm3(text)
+    two = 2 * math.pi
+    assert circuit.gates == (
+        gate(
+            "P",
+            0,
+            add(
+                feature(0, 1, scale=2.0),
+                feature(0, scale=-two),
+                feature(1, scale=-two),
+                two * math.pi,
+            ),
+        ),
+        gate("RX", 1, add(Weight(0), 1.5)),
+        gate("RY", 1, add(feature(1, scale=-1.0), math.pi)),
+    )
+    assert from_openqasm3(to_openqasm3(circuit)) == circuit
+    assert "rx(w0 + 1.5) q[1];" in to_openqasm3(circuit)
+
+
+def test_numbers_of_numpys_are_numbers():
+    circuit = Circuit.of(
+        np.int64(1),
+        [
+            gate("RY", np.int64(0), feature(np.int32(0), scale=np.sqrt(2))),
+            gate("RX", [np.int8(0)], Weight(np.int64(0), np.float64(0.5))),
+            gate("RZ", 0, np.float32(0.25)),
+        ],
+    )
+    text = to_openqasm3(circuit)
+    assert "np." not in text + repr(circuit.gates)
+    assert from_openqasm3(text) == circuit
+    assert json.loads(json.dumps(circuit.to_mapping()))["n_qubits"] == 1
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\x85b", "a\rb", "a\x0bb", "a\x1cb", "a\ud800b", "π"])
+def test_any_name_comes_back(name):
+    circuit = Circuit.of(1, [gate("RY", 0, Weight(0))], name=name)
+    text = to_openqasm3(circuit)
+    assert text.encode()
+    assert len(text.splitlines()) == text.count("\n")
+    assert from_openqasm3(text) == circuit
 
 
 @pytest.mark.parametrize(

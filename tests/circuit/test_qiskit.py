@@ -4,18 +4,22 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from qiskit import QuantumCircuit, QuantumRegister
 from qiskit.circuit import Gate as OpaqueGate
 from qiskit.circuit import Parameter, ParameterVector
-from qiskit.circuit.library import CRYGate, QFTGate, UnitaryGate
+from qiskit.circuit.library import CRYGate, QFTGate, RXGate, UnitaryGate, zz_feature_map
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 from strategies import cases, circuits, every_gate
 
+from hybridqies.backends import load_backend
 from hybridqies.circuit import (
     Circuit,
+    Constant,
     PauliString,
     Start,
+    Sum,
     Weight,
     feature,
     from_qiskit,
@@ -23,7 +27,7 @@ from hybridqies.circuit import (
     observables_to_qiskit,
     to_qiskit,
 )
-from hybridqies.errors import CircuitError
+from hybridqies.errors import CircuitError, UnknownNameError
 
 ZERO = (Start.ZERO,)
 
@@ -100,7 +104,7 @@ def test_names_decide_what_is_a_feature():
     assert from_qiskit(only_x, features=()).n_weights == 3
 
 
-@pytest.mark.parametrize("name", ["x1", "x_1", "x[1]", "x_1_"])
+@pytest.mark.parametrize("name", ["x1", "x_1", "x[1]", "x_1_", "_x_1_"])
 def test_single_parameters_with_an_index_are_features_too(name):
     built = QuantumCircuit(1)
     built.rx(Parameter(name), 0)
@@ -130,9 +134,23 @@ W = ParameterVector("w", 2)
         (W[1] * math.pi, Weight(1, math.pi)),
         (W[0] / 3, Weight(0, 1 / 3)),
         (X[0] + X[0], feature(0, scale=2.0)),
+        (X[0] + 1, Sum((feature(0), Constant(1.0)))),
+        (X[1] - X[0], Sum((feature(0, scale=-1.0), feature(1)))),
+        (math.pi - W[1] / 2, Sum((Weight(1, -0.5), Constant(math.pi)))),
+        (X[0] + W[0] - X[0], Weight(0)),
+        (
+            (X[0] - math.pi) * (X[1] - math.pi),
+            Sum(
+                (feature(0, 1), feature(0, scale=-math.pi), feature(1, scale=-math.pi), Constant(math.pi**2))
+            ),
+        ),
+        ((X[0] + 1) ** 2, Sum((feature(0, 0), feature(0, scale=2.0), Constant(1.0)))),
+        (2 * X[0] + X[1] * X[1] + W[0], Sum((feature(1, 1), feature(0, scale=2.0), Weight(0)))),
+        (X[0] - X[0], Constant(0.0)),
     ],
+    ids=str,
 )
-def test_expressions_that_are_products(expression, angle):
+def test_expressions_that_are_sums_of_products(expression, angle):
     built = QuantumCircuit(1)
     built.rx(expression, 0)
     assert from_qiskit(built).gates[0].angles == (angle,)
@@ -163,6 +181,44 @@ def test_other_expressions_are_refused_by_name(expression):
         from_qiskit(built)
 
 
+def test_qiskits_feature_map_is_read_and_means_the_same():
+    built = zz_feature_map(3, reps=2, entanglement="full")
+    circuit = from_qiskit(built)
+    values = np.random.default_rng(2).uniform(-3, 3, 3)
+    assert circuit.n_features == 3
+    assert circuit.n_weights == 0
+    assert sum(isinstance(angle, Sum) for each in circuit.gates for angle in each.angles) == 6
+    ours, theirs = (
+        Operator(each.assign_parameters(dict(zip(_sorted(each), values, strict=True))))
+        for each in (to_qiskit(circuit), built)
+    )
+    assert ours.equiv(theirs)
+    features = torch.from_numpy(values)[None]
+    expected = [
+        Statevector(built.assign_parameters(dict(zip(_sorted(built), values, strict=True))))
+        .expectation_value(each)
+        .real
+        for each in observables_to_qiskit(circuit)
+    ]
+    for name in ("statevector", "pennylane:default.qubit"):
+        found = load_backend(name).expectations(circuit, features, torch.zeros(0, dtype=torch.float64))
+        np.testing.assert_allclose(found[0], expected, atol=1e-12)
+
+
+def _sorted(built):
+    return sorted(built.parameters, key=lambda each: each.index)
+
+
+@pytest.mark.parametrize("name", ["nosuch", "", "x0"])
+def test_a_feature_that_is_not_there_is_refused(name):
+    built = QuantumCircuit(1)
+    built.rx(X[0] + W[0], 0)
+    with pytest.raises(UnknownNameError, match="feature parameter"):
+        from_qiskit(built, features=("x", name))
+    assert from_qiskit(built, features="w").n_features == 2
+    assert from_qiskit(QuantumCircuit(1)).n_features == 0
+
+
 def test_gates_outside_the_set_are_expanded_exactly():
     inner = QuantumCircuit(2, name="inner")
     inner.ry(0.4, 0)
@@ -186,6 +242,66 @@ def test_a_gate_that_only_bears_one_of_our_names_is_expanded():
     built = QuantumCircuit(1)
     built.append(impostor.to_gate(), [0])
     assert from_qiskit(built).gates == (gate("Z", 0),)
+
+
+def named(name, n_qubits=1):
+    impostor = QuantumCircuit(n_qubits, name=name)
+    impostor.z(0)
+    return impostor.to_gate()
+
+
+@pytest.mark.parametrize("name", ["id", "barrier", "global_phase", "measure", "reset", "x", "cx", "rot"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_gate_is_judged_by_its_definition_and_not_by_its_name(name, inside):
+    built = QuantumCircuit(2)
+    if inside:
+        outer = QuantumCircuit(2, name="outer")
+        outer.append(named(name, 2), [1, 0])
+        built.append(outer.to_gate(), [0, 1])
+    else:
+        built.append(named(name, 2), [1, 0])
+    built.h(1)
+    assert from_qiskit(built).gates == (gate("Z", 1), gate("H", 1))
+
+
+def test_a_gate_of_qiskits_under_another_name_is_still_that_gate():
+    renamed = RXGate(0.3).to_mutable()
+    renamed.name = "id"
+    built = QuantumCircuit(1)
+    built.append(renamed, [0])
+    built.append(RXGate(0.4, label="id"), [0])
+    assert from_qiskit(built).gates == (gate("RX", 0, 0.3), gate("RX", 0, 0.4))
+
+
+def test_a_gate_that_agrees_with_ours_at_some_angles_only_is_expanded():
+    angle = Parameter("w")
+    inner = QuantumCircuit(1, name="rot")
+    inner.rz(angle, 0)
+    inner.ry(0.3 * angle, 0)
+    inner.rz(angle, 0)
+    built = QuantumCircuit(1)
+    built.append(inner.to_gate(), [0])
+    assert [each.type.name for each in from_qiskit(built).gates] == ["RZ", "RY", "RZ"]
+
+
+def test_definitions_that_double_are_refused():
+    inner = QuantumCircuit(1, name="g0")
+    inner.h(0)
+    for level in range(1, 40):
+        outer = QuantumCircuit(1, name=f"g{level}")
+        outer.append(inner.to_instruction(), [0])
+        outer.append(inner.to_instruction(), [0])
+        inner = outer
+        if level == 3:
+            assert len(from_qiskit(outer).gates) == 8
+        if level == 6:
+            break
+    from hybridqies.circuit import qiskit_gates
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(qiskit_gates, "MAX_EXPANDED", 100)
+        with pytest.raises(CircuitError, match="at most 100"):
+            from_qiskit(inner)
 
 
 def test_barriers_identities_and_final_measurements_are_left_out():

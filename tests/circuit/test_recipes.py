@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from hybridqies.circuit import (
@@ -386,3 +387,35 @@ def test_measured_pairs():
 def test_a_wrong_formula_is_refused():
     with pytest.raises(CircuitError, match="by its formula"):
         recipe('{ rotate = "RY" }', weights="n + 1").build(2, {})
+
+
+def test_an_openqasm_file_is_a_circuit_wherever_a_recipe_is(tmp_path):
+    circuit = load_circuit("rot-ring", 3, layers=1)
+    path = tmp_path / "mine.qasm"
+    path.write_text(to_openqasm3(circuit))
+    for given in (path, str(path)):
+        back = load_circuit(given, 3)
+        assert back.name == "mine"
+        assert back.digest() == circuit.digest()
+    recipe = load_recipe(str(path))
+    assert (recipe.options, recipe.usual_qubits, recipe.n_weights(3, {})) == ((), 3, circuit.n_weights)
+    with pytest.raises(CircuitError, match="4 qubits; expected 3"):
+        load_circuit(path, 4)
+    with pytest.raises(UnknownNameError, match="'layers'"):
+        load_circuit(path, 3, layers=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\xfe", b"OPENQASM 2.0;"])
+def test_an_openqasm_file_that_is_none_is_refused_with_its_name(tmp_path, content):
+    path = tmp_path / "mine.qasm"
+    path.write_bytes(content)
+    with pytest.raises(CircuitError, match=r"mine\.qasm") as caught:
+        load_recipe(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpys_are_options():
+    assert load_circuit("rot-ring", np.int64(2), layers=np.int32(2)) == load_circuit("rot-ring", 2, layers=2)
+    assert not load_circuit("data-reuploading", 2, entangled=np.False_).two_qubit_gates()
+    with pytest.raises(InputError, match="whole number"):
+        load_circuit("rot-ring", 2, layers=np.float64(2.5))
