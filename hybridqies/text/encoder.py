@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 
 from hybridqies import defaults
 from hybridqies.errors import InputError
+from hybridqies.text import encoding
 from hybridqies.text.checks import check_texts
 from hybridqies.text.model_folder import KNOWN, PACKAGED, ModelFolder, find_model
 from hybridqies.text.tuning import Tokens, TrainableEncoder, tokenise
@@ -23,24 +24,22 @@ DEFAULT_ENCODER = defaults.ENCODER
 Progress = Callable[[int, int], None]
 """Called with how many texts are done and how many there are."""
 
-# Tokens in a batch, by kind of device. Few on a CPU, where rows that only fill up cost as much as others.
+# Tokens in a full batch, by kind of device.
 _BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
 
 
 class Encoder:
     """A sentence-transformers model that is never trained; its weights are loaded at the first encoding.
 
-    On one machine, with one device and thread count, an embedding depends on
-    its text alone, bit for bit: a batch holds texts of one token length and is
-    always filled up to the number of rows due to that length, so that a text goes through
-    matrices of the same shape whatever company it has.
+    On one machine and device an embedding depends on its text alone, bit for bit: not on the other texts,
+    on torch's default type, or on the caller's autocast (see `hybridqies.text.encoding`).
     """
 
     def __init__(self, name: str, folder: ModelFolder, device: str = "cpu") -> None:
         self.name = name
         self.device = _checked_device(device)
         self._folder = folder
-        self._batch_tokens = _BATCH_TOKENS[torch.device(device).type]
+        self._full = _BATCH_TOKENS[torch.device(device).type]
 
     @classmethod
     def load(cls, name_or_folder: str | Path, device: str = "cpu") -> Encoder:
@@ -88,13 +87,14 @@ class Encoder:
         Raises DataError with the number of the first text that is empty.
         """
         check_texts(texts)
-        result = torch.empty(len(texts), self.dimension)
-        done = 0
-        for positions, rows in _batches(self._token_counts(texts), self._batch_tokens) if texts else ():
-            result[positions] = self._encode_batch([texts[position] for position in positions], rows)
-            done += len(positions)
-            if progress:
-                progress(done, len(texts))
+        with torch.inference_mode(False), encoding.float32_default():
+            result = torch.empty(len(texts), self.dimension, dtype=torch.float32, device="cpu")
+            done = 0
+            for positions, vectors in self._embed(texts) if len(texts) else ():
+                result[positions] = vectors
+                done += len(positions)
+                if progress:
+                    progress(done, len(texts))
         _check_finite(result, self.name)
         return result
 
@@ -127,7 +127,7 @@ class Encoder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            with _quiet():
+            with _quiet(), encoding.float32_default():
                 model = SentenceTransformer(str(self._folder.path), device=self.device, local_files_only=True)
             _check_complete(model, self._folder)
         except Exception as error:  # damaged weights, unknown modules, memory: each with its own exception
@@ -139,36 +139,49 @@ class Encoder:
             ) from error
         return model
 
-    def _token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text; characters stand in for them in models without a transformers tokenizer."""
-        tokenizer = getattr(self._model, "tokenizer", None)
-        if not callable(tokenizer):
-            return [len(text) for text in texts]
-        limit = self._model.max_seq_length
-        ids = tokenizer(list(texts), truncation=limit is not None, max_length=limit)["input_ids"]
-        return [len(row) for row in ids]
+    @cached_property
+    def _least_tokens(self) -> int:
+        """The fewest tokens of a batch; a GPU takes full ones, because it rounds by the shape of a batch."""
+        if self._full != _BATCH_TOKENS["cpu"]:
+            return self._full
+        return encoding.find_least_tokens(self._model, self._full)
 
-    def _encode_batch(self, texts: list[str], rows: int) -> torch.Tensor:
-        filled = texts + texts[:1] * (rows - len(texts))
-        vectors = self._model.encode(
-            filled,
-            batch_size=rows,
-            convert_to_tensor=True,
-            normalize_embeddings=False,
-            show_progress_bar=False,
-        )
-        return torch.as_tensor(vectors[: len(texts)]).to("cpu", torch.float32, copy=True)
+    def _embed(self, texts: Sequence[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Positions and their embeddings, batch by batch."""
+        model = self._model
+        if not _reads_tokens(model):
+            return self._embed_by_library(texts)
+        tokenizer, limit = model.tokenizer, model.max_seq_length
+        texts = [encoding.cut_text(tokenizer, text, limit) for text in texts]
+        counts = encoding.count_tokens(tokenizer, texts, limit)
+        prompt = (model.prompts or {}).get(model.default_prompt_name)
+
+        def prepare(batch: encoding.Batch) -> dict[str, Any]:
+            positions, rows = batch
+            some = [texts[position] for position in positions]
+            features: dict[str, Any] = model.preprocess(some + some[:1] * (rows - len(some)), prompt=prompt)
+            return features
+
+        batches = encoding.plan_batches(counts, self._full, self._least_tokens)
+        return encoding.run_batches(batches, prepare, partial(encoding.forward, model))
+
+    def _embed_by_library(self, texts: Sequence[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """The same for models that read no tokens, in full batches of texts of one length."""
+        for positions, rows in encoding.plan_batches([len(text) for text in texts], self._full, self._full):
+            some = [texts[position] for position in positions]
+            with torch.autocast(torch.device(self.device).type, enabled=False):
+                vectors = self._model.encode(
+                    some + some[:1] * (rows - len(some)),
+                    batch_size=rows,
+                    convert_to_tensor=True,
+                    show_progress_bar=False,
+                )
+            yield positions, torch.as_tensor(vectors[: len(some)]).to("cpu", torch.float32, copy=True)
 
 
-def _batches(counts: Sequence[int], tokens: int) -> Iterator[tuple[list[int], int]]:
-    """Positions of texts of one length, longest first, with the rows that a batch of that length has."""
-    by_length: dict[int, list[int]] = {}
-    for position, count in enumerate(counts):
-        by_length.setdefault(count, []).append(position)
-    for length in sorted(by_length, reverse=True):
-        positions, rows = by_length[length], max(1, tokens // max(1, length))
-        for start in range(0, len(positions), rows):
-            yield positions[start : start + rows], rows
+def _reads_tokens(model: Any) -> bool:
+    """Whether a model has a transformers tokenizer and takes tokenised batches (sentence-transformers 6)."""
+    return callable(getattr(model, "tokenizer", None)) and hasattr(model, "preprocess")
 
 
 def _check_complete(model: torch.nn.Module, folder: ModelFolder) -> None:
