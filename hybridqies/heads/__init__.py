@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hybridqies.heads.registry import (
-    DEFAULT_HEAD,
     HEADS,
     build_head,
     head_class,
@@ -14,12 +13,12 @@ from hybridqies.heads.registry import (
     quantum_heads,
 )
 from hybridqies.heads.settings import head_options
+from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.heads.base import Description, Head, HeadContext, Term
 
 __all__ = [
-    "DEFAULT_HEAD",
     "HEADS",
     "Description",
     "Head",
@@ -33,11 +32,5 @@ __all__ = [
     "quantum_heads",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # They need torch, which the names of heads do not.
-    if name not in ("Description", "Head", "HeadContext", "Term"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from hybridqies.heads import base
-
-    return getattr(base, name)
+# What is in `base` needs torch, which the names of heads do not.
+__getattr__, __dir__ = import_lazily("hybridqies.heads", __all__, ["base"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hybridqies import defaults
 from hybridqies.extensions import class_names, find_class
 from hybridqies.options import from_mapping
 
@@ -22,9 +21,6 @@ HEADS: dict[str, str] = {
     "svc": "hybridqies.heads.svc:SVCHead",
     "quantum-kernel": "hybridqies.heads.quantum_kernel:QuantumKernelHead",
 }
-
-DEFAULT_HEAD = defaults.HEAD
-"""The head that is trained where none is named."""
 
 # Where other packages announce heads of their own.
 ENTRY_POINTS = "hybridqies.heads"

@@ -12,10 +12,9 @@ import pytest
 import torch
 from built_heads import built_head
 
-from hybridqies import extensions, heads
+from hybridqies import defaults, extensions, heads
 from hybridqies.errors import CapabilityError, UnknownNameError
 from hybridqies.heads import (
-    DEFAULT_HEAD,
     HEADS,
     head_class,
     head_names,
@@ -60,7 +59,7 @@ def test_a_class_says_what_its_head_is(name: str) -> None:
 
 def test_the_quantum_heads_and_the_one_that_matches() -> None:
     assert quantum_heads()[:3] == ["two-module", "dressed", "reupload"]
-    assert DEFAULT_HEAD in HEADS
+    assert defaults.HEAD in HEADS
     assert {name: matching(name, 7) for name in HEADS if matching(name, 7)} == {"matched-mlp": {"target": 7}}
 
 
