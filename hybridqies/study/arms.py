@@ -93,6 +93,12 @@ _TABLE = (
         "support-vector machine",
         space={"C": Interval(1e-2, 1e3, log=True), "kernel": Choices(("rbf", "linear"))},
     ),
+    Arm(
+        "quantum-kernel",
+        "quantum-kernel",
+        "support-vector machine on the fidelity of circuit states",
+        space={"C": Interval(1e-2, 1e3, log=True), "bandwidth": Interval(0.01, 1.0, log=True)},
+    ),
     Arm("mlp-0", "mlp", "a linear layer trained by gradients", {"widths": "none"}, _NO_HIDDEN),
     *(Arm(f"mlp-{w}", "mlp", f"one hidden layer of {w}", {"widths": w}, _MLP) for w in _PAPER_WIDTHS),
 )

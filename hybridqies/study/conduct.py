@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies.errors import InputError
-from hybridqies.files import is_leftover, write_json, write_text
+from hybridqies.files import is_leftover, write_text
+from hybridqies.records import write_record
 from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.kind import StudyKind
 from hybridqies.study.layout import Cohorts
@@ -124,7 +125,7 @@ def run_study(
             with _local(plan, context, workers) if nodes is None else nullcontext(nodes) as executor:
                 run_trials(planned, journal, executor, on_counts, Cohorts(context))
             result = study.summarise(plan, planned, journal.state())
-    write_json(folder / RESULT, result)
+    write_record(folder / RESULT, result)
     return result
 
 

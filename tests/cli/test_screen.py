@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hybridqies.cli.app import run
+from hybridqies.records import read_record
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -36,7 +37,7 @@ def test_the_whole_way(
     assert {path.name for path in out.iterdir()} == {
         "study.toml", "trials.jsonl", "trials.lock", "study.json", "screen.png",
     }  # fmt: skip
-    first = json.loads((out / "study.json").read_text())
+    first = read_record(out / "study.json").content
     assert (first["trials"], first["done"], first["failed"]) == (8, 8, 0)
     assert {each["name"] for each in first["screening"]["effects"]} == set(
         first["plan"]["factors"]

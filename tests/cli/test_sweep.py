@@ -12,6 +12,7 @@ import pytest
 
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError
+from hybridqies.records import read_record
 from hybridqies.study.trials.journal import TrialJournal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -43,7 +44,7 @@ def flags(reviews: Path, tiny_encoder: Path) -> list[str]:
 
 def read(folder: Path) -> dict[str, object]:
     """`study.json` without the times."""
-    result: dict[str, object] = json.loads((folder / "study.json").read_text())
+    result: dict[str, object] = read_record(folder / "study.json").content
     for cell in result["cells"]:  # type: ignore[attr-defined]
         cell.pop("seconds")
     return result

@@ -161,15 +161,26 @@ class TrialJournal(LineJournal):
     def _fold(self, event: dict[str, Any]) -> None:
         match event["event"]:
             case "study":
+                if not isinstance(event["about"]["test_texts"], dict):
+                    raise TypeError("the test texts are no table")
                 self._state.about = event["about"]
             case "claimed":
                 self._state.claims[event["key"]] = self._state.claims.get(event["key"], 0) + 1
             case "done":
+                self._check_key(event, event["record"])
                 self._state.records[event["key"]] = TrialRecord.from_mapping(event["record"])
             case "failed":
-                self._state.failures[event["key"]] = TrialFailure(**event["failure"])
+                self._check_key(event, event["failure"])
+                self._state.failures[event["key"]] = TrialFailure.from_mapping(event["failure"])
             case "retried":
                 for key in event["keys"]:
                     del self._state.failures[key]
             case unknown:
                 raise ValueError(unknown)
+
+    def _check_key(self, event: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
+        """Refuses an outcome under another trial's key, and a second one for the same trial."""
+        if outcome["key"] != event["key"]:
+            raise ValueError(f"the outcome is that of trial {outcome['key']!r}")
+        if self._state.has(event["key"]):
+            raise ValueError("the trial has an outcome already")

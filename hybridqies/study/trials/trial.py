@@ -93,11 +93,23 @@ class TrialRecord:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrialRecord:
-        """What `to_mapping` gave; long lists are taken as they are."""
+        """What `to_mapping` gave; KeyError, TypeError or ValueError for anything else."""
         plain = dict(values)
         for name in ("candidates", "predictions", "truth"):
+            if not isinstance(plain[name], list | tuple):
+                raise TypeError(f"{name} is no list")
             plain[name] = tuple(plain[name])
-        return cls(**plain)
+        record = cls(**plain)
+        _check_kinds(record, str=("key", "convergence"), dict=("trial", "chosen", "validation", "test"))
+        _check_kinds(record, int=("n_parameters",), bool=("converged",), float=("seconds",))
+        for measured in (record.validation, record.test):
+            if not all(isinstance(value, int | float) for value in measured.values()):
+                raise TypeError("a metric is no number")
+        if not all(isinstance(each, int) for each in (*record.predictions, *record.truth)):
+            raise TypeError("a class index is no whole number")
+        if len(record.predictions) != len(record.truth):
+            raise ValueError("predictions and truth differ in number")
+        return record
 
     def same_numbers(self, other: TrialRecord) -> bool:
         """Whether everything but the time is equal."""
@@ -117,6 +129,13 @@ class TrialFailure:
         """As JSON values."""
         return to_mapping(self)
 
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> TrialFailure:
+        """What `to_mapping` gave; TypeError for anything else."""
+        failure = cls(**values)
+        _check_kinds(failure, str=("key", "error"), dict=("trial",), float=("seconds",))
+        return failure
+
 
 Outcome = TrialRecord | TrialFailure
 
@@ -130,4 +149,14 @@ def outcome_from(values: Mapping[str, Any]) -> Outcome:
     """What `outcome_to_mapping` gave."""
     if values["kind"] == TrialRecord.__name__:
         return TrialRecord.from_mapping(values["outcome"])
-    return TrialFailure(**values["outcome"])
+    return TrialFailure.from_mapping(values["outcome"])
+
+
+def _check_kinds(outcome: Outcome, **kinds: tuple[str, ...]) -> None:
+    """TypeError where a field is not of the kind that JSON gives for it."""
+    known: dict[str, Any] = {"str": str, "dict": dict, "int": int, "bool": bool, "float": (int, float)}
+    for kind, names in kinds.items():
+        for name in names:
+            value = getattr(outcome, name)
+            if not isinstance(value, known[kind]) or (isinstance(value, bool) and kind != "bool"):
+                raise TypeError(f"{name} is {value!r:.40}")

@@ -11,6 +11,7 @@ import pytest
 from study.studies import OPTIONS, QUICK, rows
 
 from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.records import read_record
 from hybridqies.report.studies.screen import screen_notes, screen_table, write_screen_plot
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.conduct import run_study
@@ -90,7 +91,7 @@ def test_known_effects_come_back(
         design=design,
     )
     result = run_study(SCREEN, plan, tmp_path / "screen")
-    assert json.loads((tmp_path / "screen" / "study.json").read_text()) == result
+    assert read_record(tmp_path / "screen" / "study.json").content == result
     assert result["done"] == result["trials"] == 5 * len(design_of(plan).settings())
     effects = {each["name"]: each for each in result["screening"]["effects"]}
     assert set(effects) == set(plan.factors)
