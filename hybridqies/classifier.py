@@ -150,7 +150,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         )
         measured = rows if held_out is None else data.rows(held_out, spec)
-        warn_of(self.outcome_, self.model_.predict(measured.inputs), measured.labels, dataset.classes, config)
+        warn_of(self.outcome_, module, measured, dataset.classes, config)
         return self
 
     def predict_proba(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:

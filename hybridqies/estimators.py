@@ -8,16 +8,24 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
-from torch import Tensor
+from torch import nn
 
+from hybridqies.backends import QuantumLayer, RemoteBackend
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import head_options
 from hybridqies.options import from_mapping
 from hybridqies.tasks import ModelSpec
-from hybridqies.training import Outcome, TrainingConfig, TrainingWarning, diagnose
+from hybridqies.training import (
+    Labelled,
+    Outcome,
+    TrainingConfig,
+    TrainingWarning,
+    diagnose,
+    predict_probabilities,
+    prediction_batch,
+)
 
 
 class NotFittedError(InputError, SklearnNotFittedError):  # type: ignore[misc]
@@ -57,19 +65,23 @@ def split_options(
 
 def warn_of(
     outcome: Outcome,
-    probabilities: np.ndarray,
-    labels: Tensor,
+    model: nn.Module,
+    rows: Labelled,
     classes: Sequence[Any],
     config: TrainingConfig,
+    category: type[Warning] = TrainingWarning,
 ) -> None:
-    """Warns of what is wrong with a training, once for each verdict (`TrainingWarning`)."""
+    """Warns of what is wrong with a training, once for each verdict; `rows` are what it is judged on.
+
+    Nothing is predicted where predicting may cost money.
+    """
+    predicted: list[int] = []
+    layers = [part for part in model.modules() if isinstance(part, QuantumLayer)]
+    if not any(isinstance(layer.backend, RemoteBackend) for layer in layers):
+        batch = prediction_batch(model, len(rows), config.batch_size)
+        predicted = predict_probabilities(model, rows.inputs, batch).argmax(axis=1).tolist()
     stopped = 0 < config.patience <= len(outcome.history) - outcome.best_epoch
-    verdicts = diagnose(
-        outcome.history,
-        probabilities.argmax(axis=1).tolist(),
-        classes,
-        truth=labels.tolist(),
-        stopped_early=stopped,
-    )
-    for verdict in verdicts:
-        warnings.warn(str(verdict), TrainingWarning, stacklevel=3)
+    for verdict in diagnose(
+        outcome.history, predicted, classes, truth=rows.labels.tolist(), stopped_early=stopped
+    ):
+        warnings.warn(str(verdict), category, stacklevel=3)

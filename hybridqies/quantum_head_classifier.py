@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hybridqies import defaults
-from hybridqies.backends import Backend, QuantumLayer, RemoteBackend, load_backend
+from hybridqies.backends import Backend, load_backend
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.estimators import warn_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.tasks import ModelSpec, build_head_of
@@ -29,7 +29,6 @@ from hybridqies.training import (
     Labelled,
     Outcome,
     TrainingConfig,
-    diagnose,
     fit,
     predict_probabilities,
     prediction_batch,
@@ -146,7 +145,7 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         objective = CrossEntropy.of(config, training, len(self.classes_))
         self.head_ = head
         self.outcome_: Outcome = fit(head, training, validation, objective, config)
-        self._warn(training, config, validated=validation is not None)
+        warn_of(self.outcome_, head, training, self.classes_.tolist(), config, ConvergenceWarning)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -259,19 +258,6 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         )
         return _labelled(x, y, self.device), _labelled(held_out, truth, self.device)
 
-    def _warn(self, training: Labelled, config: TrainingConfig, *, validated: bool) -> None:
-        """Says what is wrong with the training; nothing is predicted where predicting costs money."""
-        predicted: list[int] = []
-        if not isinstance(_backend_of(self.head_), RemoteBackend):
-            batch = prediction_batch(self.head_, len(training))
-            predicted = predict_probabilities(self.head_, training.inputs, batch).argmax(axis=1).tolist()
-        history = self.outcome_.history
-        early = validated and len(history) < config.n_epochs(len(training))
-        for verdict in diagnose(
-            history, predicted, self.classes_.tolist(), truth=training.labels.tolist(), stopped_early=early
-        ):
-            warnings.warn(str(verdict), ConvergenceWarning, stacklevel=3)
-
 
 def _labelled(X: np.ndarray, labels: np.ndarray, device: str) -> Labelled:
     # Copies: what scikit-learn hands over can be read-only.
@@ -287,10 +273,6 @@ def _draw_seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31))
-
-
-def _backend_of(head: Head) -> Backend | None:
-    return next((part.backend for part in head.modules() if isinstance(part, QuantumLayer)), None)
 
 
 def _as_json(value: Any) -> Any:
