@@ -59,12 +59,11 @@ class Sum:
     terms: tuple[Term, ...]
 
     def __post_init__(self) -> None:
-        if len(self.terms) < 2 or not all(
-            isinstance(term, Feature | Weight | Constant) for term in self.terms
-        ):
+        kinds = [type(term) for term in self.terms]
+        if len(kinds) < 2 or {*kinds} - {Feature, Weight, Constant} or kinds.count(Constant) > 1:
             raise CircuitError(
                 f"a sum of angles was given {self.terms}",
-                expected="two or more features, weights and constants",
+                expected="two or more features, weights and at most one constant",
             )
 
 

@@ -96,8 +96,9 @@ def test_sums_are_joined_and_ordered():
     assert add(feature(0), feature(0, scale=-1.0)) == Constant(0.0)
     assert add(feature(0), feature(0)) == feature(0, scale=2.0)
     assert add(Weight(2)) == Weight(2)
-    with pytest.raises(CircuitError, match="two or more"):
-        Sum((Weight(0),))
+    for terms in ((), (Weight(0),), (Constant(1.0), Constant(2.0)), (Weight(0), 0.5)):
+        with pytest.raises(CircuitError, match="two or more"):
+            Sum(terms)
 
 
 def test_an_angle_is_evaluated_from_anything_that_multiplies():
