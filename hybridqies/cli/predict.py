@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import enum
 import io
-import json as json_module
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.output import progress
+from hybridqies.cli.output import escape_formula, progress, say_data, to_json
 from hybridqies.cli.planning import check_backend, show_plan
 from hybridqies.errors import InputError
 
@@ -39,6 +38,13 @@ def command(
     text_column: flags.KnownTextColumn = None,
     format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet-safe",
+            help="Put an apostrophe before CSV cells that a spreadsheet program would take for formulas.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
     backend: flags.OtherBackend = None,
     dry_run: flags.DryRun = False,
@@ -77,9 +83,9 @@ def command(
             run, given, backend=backend, device=device, limits=limits, journal=journal, hooks=hooks
         )
     rows = [_row(text, row, classes) for text, row in zip(given, probabilities, strict=True)]
-    written = _jsonl(rows) if as_json else _csv(rows, classes)
+    written = _jsonl(rows) if as_json else _csv(rows, classes, spreadsheet_safe)
     if out is None:
-        sys.stdout.write(written)
+        say_data(written)
     else:
         write_text(out, written)
 
@@ -114,13 +120,15 @@ def _row(text: str, probabilities: Any, classes: tuple[str | int, ...]) -> dict[
 
 
 def _jsonl(rows: list[dict[str, Any]]) -> str:
-    return "".join(json_module.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return "".join(to_json(row) + "\n" for row in rows)
 
 
-def _csv(rows: list[dict[str, Any]], classes: tuple[str | int, ...]) -> str:
+def _csv(rows: list[dict[str, Any]], classes: tuple[str | int, ...], spreadsheet_safe: bool) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["text", "label", *(f"p_{label}" for label in classes)])
     for row in rows:
-        writer.writerow([row["text"], row["label"], *row["probabilities"].values()])
+        named = [row["text"], row["label"]]
+        cells = map(escape_formula, named) if spreadsheet_safe else named
+        writer.writerow([*cells, *row["probabilities"].values()])
     return stream.getvalue()

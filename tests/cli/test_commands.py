@@ -226,6 +226,12 @@ class TestPredict:
             assert row[1] == ("bad" if float(row[2]) > float(row[3]) else "good")
             assert float(row[2]) + float(row[3]) == pytest.approx(1, abs=2e-6)
 
+    def test_formulas_become_text_when_asked(self, say: Say, trained: Path) -> None:
+        texts = ("=1+1", "-2 stars", "plain")
+        for flags, shown in (((), texts), (("--spreadsheet-safe",), ("'=1+1", "'-2 stars", "plain"))):
+            out, _ = say("predict", trained, *flags, "--", *texts)
+            assert tuple(row[0] for row in list(csv.reader(io.StringIO(out)))[1:]) == shown
+
     @pytest.mark.parametrize("flags", [("--json",), ("--format", "jsonl")])
     def test_jsonl(self, flags: tuple[str, ...], say: Say, trained: Path) -> None:
         out, _ = say("predict", trained, "eine schöne film", *flags)

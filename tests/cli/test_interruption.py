@@ -21,7 +21,7 @@ pytestmark = [
 ]
 MAIN = "from hybridqies.cli import main; main()"
 # Stops itself between an epoch's record and its checkpoint, where a kill does most harm; a watcher from
-# outside comes too late on a busy machine. benchmarks/kill_resume.py kills at random points.
+# outside comes too late on a busy machine. benchmarks/kill_training.py kills at random points.
 STOPPING = """
 import os, signal, sys
 # A shell that starts a test run in the background has children ignore the interrupt.
