@@ -1,0 +1,85 @@
+"""Kills trainings from their first millisecond on: each must go on to the model that it would have become.
+
+    python benchmarks/kill_training.py --kills 200
+
+A third of the kills (SIGKILL) comes in the first 50 milliseconds, a third at any time until the end, and a
+third just before one of the run's changes of files and folders. Then the run is resumed, or, where it had
+not begun, started again by the same command. Exits 1 unless every one ends in the very files of a run that
+was never disturbed: weights and pictures bit for bit, results but for their times, nothing more and nothing
+less in the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import stress
+
+
+def main() -> None:
+    """Prints a line for each difference, and how many kills there were."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        faults = kill(Path(temporary), given.kills, random.Random(given.seed))
+    sys.exit(bool(faults))
+
+
+def kill(folder: Path, kills: int, draw: random.Random) -> list[str]:
+    """What went wrong in so many kills."""
+    inputs, log = stress.make_inputs(folder), folder / "log"
+    stress.import_everything()
+    whole, cut = folder / "whole", folder / "cut"
+    ended = stress.run(inputs.train(cut), log)
+    if ended.code:
+        sys.exit(f"the undisturbed training failed: {ended}")
+    # In the same place: pictures and records hold no path, and if they did it would not count.
+    cut.rename(whole)
+    changes = _count_changes(inputs, cut, log)
+    print(f"undisturbed: {ended.seconds:.2f} s, {changes} changes of files and folders", flush=True)
+    faults, died, resumed = list[str](), 0, 0
+    while died < kills:
+        way = died % 3
+        before = stress.killed_at(draw.randrange(changes)) if way == 2 else None
+        seconds = (0.05 * draw.random(), ended.seconds * draw.random(), None)[way]
+        met = stress.run(inputs.train(cut), log, before, kill_after=seconds)
+        died += met.code == -9
+        begun = (cut / "config.json").exists()
+        resumed += begun
+        again = stress.complete(inputs, cut, log)
+        problems = stress.differences(whole, cut) if again.code == 0 else [str(again)]
+        faults += [f"kill {died} ({'begun' if begun else 'not begun'}): {problem}" for problem in problems]
+        print("\n".join(faults[-len(problems) :]), end="\n" if problems else "", flush=True)
+        shutil.rmtree(cut, ignore_errors=True)
+    print(f"{died} kills, {resumed} of them after the run had begun; {len(faults)} faults")
+    return faults
+
+
+def _count_changes(inputs: stress.Inputs, cut: Path, log: Path) -> int:
+    """How often a run changes files and folders: kills itself later and later until it gets through."""
+    low, high = 0, 1
+    while True:
+        ended = stress.run(inputs.train(cut), log, stress.killed_at(high))
+        shutil.rmtree(cut, ignore_errors=True)
+        if ended.code != -9:
+            break
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        ended = stress.run(inputs.train(cut), log, stress.killed_at(middle))
+        shutil.rmtree(cut, ignore_errors=True)
+        low, high = (middle, high) if ended.code == -9 else (low, middle)
+    return high
+
+
+if __name__ == "__main__":
+    main()
