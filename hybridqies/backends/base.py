@@ -1,4 +1,4 @@
-"""What a backend is: one method that turns circuits and tensors into expectations; honest capabilities."""
+"""The protocol of a backend: circuits and tensors in, expectations out, and declared capabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hybridqies.options import from_mapping, to_mapping
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do; anything else it refuses by name."""
+    """What a backend can do; it refuses everything else by name."""
 
     native_gradients: bool
     shots: bool
@@ -35,10 +35,10 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing a family of backends can be asked for: a row of the table of backends.
+    """One target of a family: a row of the table of backends.
 
-    `target` is what stands behind the family's name and a colon; one in angle brackets stands for
-    any other. `packages` are the modules it needs, and `extra` installs them.
+    `target` follows the family's name and a colon; a target in angle brackets stands for any other.
+    `packages` are the modules it needs, and `extra` installs them.
     """
 
     target: str
@@ -64,7 +64,7 @@ class NoOptions:
 
 
 class Backend(ABC):
-    """Where circuits run. Subclasses fill in `_run`; checks and normalisation are done here, once for all.
+    """Where circuits run. Subclasses fill in `_run`; inputs are checked and normalised here.
 
     A family with several targets lists them in `variants`; one with settings has a frozen
     dataclass `Options`, whose fields are what may follow the name in a string
@@ -122,12 +122,12 @@ class Backend(ABC):
 
     @property
     def gradient(self) -> str:
-        """How its values are differentiated, as records name it."""
+        """The name of its gradient method in records."""
         return "adjoint"
 
     @property
     def tells_errors(self) -> bool:
-        """Whether the covariance of its estimates is that of their errors."""
+        """Whether the covariance of its estimates describes their errors."""
         return True
 
     @property
@@ -233,11 +233,11 @@ class Backend(ABC):
         return Estimate(self._run(circuit, features, weights, amplitudes))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
-        # A backend is a place and has no state of a model's: copies of a layer share it.
+        # A backend holds no state of a model, so copies of a layer share it.
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Named rather than stored: plans are made anew, and nothing of a client is written.
+        # By name: plans are compiled again, and nothing of a client is written.
         return type(self)._again, (self.target, to_mapping(self.options))
 
     @classmethod
@@ -249,7 +249,7 @@ class Backend(ABC):
 
 
 def describe_backends(kinds: dict[str, type[Backend]]) -> list[dict[str, Any]]:
-    """The table of backends as JSON values: what they are and can do, and whether they are installed."""
+    """The table of backends as JSON values, with what is installed here."""
     return [
         {
             "name": label_of(name, variant.target),

@@ -1,4 +1,4 @@
-"""What a backend knows of expectations: their values and, where they were sampled, how far to trust them."""
+"""Expectations and the covariance of their errors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor
 class Estimate:
     """Expectations (B, M), and the covariance (B, M, M) of their errors; None where they are exact.
 
-    Observables that are read from the same shots err together, which is why there is a
-    covariance and not a column of errors.
+    Observables read from the same shots have correlated errors, hence a covariance and not a column.
     """
 
     values: Tensor

@@ -1,4 +1,4 @@
-"""Backends that only run circuits: gradients come from the shift rules or SPSA, statistics from shots."""
+"""Backends that only run circuits: gradients by shift rules or SPSA, and statistics of shots."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from hybridqies.options import within
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """What every executing backend can be told.
+    """Options of every executing backend.
 
-    `shots` of None is exact where the backend can be. Equal inputs give equal samples under one
-    `seed`. `gradient` chooses the rule; SPSA takes `directions` a sample and `step` in radians.
+    With `shots` None values are exact, if the backend can compute them. Equal inputs give equal samples under
+    one `seed`. `gradient` chooses the rule; SPSA uses `directions` per sample and a `step` in radians.
     """
 
     shots: int | None = None
@@ -44,7 +44,7 @@ class ExecutionOptions:
             self.refuse_idle("gradient=spsa", "directions", "step")
 
     def refuse_idle(self, needed: str, *names: str) -> None:
-        """Refuses options that were given and mean nothing without another."""
+        """Refuses options that have no effect without another one."""
         defaults = {each.name: each.default for each in fields(self)}
         for name in names:
             if getattr(self, name) != defaults[name]:
@@ -54,9 +54,9 @@ class ExecutionOptions:
 
 
 class ExecutingBackend(Backend):
-    """A backend without gradients of its own. Subclasses fill in `_execute`.
+    """A backend without its own gradients. Subclasses fill in `_execute`.
 
-    All samples and all displaced points of a training step are one call of it.
+    A training step is one call of `_execute`, with all samples and all displaced points.
     """
 
     Options: ClassVar[type] = ExecutionOptions
@@ -74,12 +74,12 @@ class ExecutingBackend(Backend):
 
     @property
     def gradient(self) -> str:
-        """The rule that it was asked for."""
+        """The gradient rule, as given."""
         return str(self.options.gradient.value)
 
     @property
     def is_exact(self) -> bool:
-        """Whether it was asked for no shots."""
+        """Whether no shots were asked for."""
         return self.options.shots is None and not self.capabilities.hardware
 
     @abstractmethod
@@ -90,18 +90,18 @@ class ExecutingBackend(Backend):
         """
 
     def resources(self, circuit: Circuit) -> Resources:
-        """What a measured circuit takes on the target; as it is written, unless the target compiles it."""
+        """Depth and gates of a measured circuit: as written, or as compiled for the target."""
         return Resources.of(circuit)
 
     def n_jobs(self, bases: int, rows: int) -> int:  # noqa: ARG002
-        """Jobs that one submission of so many bases and rows is cut into."""
+        """The number of jobs of one submission with so many bases and rows."""
         return 1
 
     def n_circuits(self, circuit: Circuit, batch: int, *, features: bool = True, weights: bool = True) -> int:
-        """Circuits of one training step: samples times one and the points that the gradient rule looks at.
+        """Circuits of one training step: for each sample, one and the displaced points of the gradient rule.
 
-        `features` and `weights` say whether their gradient is wanted; one of the backend's own looks at no
-        further points. Another factor, the number of measurement bases, is 1 where only Z is read.
+        `features` and `weights` say whether their gradient is wanted; the backend's own gradient needs no
+        displaced points. Multiply by the number of measurement bases, 1 if only Z is measured.
         """
         free = self.free(circuit)
         if self.options.gradient is Gradient.ADJOINT:
@@ -138,7 +138,7 @@ class ExecutingBackend(Backend):
     def _by_spsa(
         self, free: FreeCircuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
-        """Features and weights move together, and only where their gradient is wanted."""
+        """Features and weights are displaced together, and only those whose gradient is wanted."""
         rows = weights.expand(len(features), -1)
         moved = [each for each in (features, rows) if each.requires_grad]
         parameters = torch.cat(moved, dim=1)
@@ -179,17 +179,17 @@ class ExecutingBackend(Backend):
 
 
 def to_double(amplitudes: Tensor | None) -> Tensor | None:
-    """Amplitudes as `_execute` gets them: plain numbers on the CPU."""
+    """Amplitudes as `_execute` takes them: detached, in double precision, on the CPU."""
     if amplitudes is None:
         return None
     return amplitudes.detach().cpu().to(torch.promote_types(amplitudes.dtype, torch.float64))
 
 
 def derive_seed(seed: int, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None = None) -> int:
-    """A seed for one submission, out of everything that decides it.
+    """A seed for one submission, computed from its inputs.
 
-    What is sampled depends on what is asked and not on what was asked before: a resumed training
-    draws what the uninterrupted one would have drawn, and no generator's state has to be kept.
+    Samples depend on the inputs and not on earlier calls: a resumed training draws the samples of the
+    uninterrupted one, and no generator's state has to be saved.
     """
     content = hashlib.sha256(f"{seed} {circuit.digest()}".encode())
     for each in (angles, amplitudes):

@@ -1,4 +1,4 @@
-"""Gradients for backends that have none: rules that ask for more values, all in one submission."""
+"""Gradient rules for backends that only return values: all displaced points are one submission."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Gradient(enum.Enum):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Displaced:
-    """Where else to look, as displacements (B, S, K), and what each look is worth: coefficients (B, S, K).
+    """Displacements (B, S, K) of the parameters, and coefficients (B, S, K) of the values there.
 
-    The slope of observable m in parameter k is the sum over s of coefficient times value.
+    The derivative of observable m in parameter k is the sum over s of coefficient times value.
     """
 
     displacements: Tensor
@@ -48,17 +48,17 @@ class Displaced:
 
 
 class Rule(Protocol):
-    """From parameters (B, K) to the points that tell their gradient."""
+    """From parameters (B, K) to the displaced points that their gradient needs."""
 
     def displace(self, parameters: Tensor) -> Displaced:
-        """The points to look at around each row."""
+        """The displaced points of each row."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShiftRule:
     """The parameter-shift rules, exact for every gate: two terms a slot, four for a controlled rotation.
 
-    `frequencies[k]` belongs to parameter k; slots not in `wanted` have no slope and cost nothing.
+    `frequencies[k]` belongs to parameter k; slots not in `wanted` get no derivative and cost nothing.
     """
 
     frequencies: Sequence[int]
@@ -96,9 +96,10 @@ class SPSA:
         """Two points a direction, at opposite sides."""
         shape = (len(parameters), self.directions, parameters.shape[1])
         signs = torch.randint(0, 2, shape, generator=self.generator).to(parameters) * 2 - 1
-        worth = signs / (2 * self.step * self.directions)
+        coefficients = signs / (2 * self.step * self.directions)
         return Displaced(
-            torch.cat([self.step * signs, -self.step * signs], dim=1), torch.cat([worth, -worth], dim=1)
+            torch.cat([self.step * signs, -self.step * signs], dim=1),
+            torch.cat([coefficients, -coefficients], dim=1),
         )
 
 
@@ -113,14 +114,14 @@ def measured(parameters: Tensor, run: Callable[[Tensor], Tensor], rule: Rule) ->
 
 
 class _Measured(torch.autograd.Function):
-    """Values and their Jacobian from one call; backward only contracts."""
+    """Values and their Jacobian from one call; backward contracts the Jacobian."""
 
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, run: Callable[[Tensor], Tensor], rule: Rule) -> Tensor:
-        looks = rule.displace(parameters)
-        points = torch.cat([parameters[:, None], parameters[:, None] + looks.displacements], dim=1)
+        displaced = rule.displace(parameters)
+        points = torch.cat([parameters[:, None], parameters[:, None] + displaced.displacements], dim=1)
         values: Tensor = run(points.flatten(0, 1)).unflatten(0, points.shape[:2])
-        ctx.save_for_backward(torch.einsum("bsk,bsm->bmk", looks.coefficients, values[:, 1:]))
+        ctx.save_for_backward(torch.einsum("bsk,bsm->bmk", displaced.coefficients, values[:, 1:]))
         return values[:, 0].clone()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What services charge, as their user configures it: no price is built in, for all of them change."""
+"""Prices of services, as the user configures them; none is built in, because they change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hybridqies.options import from_mapping, within
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One service's figures; those left out count nothing.
+    """The prices of one service; those left out are zero.
 
     `per_job` and `per_shot` are money, as are `per_1q_gate_shot` and `per_2q_gate_shot` for each gate
     in each shot, of which a circuit costs at least `least_per_circuit`. `seconds_per_job` and

@@ -1,4 +1,4 @@
-"""Backends at remote services: every submission is a journalled job that is found again and paid for once."""
+"""Backends at remote services: every submission is a job in a journal, found again and paid for once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hybridqies.options import to_mapping
 
 @dataclass(frozen=True, slots=True)
 class RemoteOptions(ExecutionOptions):
-    """As for every executing backend, but there is nothing without shots.
+    """Options of every remote backend; there are always shots.
 
     A `seed` also tells runs apart: equal work under an equal seed is the same job, and is paid for once.
     """
@@ -42,7 +42,7 @@ class RemoteOptions(ExecutionOptions):
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """How jobs are kept and bounded: where the journal is, hard caps, patience, and who is told of progress.
+    """Settings of jobs: the journal, hard caps, retries, and the callback for progress.
 
     A `journal` of None is the user's own (`default_journal`).
     """
@@ -70,7 +70,7 @@ class RemoteBackend(ExecutingBackend):
 
     @property
     def jobs(self) -> JobSettings:
-        """How its jobs are kept and bounded."""
+        """The settings of its jobs."""
         return self._jobs
 
     @jobs.setter
@@ -82,11 +82,11 @@ class RemoteBackend(ExecutingBackend):
 
     @property
     def has_jobs(self) -> bool:
-        """Whether it hands in jobs at all; a service's simulation in this process does not."""
+        """Whether it submits jobs; a device simulated in this process does not."""
         return True
 
     def journal_in(self, folder: Path) -> None:
-        """Keeps the journal in `folder`, unless it was told of another place."""
+        """Keeps the journal in `folder`, unless another place was set."""
         if self.jobs.journal is None:
             self.jobs = replace(self.jobs, journal=folder / FILE_NAME)
 
@@ -102,7 +102,7 @@ class RemoteBackend(ExecutingBackend):
         )
 
     def _service_spec(self) -> str:
-        """The string without what does not decide a job's result, or has a field of its own there."""
+        """The string without options that do not decide a job's result or have their own field in `Work`."""
         spec = BackendSpec.parse(self.spec)
         elsewhere = {each.name for each in fields(RemoteOptions)}
         options = {key: value for key, value in spec.options.items() if key not in elsewhere}
@@ -119,7 +119,7 @@ class RemoteBackend(ExecutingBackend):
 
     @cached_property
     def runner(self) -> JobRunner:
-        """One for the backend's life: caps hold for all that it pays for."""
+        """One runner for the life of the backend: caps apply to everything it pays for."""
         jobs, provider = self.jobs, self.provider()
         provider.ready()
         return JobRunner(provider, Journal(jobs.journal), jobs.limits, jobs.retry, jobs.on_progress)
@@ -131,7 +131,7 @@ class RemoteBackend(ExecutingBackend):
         return estimate_observables(circuit, [Frequencies.of_counts(each) for each in of_bases])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Caps and journal go along; who watches does not.
+        # Caps and journal are kept; the progress callback is not.
         settings = replace(self.jobs, on_progress=None)
         return type(self)._again_with, (self.target, to_mapping(self.options), settings)
 

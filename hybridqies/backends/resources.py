@@ -1,4 +1,4 @@
-"""What a circuit takes on its target."""
+"""Depth and gate counts of a circuit on its target."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class Resources:
 
     @classmethod
     def of(cls, circuit: Circuit) -> Resources:
-        """Of the circuit as it is written."""
+        """Those of the circuit as it is written."""
         on_two = circuit.two_qubit_gates()
         return cls(circuit.depth(), len(circuit.gates) - on_two, on_two)

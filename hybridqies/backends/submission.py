@@ -1,4 +1,4 @@
-"""What a submission would be: circuits, depth, shots, jobs, time and price; nothing is sent."""
+"""The size of a submission before it is sent: circuits, depth, shots, jobs, time and price."""
 
 from __future__ import annotations
 
