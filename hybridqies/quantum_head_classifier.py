@@ -23,7 +23,7 @@ from hybridqies.estimators import warn_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.tasks import ModelSpec, build_head_of
-from hybridqies.tensors import load_state, load_tensors, save_tensors
+from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 from hybridqies.training import (
     CrossEntropy,
     Labelled,
@@ -169,6 +169,7 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         check_is_fitted(self)
         path = Path(folder) / WEIGHTS
         path.parent.mkdir(parents=True, exist_ok=True)
+        check_finite(self.head_.state_dict(), path)
         save_tensors(path, self.head_.state_dict(), self._record())
         return path.parent
 

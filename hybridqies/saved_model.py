@@ -25,7 +25,7 @@ from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.specs import ModelSpec
 from hybridqies.tasks.text_classification import with_encoder
 from hybridqies.tasks.text_model import TextModel, head_of
-from hybridqies.tensors import load_state, load_tensors, save_tensors
+from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 from hybridqies.text import EmbeddingCache, Encoder, embed
 from hybridqies.training import TrainingConfig, predict_probabilities, prediction_batch
 
@@ -104,7 +104,9 @@ class SavedModel:
         `run` and `fingerprints` are those of the run that trained it, recorded as they are.
         """
         head = self.head
-        save_tensors(folder / WEIGHTS, _trained_state(self.module), {"head": self.spec.head})
+        weights = _trained_state(self.module)
+        check_finite(weights, folder / WEIGHTS)
+        save_tensors(folder / WEIGHTS, weights, {"head": self.spec.head})
         write_record(folder / TRAINED_ON, {"texts": sorted(self.trained_on)})
         model = {
             "encoder": self.encoder.describe(),

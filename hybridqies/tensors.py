@@ -22,19 +22,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str,
 
     Raises
     ------
-    InputError: a tensor or the record holds NaN or an infinity.
+    InputError: the record holds something that JSON has no form for, such as NaN.
     OSError: the file cannot be written.
     """
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    unusable = _first_not_finite(plain)
-    if unusable is not None:
-        raise InputError(
-            f"{str(path)!r} was to hold tensor {unusable!r} with NaN or infinite values",
-            expected="finite weights",
-            todo="lower the learning rate",
-        )
     try:
         # One entry: safetensors writes several in no fixed order, and equal models should be equal files.
         note = json.dumps({"record": record, "sha256": _digest(plain, record)}, allow_nan=False)
@@ -42,6 +35,22 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str,
         raise InputError(f"the record of {str(path)!r} cannot be written as JSON: {error}") from None
     # Not `save_file`: it makes a temporary file of its own, which only the owner may read.
     write_bytes(path, save(plain, {_NOTE: note}))
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuses weights that `path` should not hold, because they would be refused when they are loaded.
+
+    Raises
+    ------
+    InputError: a tensor has NaN or infinite values; the message names it.
+    """
+    unusable = _first_not_finite(tensors)
+    if unusable is not None:
+        raise InputError(
+            f"{str(path)!r} was to hold tensor {unusable!r} with NaN or infinite values",
+            expected="finite weights",
+            todo="lower the learning rate",
+        )
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

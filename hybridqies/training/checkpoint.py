@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hybridqies.backends import QuantumLayer
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.options import to_mapping
-from hybridqies.tensors import load_tensors, save_tensors
+from hybridqies.tensors import check_finite, load_tensors, save_tensors
 from hybridqies.training.config import TrainingConfig
 from hybridqies.training.progress import Progress
 from hybridqies.training.rows import Rows, digest_tensor
@@ -63,6 +63,7 @@ def save_checkpoint(
         "best_score": list(progress.best_score),
         "history": progress.history,
     }
+    check_finite(tensors, path)
     save_tensors(path, tensors, record)
 
 
