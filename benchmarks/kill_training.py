@@ -60,6 +60,8 @@ def kill(folder: Path, kills: int, draw: random.Random) -> list[str]:
         faults += [f"kill {died} ({'begun' if begun else 'not begun'}): {problem}" for problem in problems]
         print("\n".join(faults[-len(problems) :]), end="\n" if problems else "", flush=True)
         shutil.rmtree(cut, ignore_errors=True)
+        if met.code == -9 and died % 20 == 0:
+            print(f"{died} kills, {len(faults)} faults", flush=True)
     print(f"{died} kills, {resumed} of them after the run had begun; {len(faults)} faults")
     return faults
 
