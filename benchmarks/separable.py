@@ -30,7 +30,7 @@ from hybridqies.files import write_json
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import Arm, arm_of
 from hybridqies.study.context import TrialContext
-from hybridqies.study.kinds.sweep import SweepPlan, laid_out, on_every_seed, planned_trial
+from hybridqies.study.kinds.sweep import SweepPlan, add_circuits, plan_trial, repeat_on_seeds
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.search import Choices, Interval, Space
 from hybridqies.study.statistics.intervals import Spread, spread
@@ -126,7 +126,7 @@ class Job:
         )
         arm = ARMS[self.arm]
         n_qubits = math.ceil(self.dimension / COLUMNS_PER_QUBIT) if arm.quantum else None
-        [trial] = on_every_seed(plan, [laid_out(planned_trial(plan, arm, n_qubits, context), context)])
+        [trial] = repeat_on_seeds(plan, [add_circuits(plan_trial(plan, arm, n_qubits, context), context)])
         return trial
 
 

@@ -1,4 +1,4 @@
-"""A study in its folder, whatever it asks: begun or resumed, run, and summarised."""
+"""Running a study of any kind in its folder: begun or resumed, run, and summarised."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def run_study(
     """Runs a study in `folder`, or with `resume` what it lacks there; returns what `study.json` then holds.
 
     `retry_failed` counts trials that failed before as missing, once; without it they keep their error.
-    `on_start` is told before a new study begins how many seeds its comparisons need. Texts are embedded
+    `on_start` receives, before a new study begins, how many seeds its comparisons need. Texts are embedded
     once, before the first trial. One worker is this process; more are processes of
     their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
 

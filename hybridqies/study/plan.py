@@ -205,12 +205,12 @@ def check_local(backend: str) -> None:
         )
 
 
-def on_every_seed(plan: StudyPlan, designs: Sequence[Trial]) -> tuple[Trial, ...]:
+def repeat_on_seeds(plan: StudyPlan, designs: Sequence[Trial]) -> tuple[Trial, ...]:
     """`designs` with the first seed, in their order, then with the second, and so on."""
     return tuple(replace(design, seed=seed) for seed, design in itertools.product(plan.seeds, designs))
 
 
-def planned_trial(plan: StudyPlan, arm: Arm, n_qubits: int | None, context: TrialContext) -> Trial:
+def plan_trial(plan: StudyPlan, arm: Arm, n_qubits: int | None, context: TrialContext) -> Trial:
     """A trial of `arm` as the plan has it; its seed and its circuits are still open."""
     fingerprints = context.fingerprints
     return Trial(
@@ -239,11 +239,11 @@ def _match(plan: StudyPlan, arm: Arm, n_qubits: int | None, context: TrialContex
     if not arm.matched:
         return {}
     quantum = next(each for each in map(arm_of, plan.arms) if each.is_matchable)
-    target = lay_out(planned_trial(plan, quantum, n_qubits, context), context).n_parameters
+    target = lay_out(plan_trial(plan, quantum, n_qubits, context), context).n_parameters
     return matching(arm.head, target)
 
 
-def laid_out(trial: Trial, context: TrialContext) -> Trial:
+def add_circuits(trial: Trial, context: TrialContext) -> Trial:
     """The trial with the digest of its circuits; its model is built once to see that it can be.
 
     Raises

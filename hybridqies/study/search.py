@@ -79,7 +79,7 @@ def _parse(value: Any, what: str) -> Choices | Interval:
 
 
 def check_searchable(budget: int) -> None:
-    """Refuses a budget that nothing could spend.
+    """Refuses a budget below 1, or a search without optuna.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class Search:
             self._distributions = {name: _distribution(each) for name, each in space.items()}
 
     def candidates(self) -> Iterator[Proposal]:
-        """Each to be told how it did before the next is asked for."""
+        """Call `tell` on each before asking for the next."""
         yield Proposal({}, None, None)
         for _ in range(self.left):
             asked = self._study.ask(self._distributions)
@@ -147,7 +147,7 @@ def _distribution(space: Choices | Interval) -> BaseDistribution:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Optuna announces what it does on stderr, where progress is shown; afterwards it does again."""
+    """Silences optuna, which logs to stderr, where progress is shown; restores its level afterwards."""
     from optuna import logging
 
     before = logging.get_verbosity()

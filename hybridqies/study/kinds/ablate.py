@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
 from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
-from hybridqies.study.plan import StudyPlan, check_listed, laid_out, on_every_seed, planned_trial
+from hybridqies.study.plan import StudyPlan, add_circuits, check_listed, plan_trial, repeat_on_seeds
 
 if TYPE_CHECKING:
     from hybridqies.study.cells import Cell
@@ -131,13 +131,13 @@ def ablation_trials(plan: AblationPlan, context: TrialContext) -> tuple[Trial, .
     ------
     InputError: an option that does not exist or does not fit; or a module that is off already.
     """
-    bare = planned_trial(plan, arm_of(HEAD), plan.qubits[0], context)
-    whole = laid_out(replace(bare, settings=plan.settings_of_whole()), context)
+    bare = plan_trial(plan, arm_of(HEAD), plan.qubits[0], context)
+    whole = add_circuits(replace(bare, settings=plan.settings_of_whole()), context)
     designs = [whole]
     for module in (MODULES[name] for name in plan.modules):
         space = {name: each for name, each in whole.space.items() if name not in module.idle}
         off = replace(whole, settings=module.off(whole.settings), space=space, frozen=module.frozen)
-        variant = laid_out(off, context)
+        variant = add_circuits(off, context)
         if (variant.circuits, variant.frozen) == (whole.circuits, whole.frozen):
             raise InputError(
                 f"module {module.name!r} is off in the whole head already",
@@ -145,7 +145,7 @@ def ablation_trials(plan: AblationPlan, context: TrialContext) -> tuple[Trial, .
                 todo="leave it out of --modules",
             )
         designs.append(variant)
-    return on_every_seed(plan, designs)
+    return repeat_on_seeds(plan, designs)
 
 
 def summarise(plan: AblationPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:

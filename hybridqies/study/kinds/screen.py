@@ -11,7 +11,7 @@ from hybridqies.errors import InputError
 from hybridqies.options import parse, parse_word
 from hybridqies.study.arms import arm_of
 from hybridqies.study.kinds.kind import QUBITS, Flag, StudyKind
-from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
+from hybridqies.study.plan import StudyPlan, add_circuits, plan_trial, repeat_on_seeds
 
 if TYPE_CHECKING:
     from hybridqies.study.context import TrialContext
@@ -127,9 +127,9 @@ def screen_trials(plan: ScreenPlan, context: TrialContext) -> tuple[Trial, ...]:
     InputError: a factor or level that does not exist or does not fit.
     """
     arm = arm_of(plan.arms[0])
-    bare = planned_trial(plan, arm, plan.qubits[0] if arm.per_qubits else None, context)
-    return on_every_seed(
-        plan, [laid_out(_at(bare, levels), context) for levels in design_of(plan).settings()]
+    bare = plan_trial(plan, arm, plan.qubits[0] if arm.per_qubits else None, context)
+    return repeat_on_seeds(
+        plan, [add_circuits(_at(bare, levels), context) for levels in design_of(plan).settings()]
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridqies.study.arms import ARMS, arm_of
 from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
-from hybridqies.study.plan import StudyPlan, laid_out, on_every_seed, planned_trial
+from hybridqies.study.plan import StudyPlan, add_circuits, plan_trial, repeat_on_seeds
 
 if TYPE_CHECKING:
     from hybridqies.study.cells import Cell
@@ -37,11 +37,11 @@ def sweep_trials(plan: StudyPlan, context: TrialContext) -> tuple[Trial, ...]:
     InputError: an option that does not exist or does not fit, by the first arm that has it.
     """
     designs = [
-        laid_out(planned_trial(plan, arm, count, context), context)
+        add_circuits(plan_trial(plan, arm, count, context), context)
         for arm in map(arm_of, plan.arms)
         for count in _qubits_of(plan, arm.name)
     ]
-    return on_every_seed(plan, designs)
+    return repeat_on_seeds(plan, designs)
 
 
 def summarise(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """An executor of trials on a Ray cluster, one CPU for each group that trains together.
 
 Trials and their outcomes travel as JSON text. Nodes load data and encoder themselves, once a process; the
-journal and its claims stay with the process that submits. What a lost node was at is run again elsewhere.
+journal and its claims stay with the process that submits. Trials of a lost node run again elsewhere.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Cluster:
     Raises
     ------
     MissingExtraError: Ray is not installed.
-    InputError: no cluster answers at the address, or it has no CPU; told within a minute.
+    InputError: no cluster answers at the address, or it has no CPU; known within a minute.
     """
 
     def __init__(self, address: str, source: Source) -> None:
@@ -112,7 +112,7 @@ class Cluster:
         return max(self._cpus() - len(self._submitted), 0)
 
     def submit(self, trials: Sequence[Trial]) -> None:
-        """Hands the group to the cluster."""
+        """Submits the group to the cluster."""
         content = json.dumps([trial.to_mapping() for trial in trials])
         with self._failing_clearly():
             self._submitted[self._run.remote(self._about, content)] = (trials, time.perf_counter())
@@ -120,11 +120,11 @@ class Cluster:
     def collect(self) -> list[Outcome]:
         """Waits for the first group that is through.
 
-        A group whose process was lost again and again is run once more, trial by trial; a trial has failed.
+        If a group's process is lost again and again, its trials run one by one; a single trial then fails.
 
         Raises
         ------
-        InputError: the cluster is gone, or a node has not what the study began with, and why.
+        InputError: the cluster is gone, or a node lacks what the study began with, and why.
         """
         while True:
             outcomes = self._collected()
@@ -150,7 +150,7 @@ class Cluster:
                     for trial in trials:
                         self.submit([trial])
                     return None
-                why = f"its process was lost in each of {_RETRIES + 1} tries: {_told(error)}"
+                why = f"its process was lost in each of {_RETRIES + 1} tries: {_message_of(error)}"
                 seconds = round(time.perf_counter() - since, 3)
                 return [TrialFailure(trial.key, trial.to_mapping(), why, seconds) for trial in trials]
         if "error" in answer:
@@ -169,7 +169,7 @@ class Cluster:
             yield
         except RayError as error:
             raise InputError(
-                f"the Ray cluster at {self.address} failed: {_told(error)}",
+                f"the Ray cluster at {self.address} failed: {_message_of(error)}",
                 expected="hybridqies and what it needs on every node, and a head node that stays",
                 todo="mend that, and go on with --resume",
             ) from error
@@ -218,7 +218,7 @@ def _environment() -> dict[str, str]:
 
 
 def _check_answers(address: str) -> None:
-    """Joins the cluster from another process first: where none answers, Ray tries for ever, or aborts."""
+    """Joins the cluster from another process first: if none answers, Ray tries for ever, or aborts."""
     expected = "HOST:PORT of a head node that was started with: ray start --head"
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal():
@@ -243,8 +243,8 @@ def _check_answers(address: str) -> None:
         raise InputError(f"the Ray cluster at {address} cannot be joined: {said}", expected=expected)
 
 
-def _told(error: Exception) -> str:
-    """The line of Ray's words that matters: the first, and the last where they are a node's traceback."""
+def _message_of(error: Exception) -> str:
+    """The line of Ray's message that matters: the last one of a node's traceback, else the first."""
     from ray.exceptions import RayTaskError
 
     lines = str(error).strip().splitlines() or [type(error).__name__]

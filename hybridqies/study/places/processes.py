@@ -25,7 +25,7 @@ _STARTS = 3
 
 
 class _Worker:
-    """One process and the trials it is at."""
+    """One process and the trials that it runs."""
 
     def __init__(self, source: Source, seed: int) -> None:
         self._about = {"source": source.to_mapping(), "seed": seed}
@@ -61,7 +61,7 @@ class _Worker:
         return json.loads(read) if read.endswith(b"\n") else None
 
     def take(self) -> list[Outcome] | None:
-        """What came of its group; a worker that died is replaced, and None for several that it was at."""
+        """What came of its group; None for a group whose worker died, which is replaced."""
         line, trials = self.line(), self.trials
         if line is not None:
             self.trials = ()
@@ -103,7 +103,7 @@ class _Worker:
         self._start()
 
     def end(self) -> None:
-        """Ends the process, whatever it is at."""
+        """Ends the process, whatever it does."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
@@ -158,12 +158,12 @@ class Processes:
 
     @property
     def running(self) -> int:
-        """Trials that workers are at, and those that are to be run again."""
+        """Trials that workers run, and those that will run again."""
         return sum(len(worker.trials) for worker in self._workers) + len(self._again)
 
     @property
     def free(self) -> int:
-        """Workers without a trial, and with none that waits for them."""
+        """Workers without a trial, less those that will take one to run again."""
         return max(0, len(self._idle()) - len(self._again))
 
     def submit(self, trials: Sequence[Trial]) -> None:
@@ -171,9 +171,9 @@ class Processes:
         self._idle()[0].begin(trials)
 
     def collect(self) -> list[Outcome]:
-        """Waits for the first worker that is through.
+        """Waits for the first worker that has finished.
 
-        A group whose worker died is run again, trial by trial: it may be one of them that brings it down.
+        If a worker dies, its group runs again trial by trial: one of them may have brought it down.
         """
         while True:
             for worker in self._idle()[: len(self._again)]:

@@ -42,8 +42,8 @@ def run_trials(
 
     Trials for which `cohort_of` gives one name may be handed out together, some or all of them; each is
     claimed and recorded by itself. Other processes may do the same over the same journal: each trial is
-    run by one of them, and all of them return when the last is over. What another process leaves behind
-    by dying is taken up.
+    run by one of them, and all of them return when the last is over. Trials of a process that dies are
+    taken over.
     """
     cohorts = {trial.key: cohort_of(trial) for trial in trials}
     begun: set[str] = set()
@@ -60,7 +60,7 @@ def run_trials(
                 begun.update(trial.key for trial in claimed)
                 executor.submit(claimed)
         if on_counts is not None:
-            on_counts(counted(trials, journal, executor.running))
+            on_counts(count_trials(trials, journal, executor.running))
         if executor.running:
             for outcome in executor.collect():
                 journal.settle(outcome)
@@ -86,7 +86,7 @@ def _next_group(waiting: Sequence[Trial], cohorts: Mapping[str, str], places: in
     return members[: -(-len(members) // groups)]
 
 
-def counted(trials: Sequence[Trial], journal: TrialJournal, running: int = 0) -> Counts:
+def count_trials(trials: Sequence[Trial], journal: TrialJournal, running: int = 0) -> Counts:
     """How many of the trials are done and failed by now."""
     state = journal.state()
     done = sum(trial.key in state.records for trial in trials)

@@ -1,4 +1,4 @@
-"""What became of a study's trials, on disk before it is relied on, and who is at work on which.
+"""What became of a study's trials, on disk before anything relies on it, and who runs which.
 
 Events of the journal:
 
@@ -10,7 +10,7 @@ Events of the journal:
 
 A claim itself is a lock on one byte of a file beside the journal, at a place that the trial's key gives.
 The kernel releases it when the process that holds it dies, however it dies: a killed process's trials are
-free again at once, and nobody has to judge how long a silence means death.
+free again at once, and nobody has to guess after how long a silent process is dead.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TrialJournal(LineJournal):
     what: ClassVar[str] = "trial journal"
     todo_damaged: ClassVar[str] = "restore the file, or begin another study with another --out"
     todo_foreign: ClassVar[str] = "give the folder of a study"
-    todo_unusable: ClassVar[str] = "mend that, or begin another study with another --out"
+    todo_unusable: ClassVar[str] = "fix that, or begin another study with another --out"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / FILE_NAME)
@@ -109,7 +109,7 @@ class TrialJournal(LineJournal):
 
     def claim(self, key: str) -> bool:
         """Takes the trial for this process; False when it is over, or another process has it."""
-        # To the kernel, what this process asks for again is not somebody else's.
+        # The kernel would grant this process its own lock a second time.
         if key in self._held or not self._lock(key):
             return False
         if self.state().has(key):

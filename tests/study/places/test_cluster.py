@@ -256,7 +256,7 @@ class TestOnANode:
     def test_paths_are_meant_from_where_the_study_was_started(
         self, about: dict[str, Any], trial: Trial, reviews: Path
     ) -> None:
-        about["folder"], about["data"]["source"] = str(reviews.parent), reviews.name
+        about["folder"], about["source"]["data"]["source"] = str(reviews.parent), reviews.name
         record: Outcome = outcome_from(self.outcome(about, trial)["outcomes"][0])
         assert isinstance(record, TrialRecord)
         assert record.key == trial.key
@@ -266,7 +266,8 @@ class TestOnANode:
     ) -> None:
         here = socket.gethostname()
         assert "this node has hybridqies" in self.outcome(about | {"version": "hybridqies 0"}, trial)["error"]
-        missing = about | {"data": about["data"] | {"source": str(tmp_path / "none.csv")}}
+        data = about["source"]["data"] | {"source": str(tmp_path / "none.csv")}
+        missing = about | {"source": about["source"] | {"data": data}}
         assert self.outcome(missing, trial)["error"].startswith(f"{here}: ")
         folder = about | {"folder": str(tmp_path / "none")}
         assert str(tmp_path / "none") in self.outcome(folder, trial)["error"]

@@ -16,7 +16,7 @@ from hybridqies.errors import InputError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.places.in_process import InProcess
-from hybridqies.study.trials.dispatch import MOST_TOGETHER, Counts, counted, run_trials
+from hybridqies.study.trials.dispatch import MOST_TOGETHER, Counts, count_trials, run_trials
 from hybridqies.study.trials.journal import TrialJournal
 from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
 
@@ -108,7 +108,7 @@ class TestRunning:
         planned = sweep_trials(plan_of(arms=("logistic", "svc"), options={}), context)
         with TrialJournal(tmp_path) as journal:
             run_trials(planned, journal, InProcess(context))
-            assert counted(planned, journal) == Counts(4, 4, 0, 0)
+            assert count_trials(planned, journal) == Counts(4, 4, 0, 0)
 
 
 class TestCohorts:
@@ -174,10 +174,10 @@ class TestJournal:
         journal.close()
 
     def test_other_data_is_another_study(self, tmp_path: Path) -> None:
-        TrialJournal(tmp_path).begin({"data": 1})
-        TrialJournal(tmp_path).begin({"data": 1})
+        TrialJournal(tmp_path).begin({"data": 1, "test_texts": {}})
+        TrialJournal(tmp_path).begin({"data": 1, "test_texts": {}})
         with pytest.raises(InputError, match="begun with other data"):
-            TrialJournal(tmp_path).begin({"data": 2})
+            TrialJournal(tmp_path).begin({"data": 2, "test_texts": {}})
 
     def test_a_torn_line_is_healed(self, tmp_path: Path) -> None:
         planned = some_trials(3)
@@ -238,7 +238,7 @@ class TestRetrying:
         before = self.failed(tmp_path, planned)
         with TrialJournal(tmp_path) as journal:
             journal.retry_failed(trial.key for trial in planned)
-            assert counted(planned, journal) == Counts(5, 3, 0, 0)
+            assert count_trials(planned, journal) == Counts(5, 3, 0, 0)
             run_trials(planned, journal, executor)
         assert set(executor.seen) == {planned[1].key, planned[3].key}
         state = TrialJournal(tmp_path).state()
