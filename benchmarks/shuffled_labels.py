@@ -69,7 +69,7 @@ def shuffled(
     about = {
         "data": "shuffled",
         "classes": [0, 1],
-        "test_texts": {str(seed): context.test_rows(seed) for seed in plan.seeds},
+        "test_texts": {str(seed): context.test_places(seed) for seed in plan.seeds},
     }
     records = {trial.key: run_trial(trial, context) for trial in planned}
     return Ran(plan, planned, StudyState(about, records=records))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from study.studies import parts_of
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "separable.py"
 DIMENSIONS = (2, 7, 20)
@@ -62,10 +63,10 @@ def test_a_plane_separates_them(separable: Any, dimension: int) -> None:
 def test_a_job_is_a_balanced_draw_and_the_rest_for_testing(separable: Any) -> None:
     job = separable.Job("reupload", dimension=4, seed=2, rows=240, budget=1, epochs=1)
     context = job.context()
-    splits = context.splits(2)
+    splits = parts_of(context, 2)
     assert torch.bincount(splits.train.labels).tolist() == [96, 96]
     assert torch.bincount(splits.validation.labels).tolist() == [24, 24]
-    assert len(context.test_rows(2)) == separable.TEST_ROWS
+    assert len(context.test_places(2)) == separable.TEST_ROWS
     trial = job.trial(context)
     assert (trial.head, trial.n_qubits, trial.seed) == ("reupload", 2, 2)
 
