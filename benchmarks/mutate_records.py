@@ -150,7 +150,7 @@ def _judge(expected: tuple[stress.Ended, str], found: tuple[stress.Ended, str]) 
 
 def _cut_a_training(inputs: stress.Inputs, out: Path, log: Path) -> None:
     """A run with a checkpoint, killed as soon as it has one."""
-    child = stress.start(inputs.train(out, "--epochs", "400"), log)
+    child = stress.start(inputs.train(out, "--epochs", "30"), log)
     while not (out / "checkpoint.safetensors").exists():
         time.sleep(0.001)
     stress.end(child, log, kill_after=0.0)
