@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +16,7 @@ from hybridqies import __version__
 from hybridqies.cli import backends, circuits, encode, evaluate, jobs, predict, studies, train
 from hybridqies.cli.output import InterruptionError, complain, say
 from hybridqies.errors import HybridqiesError, InputError
+from hybridqies.text.checks import DataWarning
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.command,
@@ -72,7 +75,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         _refuse_empty(given)
-        code = build()(args=given, prog_name="hybridqies", standalone_mode=False)
+        with _complaining():
+            code = build()(args=given, prog_name="hybridqies", standalone_mode=False)
         # A reader that went away is met here and not at exit, where Python would print a traceback.
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort, InterruptionError) as interrupt:
@@ -93,6 +97,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Some versions of typer turn the interrupt into a silent exit.
         complain("interrupted")
     return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _complaining() -> Iterator[None]:
+    """Shows warnings about the data as lines like those about bad input."""
+    with warnings.catch_warnings():
+        other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, DataWarning):
+                complain(f"warning: {message}")
+            else:
+                other(message, category, *where, **more)
+
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _refuse_empty(words: Sequence[str]) -> None:

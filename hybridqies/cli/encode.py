@@ -16,6 +16,7 @@ def command(
     data: flags.Data = flags.DEFAULT_DATA,
     text_column: flags.TextColumn = "text",
     label_column: flags.LabelColumn = "label",
+    drop_empty: flags.DropEmpty = False,
     encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
     device: flags.Device = "cpu",
     out: Annotated[
@@ -31,7 +32,7 @@ def command(
     from hybridqies.text import EmbeddingCache, Encoder, embed, load_dataset
 
     start = time.perf_counter()
-    splits = load_dataset(data, text_column, label_column).splits()
+    splits = load_dataset(data, text_column, label_column, drop_empty=drop_empty).splits()
     model = Encoder.load(encoder, device)
     with progress(json) as hooks:
         texts = [text for part in splits.values() for text in part.texts]

@@ -17,6 +17,7 @@ def command(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     text_column: flags.KnownTextColumn = None,
     label_column: flags.KnownLabelColumn = None,
+    drop_empty: flags.DropEmpty = False,
     backend: flags.OtherBackend = None,
     dry_run: flags.DryRun = False,
     rates: flags.RatesFile = None,
@@ -41,7 +42,8 @@ def command(
     if data is not None:
         given = {"text_column": text_column, "label_column": label_column}
         columns = recorded_columns(run) | {name: each for name, each in given.items() if each is not None}
-        options = DataOptions(data, columns.get("text_column", "text"), columns.get("label_column", "label"))
+        text, label = columns.get("text_column", "text"), columns.get("label_column", "label")
+        options = DataOptions(data, text, label, drop_empty=drop_empty)
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(

@@ -14,7 +14,8 @@ Run = Annotated[Path, typer.Argument(help="A run's folder, or any saved model's.
 Data = Annotated[
     str,
     typer.Option(
-        help="A CSV, TSV, JSONL or Parquet file, a folder of train/validation/test files, or a name."
+        help="A CSV, TSV, JSONL, JSON, Parquet or XLSX file, a folder of train/validation/test files, "
+        "or a name."
     ),
 ]
 OtherData = Annotated[str | None, typer.Option(help="Data to measure on; the run's own when left out.")]
@@ -25,6 +26,9 @@ KnownTextColumn = Annotated[
 ]
 KnownLabelColumn = Annotated[
     str | None, typer.Option("--label-column", help="The column of the labels; as in training if not given.")
+]
+DropEmpty = Annotated[
+    bool, typer.Option("--drop-empty", help="Leave out rows without a text, and say how many.")
 ]
 PerClass = Annotated[
     int | None,

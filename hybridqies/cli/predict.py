@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import enum
 import io
+import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +17,11 @@ from hybridqies.cli import flags
 from hybridqies.cli.output import escape_formula, progress, say_data, to_json
 from hybridqies.cli.planning import check_backend, show_plan
 from hybridqies.errors import InputError
+
+if TYPE_CHECKING:
+    from hybridqies.text import Table
+
+Classes = tuple[str | int | float | bool, ...]
 
 
 class Format(enum.Enum):
@@ -32,10 +39,11 @@ def command(
     file: Annotated[
         Path | None,
         typer.Option(
-            help="A .txt of one text a line, or a CSV, TSV, JSONL or Parquet file with a text column."
+            help="A .txt of one text a line, or a data file with a text column; its other columns are kept."
         ),
     ] = None,
     text_column: flags.KnownTextColumn = None,
+    drop_empty: flags.DropEmpty = False,
     format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     spreadsheet_safe: Annotated[
@@ -58,6 +66,9 @@ def command(
 
     Example: `hybridqies predict runs/demo "You have won a prize" --format jsonl`
 
+    Every row of --file gives one row, with the columns that it came with before those of the prediction.
+    One that is named like one of these, such as `label`, becomes `given_label`.
+
     Jobs at a remote service are journalled in the run's folder, as those of `evaluate`.
     """
     from hybridqies.backends.jobs import Limits
@@ -66,7 +77,8 @@ def command(
 
     as_json = json or format_ is Format.JSONL
     column = text_column or recorded_columns(run).get("text_column", "text")
-    given = _texts(texts or [], file, column)
+    table = _table(texts or [], file, column, drop_empty)
+    given = table.texts
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(
@@ -83,20 +95,21 @@ def command(
             run, given, backend=backend, device=device, limits=limits, journal=journal, hooks=hooks
         )
     rows = [_row(text, row, classes) for text, row in zip(given, probabilities, strict=True)]
-    written = _jsonl(rows) if as_json else _csv(rows, classes, spreadsheet_safe)
+    others = _rename(table.others, classes)
+    written = _jsonl(rows, others) if as_json else _csv(rows, others, classes, spreadsheet_safe)
     if out is None:
         say_data(written)
     else:
         write_text(out, written)
 
 
-def _texts(texts: list[str], file: Path | None, column: str) -> list[str]:
-    from hybridqies.text import read_lines, read_texts
+def _table(texts: list[str], file: Path | None, column: str, drop_empty: bool) -> Table:
+    from hybridqies.text import Table, read_lines, read_table
 
     if texts and file is not None:
         raise InputError("both texts and --file were given", expected="one of them")
     if file is not None:
-        return list(read_texts(file, column))
+        return read_table(file, column, drop_empty)
     if not texts:
         if sys.stdin.isatty():
             raise InputError(
@@ -104,11 +117,23 @@ def _texts(texts: list[str], file: Path | None, column: str) -> list[str]:
                 expected="texts, --file, or lines on stdin",
                 todo='as in: predict RUN "a text"',
             )
-        return list(read_lines(sys.stdin.buffer.read(), "stdin"))
-    return texts
+        return Table(read_lines(sys.stdin.buffer.read(), "stdin", drop_empty))
+    return Table(tuple(texts))
 
 
-def _row(text: str, probabilities: Any, classes: tuple[str | int, ...]) -> dict[str, Any]:
+def _rename(others: Mapping[str, Sequence[Any]], classes: Classes) -> dict[str, Sequence[Any]]:
+    """The file's other columns, under names that the prediction's columns do not have."""
+    taken = {"text", "label", "probabilities", *(f"p_{label}" for label in classes)}
+    renamed: dict[str, Sequence[Any]] = {}
+    for name, values in others.items():
+        while name in taken:
+            name = f"given_{name}"
+        taken.add(name)
+        renamed[name] = values
+    return renamed
+
+
+def _row(text: str, probabilities: Any, classes: Classes) -> dict[str, Any]:
     best = int(probabilities.argmax())
     return {
         "text": text,
@@ -119,16 +144,35 @@ def _row(text: str, probabilities: Any, classes: tuple[str | int, ...]) -> dict[
     }
 
 
-def _jsonl(rows: list[dict[str, Any]]) -> str:
-    return "".join(to_json(row) + "\n" for row in rows)
+def _jsonl(rows: list[dict[str, Any]], others: Mapping[str, Sequence[Any]]) -> str:
+    lines = [
+        {name: _as_json(values[at]) for name, values in others.items()} | row for at, row in enumerate(rows)
+    ]
+    return "".join(to_json(line) + "\n" for line in lines)
 
 
-def _csv(rows: list[dict[str, Any]], classes: tuple[str | int, ...], spreadsheet_safe: bool) -> str:
+def _csv(
+    rows: list[dict[str, Any]],
+    others: Mapping[str, Sequence[Any]],
+    classes: Classes,
+    spreadsheet_safe: bool,
+) -> str:
+    safe = escape_formula if spreadsheet_safe else _as_it_is
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["text", "label", *(f"p_{label}" for label in classes)])
-    for row in rows:
-        named = [row["text"], row["label"]]
-        cells = map(escape_formula, named) if spreadsheet_safe else named
-        writer.writerow([*cells, *row["probabilities"].values()])
+    writer.writerow([*map(safe, others), "text", "label", *(safe(f"p_{label}") for label in classes)])
+    for at, row in enumerate(rows):
+        named = [*(values[at] for values in others.values()), row["text"], row["label"]]
+        writer.writerow([*map(safe, named), *row["probabilities"].values()])
     return stream.getvalue()
+
+
+def _as_it_is(cell: Any) -> Any:
+    return cell
+
+
+def _as_json(value: Any) -> Any:
+    """A value of a file as JSON has it; dates and other kinds as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | list | dict | None) else str(value)

@@ -56,6 +56,7 @@ _SHARED: dict[str, tuple[str, Any]] = {
     "data": ("data.source", flags.Data),
     "text_column": ("data.text_column", flags.TextColumn),
     "label_column": ("data.label_column", flags.LabelColumn),
+    "drop_empty": ("data.drop_empty", flags.DropEmpty),
     "per_class": ("data.per_class", flags.PerClass),
     "validation_fraction": ("data.validation_fraction", flags.ValidationFraction),
     "test_fraction": ("data.test_fraction", flags.TestFraction),

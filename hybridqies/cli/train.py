@@ -33,6 +33,7 @@ def command(
     data: flags.Data = flags.DEFAULT_DATA,
     text_column: flags.TextColumn = "text",
     label_column: flags.LabelColumn = "label",
+    drop_empty: flags.DropEmpty = False,
     per_class: flags.PerClass = None,
     validation_fraction: flags.ValidationFraction = 0.15,
     test_fraction: flags.TestFraction = 0.2,
@@ -199,9 +200,10 @@ def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
             )
         if key not in training and given[flag] is not None:
             training[key] = given[flag]
-    columns = ("text_column", "label_column", "per_class", "validation_fraction", "test_fraction")
+    columns = ("text_column", "label_column", "drop_empty", "per_class")
+    fractions = ("validation_fraction", "test_fraction")
     return RunConfig(
-        data=DataOptions(source=given["data"], **{name: given[name] for name in columns}),
+        data=DataOptions(source=given["data"], **{name: given[name] for name in (*columns, *fractions)}),
         encoder=given["encoder"],
         trainable_layers=given["trainable_layers"],
         head=given["head"],

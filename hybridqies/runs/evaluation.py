@@ -143,7 +143,9 @@ def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
         return _own_data(folder, own)
     if options is None:
         raise ModelFolderError(f"{str(folder)!r} holds a model but no run", expected="--data to measure on")
-    return load_dataset(options.source, options.text_column, options.label_column)
+    return load_dataset(
+        options.source, options.text_column, options.label_column, drop_empty=options.drop_empty
+    )
 
 
 def _own_data(folder: Path, config: RunConfig) -> Dataset:

@@ -27,6 +27,7 @@ class DataOptions:
     per_class: int | None = None
     validation_fraction: float = 0.15
     test_fraction: float = 0.2
+    drop_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

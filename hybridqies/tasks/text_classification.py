@@ -70,7 +70,9 @@ class TextClassification(Task):
     def load(self, options: DataOptions, encoder: str, device: str) -> TextData:
         """The data set and the encoder; the encoder's weights are loaded when first needed."""
         made = Encoder.load(encoder, device)
-        dataset = load_dataset(options.source, options.text_column, options.label_column)
+        dataset = load_dataset(
+            options.source, options.text_column, options.label_column, drop_empty=options.drop_empty
+        )
         return TextData(dataset, options, made, EmbeddingCache(), device)
 
 

@@ -10,24 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hybridqies.text.cache import EmbeddingCache, default_cache_folder, embed
+    from hybridqies.text.checks import DataWarning
     from hybridqies.text.dataset import Dataset, Examples, load_dataset
     from hybridqies.text.encoder import DEFAULT_ENCODER, PACKAGED, Encoder
-    from hybridqies.text.readers import read_lines, read_texts
+    from hybridqies.text.readers import Table, read_lines, read_table, read_texts
     from hybridqies.text.sampling import few_shot, overlap, split
 
 _HOME = {
     "DEFAULT_ENCODER": "encoder",
+    "DataWarning": "checks",
     "Dataset": "dataset",
     "EmbeddingCache": "cache",
     "Encoder": "encoder",
     "Examples": "dataset",
     "PACKAGED": "encoder",
+    "Table": "readers",
     "default_cache_folder": "cache",
     "embed": "cache",
     "few_shot": "sampling",
     "load_dataset": "dataset",
     "overlap": "sampling",
     "read_lines": "readers",
+    "read_table": "readers",
     "read_texts": "readers",
     "split": "sampling",
 }
@@ -35,16 +39,19 @@ _HOME = {
 __all__ = [
     "DEFAULT_ENCODER",
     "PACKAGED",
+    "DataWarning",
     "Dataset",
     "EmbeddingCache",
     "Encoder",
     "Examples",
+    "Table",
     "default_cache_folder",
     "embed",
     "few_shot",
     "load_dataset",
     "overlap",
     "read_lines",
+    "read_table",
     "read_texts",
     "split",
 ]

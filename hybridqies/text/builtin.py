@@ -5,7 +5,8 @@ from __future__ import annotations
 import lzma
 from importlib import resources
 
-from hybridqies.text.readers import Columns, Rows, read_csv
+from hybridqies.text.delimited import parse_csv
+from hybridqies.text.readers import Columns, Rows, rows_of
 
 BUILT_IN = {"sms_spam": ("train", "validation", "test")}
 
@@ -16,5 +17,5 @@ def read_builtin(name: str, columns: Columns) -> dict[str, Rows]:
     splits = {}
     for split in BUILT_IN[name]:
         content = lzma.decompress(folder.joinpath(f"{split}.csv.xz").read_bytes())
-        splits[split] = read_csv(content, f"{name}/{split}.csv", columns)
+        splits[split] = rows_of(parse_csv(content, f"{name}/{split}.csv", columns.wanted), columns)
     return splits

@@ -1,24 +1,100 @@
-"""What makes a text usable, asked in one place by readers, encoder and cache."""
+"""What makes a text or a label usable, in one place for readers, encoder, cache and estimators."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from hybridqies.errors import DataError
+
+MAX_LABEL = 1_000
+"""Characters that a label may have; a longer one is a text in the wrong column."""
+
+_HALF = "holds half of a surrogate pair, which is not a character"
+_KINDS = {str: "strings", int: "integers", float: "decimals", bool: "booleans"}
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, and is likely not what was meant."""
 
 
 def fault_of(text: object) -> str | None:
     """What is wrong with `text` as a text, or None when nothing is."""
     if not isinstance(text, str):
-        return f"the text is {type(text).__name__} {text!r}, not a string"
+        return f"the text is {_describe(text)}, not a string"
     if not text.strip():
         return "the text is empty"
+    return None if _is_unicode(text) else f"the text {_HALF}"
+
+
+def fault_of_label(label: object) -> str | None:
+    """What is wrong with `label` as a label, or None when nothing is."""
+    if label is None or (isinstance(label, str) and not label.strip()):
+        return "the label is missing"
+    if isinstance(label, str):
+        if len(label) > MAX_LABEL:
+            return f"the label has {len(label):,} characters, more than {MAX_LABEL:,}"
+        return None if _is_unicode(label) else f"the label {_HALF}"
+    if isinstance(label, int):
+        return None if -(2**63) <= label < 2**63 else "the label is an integer of more than 64 bits"
+    if isinstance(label, float) and math.isfinite(label):
+        return None
+    return f"the label is {_describe(label)}"
+
+
+def unify_labels(labels: Iterable[Any], what: str) -> list[Any]:
+    """The labels as values of one kind; integers beside decimals become decimals.
+
+    Raises
+    ------
+    DataError: two kinds; `what` names the labels.
+    """
+    listed = list(labels)
+    kinds = {type(label) for label in listed}
+    if kinds == {int, float} and all(abs(label) <= 2**53 for label in listed):
+        return [float(label) for label in listed]
+    if len(kinds) > 1:
+        names = " and ".join(name for kind, name in _KINDS.items() if kind in kinds)
+        raise DataError(f"{what} mix {names}", expected="one kind", todo="write all of them as strings")
+    return listed
+
+
+def warn_of_twins(classes: Iterable[Any], name: str) -> None:
+    """Warns of labels that differ by spaces or case only, which makes them different classes."""
+    similar = defaultdict(list)
+    for label in classes:
+        if isinstance(label, str):
+            similar[" ".join(label.split()).casefold()].append(label)
+    twins = [", ".join(map(repr, labels)) for labels in similar.values() if len(labels) > 1]
+    if twins:
+        shown = "; ".join(twins[:5]) + ("; …" if len(twins) > 5 else "")
+        warnings.warn(
+            f"labels of {name} differ by spaces or case only and count as different classes: {shown}",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def _is_unicode(text: str) -> bool:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return "the text holds half of a surrogate pair, which is not a character"
-    return None
+        return False
+    return True
+
+
+def _describe(value: object) -> str:
+    """Type and value in a few words, whatever the value is."""
+    kind = type(value).__name__
+    try:
+        shown = repr(value)
+    except ValueError:
+        # Python refuses to write integers of thousands of digits.
+        return f"{kind} of thousands of digits"
+    return f"{kind} {shown if len(shown) <= 40 else shown[:40] + '…'}"
 
 
 def check_texts(texts: Sequence[str]) -> None:
@@ -65,11 +141,20 @@ def as_texts(given: Any) -> tuple[str, ...]:
             todo="give one column of it",
         )
     try:
+        given = _plain_values(given)
         texts = tuple(str(text) if isinstance(text, str) else text for text in given)
     except TypeError:
         raise DataError(f"{kind} was given in the place of texts", expected="a list of strings") from None
     check_texts(texts)
     return texts
+
+
+def _plain_values(given: Any) -> Any:
+    """What a column of a data frame or an Arrow array holds; everything else as it is."""
+    for convert in ("to_pylist", "to_numpy"):
+        if hasattr(given, convert):
+            return getattr(given, convert)()
+    return given
 
 
 def as_labels(given: Any) -> tuple[Any, ...]:
@@ -88,7 +173,7 @@ def as_labels(given: Any) -> tuple[Any, ...]:
             f"labels were given with shape {tuple(given.shape)}", expected="one dimension, one label a text"
         )
     try:
-        return tuple(each.item() if hasattr(each, "item") else each for each in given)
+        return tuple(each.item() if hasattr(each, "item") else each for each in _plain_values(given))
     except TypeError:
         raise DataError(
             f"{type(given).__name__} was given in the place of labels", expected="a list, one label a text"

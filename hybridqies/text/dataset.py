@@ -14,21 +14,24 @@ from typing import Any
 
 from hybridqies.errors import DataError, UnknownNameError, nearest
 from hybridqies.text.builtin import BUILT_IN, read_builtin
-from hybridqies.text.checks import check_texts
+from hybridqies.text.checks import check_texts, fault_of_label, unify_labels, warn_of_twins
+from hybridqies.text.formats import FORMATS, ending_of, stem_of
 from hybridqies.text.hub import HUB_NAMES, is_hub_id, read_hub
-from hybridqies.text.readers import READERS, Columns, Label, Rows, read_file
+from hybridqies.text.readers import Columns, Label, Rows, read_file
 
 SPLIT_FILES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test",),
 }
-_INTEGER = re.compile(r"-?[1-9][0-9]*|0")
+# Eighteen digits always fit into 64 bits; a longer one is an identifier, and stays text.
+_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts and their labels, in order; labels are all strings or all integers."""
+    """Texts and their labels, in order; labels are all strings, integers, decimals or booleans."""
 
     texts: tuple[str, ...]
     labels: tuple[Label, ...]
@@ -46,18 +49,21 @@ class Examples:
 
     @classmethod
     def of(cls, texts: Iterable[str], labels: Iterable[Any]) -> Examples:
-        """From any two sequences; NumPy strings and integers become Python's.
+        """From any two sequences; NumPy's values become Python's.
 
-        Raises DataError for a label that is neither, or for both kinds at once.
+        Raises
+        ------
+        DataError: a label that is no string, number or boolean, or labels of two kinds.
         """
-        plain = tuple(label.item() if hasattr(label, "item") else label for label in labels)
+        plain = [label.item() if hasattr(label, "item") else label for label in labels]
         for number, label in enumerate(plain, start=1):
-            if isinstance(label, bool) or not isinstance(label, str | int):
+            fault = fault_of_label(label)
+            if fault:
                 raise DataError(
-                    f"label {number} is {type(label).__name__} {label!r}", expected="strings or integers"
+                    f"label {number} of {len(plain)}: {fault}",
+                    expected="strings, integers, decimals or booleans",
                 )
-        _check_one_kind(plain, "the labels")
-        return cls(tuple(texts), plain)
+        return cls(tuple(texts), tuple(unify_labels(plain, "the labels")))
 
     def take(self, positions: Iterable[int]) -> Examples:
         """The examples at `positions`, in that order."""
@@ -95,9 +101,14 @@ class Dataset:
     def of(
         cls, name: str, train: Examples, validation: Examples | None = None, test: Examples | None = None
     ) -> Dataset:
-        """From its splits; the classes are the sorted labels of `train`."""
-        _check_one_kind(train.labels, f"the labels of {name}")
-        return cls(name, train, validation, test, tuple(sorted(set(train.labels))))
+        """From its splits; the classes are the sorted labels of `train`.
+
+        Labels that differ by spaces or case only are warned of (`DataWarning`).
+        """
+        unify_labels(train.labels, f"the labels of {name}")
+        classes = tuple(sorted(set(train.labels)))
+        warn_of_twins(classes, name)
+        return cls(name, train, validation, test, classes)
 
     @property
     def fingerprint(self) -> str:
@@ -125,22 +136,25 @@ class Dataset:
         }
 
 
-def load_dataset(source: str | Path, text_column: str = "text", label_column: str = "label") -> Dataset:
+def load_dataset(
+    source: str | Path, text_column: str = "text", label_column: str = "label", *, drop_empty: bool = False
+) -> Dataset:
     """The data set at a path, or of that name.
 
-    A path wins: one CSV, TSV, JSONL or Parquet file (all of it is the training
-    split), or a folder of `train`, `validation` (or `valid`, `val`, `dev`) and
-    `test` files of one of these formats. Then the built-in names, then those of
-    the Hugging Face hub: short ones such as `sst2`, or in full as `SetFit/sst2`.
-    Labels of a CSV or TSV become integers when every one of them is an integer.
+    A path wins: one CSV, TSV, JSONL, JSON, Parquet or XLSX file, gzipped or not (all of it is the training
+    split), or a folder of `train`, `validation` (or `valid`, `val`, `dev`) and `test` files of one of these
+    formats. Then the built-in names, then those of the Hugging Face hub: short ones such as `sst2`, or in
+    full as `SetFit/sst2`. Labels of a CSV or TSV become integers, decimals or booleans when every one of
+    them is written as Python writes these. With `drop_empty` rows without a text are left out; a warning
+    says how many.
 
     Raises
     ------
     DataError: nothing there, or nothing usable; one line with the file and the row.
     UnknownNameError: neither a path nor a known name; the nearest one is offered.
-    MissingExtraError: Parquet or a hub data set without the extra `data`.
+    MissingExtraError: Parquet, XLSX or a hub data set without the extra `data`.
     """
-    columns = Columns(text_column, label_column)
+    columns = Columns(text_column, label_column, drop_empty=drop_empty)
     path, name = Path(source).expanduser(), str(source)
     if path.is_dir():
         files = _split_files(path)
@@ -148,7 +162,7 @@ def load_dataset(source: str | Path, text_column: str = "text", label_column: st
             path.resolve().name, {split: read_file(file, columns) for split, file in files.items()}
         )
     if path.exists():
-        return _assemble(path.stem, {"train": read_file(path, columns)})
+        return _assemble(stem_of(path), {"train": read_file(path, columns)})
     if isinstance(source, Path) or _is_path(name):
         raise DataError(
             f"no file or folder {name!r}", expected="a path that exists", todo="check its spelling"
@@ -165,7 +179,7 @@ def load_dataset(source: str | Path, text_column: str = "text", label_column: st
 
 def _is_path(name: str) -> bool:
     return (
-        Path(name).suffix.lower() in READERS
+        ending_of(Path(name)) in FORMATS
         or name.startswith((".", "~", os.sep))
         or name.count("/") > 1
         or "\\" in name
@@ -173,10 +187,10 @@ def _is_path(name: str) -> bool:
 
 
 def _split_files(folder: Path) -> dict[str, Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in READERS and file.is_file())
+    files = sorted(file for file in folder.iterdir() if ending_of(file) in FORMATS and file.is_file())
     found: dict[str, Path] = {}
     for split, stems in SPLIT_FILES.items():
-        matching = [file for file in files if file.stem.lower() in stems]
+        matching = [file for file in files if stem_of(file).lower() in stems]
         if len(matching) > 1:
             names = ", ".join(file.name for file in matching)
             raise DataError(
@@ -188,10 +202,10 @@ def _split_files(folder: Path) -> dict[str, Path]:
         names = ", ".join(file.name for file in files) or "no data files"
         raise DataError(
             f"{folder} has no training file but {names}",
-            expected=f"train with one of the extensions {', '.join(READERS)}",
+            expected=f"train with one of the extensions {', '.join(FORMATS)}",
             todo="rename the file or give its path",
         )
-    if len({file.suffix.lower() for file in found.values()}) > 1:
+    if len({ending_of(file) for file in found.values()}) > 1:
         names = ", ".join(file.name for file in found.values())
         raise DataError(f"{folder} mixes formats: {names}", expected="all splits in one format")
     return found
@@ -210,9 +224,7 @@ def _by_split(named: Mapping[str, Rows], hub_id: str) -> dict[str, Rows]:
 
 
 def _assemble(name: str, splits: Mapping[str, Rows]) -> Dataset:
-    splits = _with_integers(splits)
-    for rows in splits.values():
-        _check_one_kind(rows.labels, f"the labels of {rows.where}")
+    splits = _with_one_kind(splits)
     classes = sorted(set(splits["train"].labels))
     for rows in splits.values():
         for position, label in enumerate(rows.labels):
@@ -222,24 +234,30 @@ def _assemble(name: str, splits: Mapping[str, Rows]) -> Dataset:
     return Dataset.of(name, examples["train"], examples.get("validation"), examples.get("test"))
 
 
-def _with_integers(splits: Mapping[str, Rows]) -> dict[str, Rows]:
-    """Labels as integers when all of all splits are written as integers, in a format that has only text."""
-    everything = [str(label) for rows in splits.values() for label in rows.labels]
-    if not all(rows.labels_are_text for rows in splits.values()) or not all(
-        map(_INTEGER.fullmatch, everything)
-    ):
-        return dict(splits)
-    return {
-        name: replace(rows, labels=[int(label) for label in rows.labels]) for name, rows in splits.items()
-    }
+def _with_one_kind(splits: Mapping[str, Rows]) -> dict[str, Rows]:
+    """The splits with labels of one kind; all labels of all splits decide which."""
+    for rows in splits.values():
+        unify_labels(rows.labels, f"the labels of {rows.where}")
+    labels: list[Any] = [label for rows in splits.values() for label in rows.labels]
+    if all(rows.labels_are_text for rows in splits.values()):
+        labels = _read_labels(labels)
+    labels = unify_labels(labels, "the labels of the splits")
+    parted = {}
+    for name, rows in splits.items():
+        parted[name] = replace(rows, labels=labels[: len(rows.labels)])
+        labels = labels[len(rows.labels) :]
+    return parted
 
 
-def _check_one_kind(labels: Iterable[Label], what: str) -> None:
-    kinds = {type(label) for label in labels}
-    if len(kinds) > 1:
-        raise DataError(
-            f"{what} mix strings and integers", expected="one kind", todo="write all of them as strings"
-        )
+def _read_labels(written: list[str]) -> list[Any]:
+    """Labels of a format that has only text: numbers or booleans where all are written as Python does."""
+    if all(map(_INTEGER.fullmatch, written)):
+        return [int(label) for label in written]
+    if all(_DECIMAL.fullmatch(label) and repr(float(label)) == label for label in written):
+        return [float(label) for label in written]
+    if set(written) <= {"True", "False"}:
+        return [label == "True" for label in written]
+    return written
 
 
 def _unseen(place: str, label: Label, classes: Iterable[Label]) -> DataError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
+from typing import Any
 
 from hybridqies.errors import DataError, MissingExtraError
-from hybridqies.text.readers import Columns, Rows, checked
+from hybridqies.text.grids import Grid
+from hybridqies.text.readers import Columns, Rows, rows_of
 
 HUB_NAMES = {
     "ag_news": "SetFit/ag_news",
@@ -50,7 +52,8 @@ def read_hub(hub_id: str, columns: Columns) -> dict[str, Rows]:
     return {split: _rows(table, f"{hub_id}, {split}", columns) for split, table in loaded.items()}
 
 
-def _rows(table: object, where: str, columns: Columns) -> Rows:
-    columns.check(table.column_names, where)  # type: ignore[attr-defined]
-    texts, labels = (list(table[name]) for name in (columns.text, columns.label))  # type: ignore[index]
-    return checked(Rows(where, "row", range(1, len(texts) + 1), texts, labels))
+def _rows(table: Any, where: str, columns: Columns) -> Rows:
+    names = list(table.column_names)
+    found = {name: list(table[name]) for name in columns.wanted.choose(names)}
+    length = len(next(iter(found.values()), ()))
+    return rows_of(Grid(where, "row", names, found, range(1, length + 1)), columns)

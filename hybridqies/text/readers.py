@@ -1,63 +1,96 @@
-"""Files of texts and labels: CSV, TSV, JSONL and Parquet, the format told by the extension alone."""
+"""Texts and labels out of data files: which columns are read, and what every row of them has to have."""
 
 from __future__ import annotations
 
-import csv
-import importlib
-import io
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hybridqies.errors import DataError, MissingExtraError, nearest
-from hybridqies.text.checks import fault_of
+from hybridqies.errors import DataError, nearest
+from hybridqies.text.checks import MAX_LABEL, DataWarning, fault_of, fault_of_label
+from hybridqies.text.delimited import decode
+from hybridqies.text.formats import FORMATS, ending_of, parse
+from hybridqies.text.grids import Grid, Wanted
 
-Label = str | int
+Label = str | int | float | bool
+PAIR_COLUMN = "text_pair"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns that are read; all others are left alone. Without `label` only texts are."""
+    """The names of the columns that are read; all others are left alone. Without `label` only texts are.
+
+    `pair` names the column of second texts: None means `text_pair` where there is one, an empty string none.
+    With `drop_empty` rows without a text are left out, with a warning that counts them.
+    """
 
     text: str = "text"
     label: str | None = "label"
+    pair: str | None = None
+    drop_empty: bool = False
 
     @property
     def enough(self) -> str:
         """What a file has to hold at least."""
         return "at least one text" if self.label is None else "at least one row for each of two labels"
 
-    def check(self, present: Iterable[str], where: str) -> None:
-        """Raises DataError when a column isn't there, or when both names are the same."""
+    @property
+    def needed(self) -> dict[str, str]:
+        """The names of the columns that have to be there, by role."""
+        named = {"text": self.text, "pair": self.pair, "label": self.label}
+        return {role: name for role, name in named.items() if name}
+
+    @property
+    def wanted(self) -> Wanted:
+        """The columns that are read."""
+        return Wanted(tuple(self.needed.values()), also=(PAIR_COLUMN,) if self.pair is None else ())
+
+    def pair_in(self, present: Iterable[str]) -> str | None:
+        """The column of second texts among those present."""
+        if self.pair is not None:
+            return self.pair or None
+        if PAIR_COLUMN in (self.text, self.label):
+            return None
+        return PAIR_COLUMN if PAIR_COLUMN in present else None
+
+    def check(self, present: Iterable[str], where: str, remark: str = "") -> None:
+        """Refuses columns that aren't there, or one name for two of them; `remark` is what else was seen.
+
+        Raises
+        ------
+        DataError: naming the column, and those that there are.
+        """
         names = list(present)
-        if self.text == self.label:
-            raise DataError(
-                f"{self.text!r} was given as text and as label column", expected="two different columns"
-            )
-        for role, wanted in (("text", self.text), ("label", self.label)):
-            if wanted is None:
-                continue
+        roles = self.needed
+        if len(set(roles.values())) < len(roles):
+            given = " and as ".join(role for role, name in roles.items() if name == self._repeated())
+            raise DataError(f"{self._repeated()!r} was given as {given} column", expected="different columns")
+        for role, wanted in roles.items():
             if names.count(wanted) > 1:
                 raise DataError(f"{where} has {names.count(wanted)} columns named {wanted!r}", expected="one")
             if wanted not in names:
                 close = nearest(wanted, names)
+                todo = f"did you mean {close!r}? " if close else ""
                 raise DataError(
                     f"{where} has no column {wanted!r}",
-                    expected=f"a {role} column out of: {', '.join(map(repr, names)) or 'none'}",
-                    todo=(f"did you mean {close!r}? " if close else "")
-                    + f"give the name of its {role} column",
+                    expected=f"a {role} column out of: {_show_names(names)}",
+                    todo=todo + (remark or f"give the name of its {role} column"),
                 )
+
+    def _repeated(self) -> str:
+        names = list(self.needed.values())
+        return max(names, key=names.count)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts and labels as they stand in one source, with the place of each for messages.
+    """Texts and labels as they stand in one source, with the number of each for messages.
 
-    There are as many labels as texts, or none where only texts were asked for.
-    `labels_are_text` says that the format has no integers (CSV), so that
-    labels which all read as integers may become integers.
+    There are as many labels as texts, or none where only texts were asked for; `pairs` are second texts.
+    `labels_are_text` says that the format has only strings (CSV), so that labels which all read as numbers
+    may become numbers.
     """
 
     where: str
@@ -66,28 +99,181 @@ class Rows:
     texts: Sequence[str]
     labels: Sequence[Label]
     labels_are_text: bool = False
+    pairs: Sequence[str] | None = None
 
     def place(self, position: int) -> str:
         """The row at `position` in words, as in "train.csv, line 7"."""
         return f"{self.where}, {self.unit} {self.numbers[position]}"
 
 
-def read_file(path: Path, columns: Columns, *, also: str = "") -> Rows:
-    """The rows of one file; `also` names an extension that the caller reads itself, for the message.
+@dataclass(frozen=True)
+class Table:
+    """Texts to predict for, and the other columns of their file, row by row.
+
+    `pairs` are second texts, where a column of them was named or is called `text_pair`.
+    """
+
+    texts: tuple[str, ...]
+    pairs: tuple[str, ...] | None = None
+    others: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+def read_file(path: Path, columns: Columns) -> Rows:
+    """The rows of one file.
 
     Raises
     ------
     DataError: unknown extension, not UTF-8, malformed, empty, no such column, a row without text or label.
-    MissingExtraError: a Parquet file without pyarrow.
+    MissingExtraError: a format whose package is not installed.
     """
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+    _check_ending(path)
+    return rows_of(parse(_content(path), path, columns.wanted), columns)
+
+
+def read_table(
+    path: str | Path, text_column: str = "text", drop_empty: bool = False, pair_column: str | None = None
+) -> Table:
+    """The texts of one file without labels, and its other columns: the lines of a .txt, or any other format.
+
+    Raises
+    ------
+    DataError: unknown extension, not UTF-8, malformed, empty, no such column, a row without text.
+    MissingExtraError: a format whose package is not installed.
+    """
+    file = Path(path).expanduser()
+    if file.suffix.lower() == ".txt":
+        return Table(read_lines(_content(file), str(file), drop_empty))
+    _check_ending(file, ".txt")
+    columns = Columns(text_column, None, pair_column, drop_empty)
+    grid = parse(_content(file), file, replace(columns.wanted, every=True))
+    rows = rows_of(grid, columns)
+    if len(set(grid.names)) < len(grid.names):
+        twice = next(name for name in grid.names if list(grid.names).count(name) > 1)
+        raise DataError(f"{file} has several columns named {twice!r}", expected="one of each name")
+    kept = set(rows.numbers)
+    taken = {columns.text, columns.pair_in(grid.names)}
+    return Table(
+        tuple(rows.texts),
+        None if rows.pairs is None else tuple(rows.pairs),
+        {
+            name: tuple(value for number, value in zip(grid.numbers, values, strict=True) if number in kept)
+            for name, values in grid.columns.items()
+            if name not in taken
+        },
+    )
+
+
+def read_texts(path: str | Path, column: str = "text", drop_empty: bool = False) -> tuple[str, ...]:
+    """The texts of `read_table` alone."""
+    return read_table(path, column, drop_empty).texts
+
+
+def read_lines(content: bytes, where: str, drop_empty: bool = False) -> tuple[str, ...]:
+    """One text a line; blank lines at the end don't count.
+
+    Raises
+    ------
+    DataError: not UTF-8, nothing but blank lines, or a blank line among the others without `drop_empty`.
+    """
+    lines = [line.removesuffix("\r") for line in decode(content, where).split("\n")]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise DataError(f"{where} is empty", expected="at least one text")
+    rows = Rows(where, "line", range(1, len(lines) + 1), lines, [])
+    return tuple(check_rows(rows, drop_empty).texts)
+
+
+def rows_of(grid: Grid, columns: Columns) -> Rows:
+    """The texts and labels of a grid.
+
+    Raises
+    ------
+    DataError: no such column, no rows, or a row without a usable text or label.
+    """
+    if not grid.names:
+        raise DataError(f"{grid.where} is empty", expected=columns.enough)
+    columns.check(grid.names, grid.where, grid.remark)
+    if not len(grid.numbers):
+        raise DataError(f"{grid.where} has a header and no rows", expected=columns.enough)
+    pair = columns.pair_in(grid.names)
+    rows = Rows(
+        grid.where,
+        grid.unit,
+        grid.numbers,
+        grid.columns[columns.text],
+        [] if columns.label is None else grid.columns[columns.label],
+        grid.all_text,
+        None if pair is None else grid.columns[pair],
+    )
+    return check_rows(rows, columns.drop_empty)
+
+
+def check_rows(rows: Rows, drop_empty: bool = False) -> Rows:
+    """The rows, when every text and label is usable; with `drop_empty` those that have a text.
+
+    Raises
+    ------
+    DataError: the place of the first text or label that is not usable.
+    """
+    if drop_empty:
+        rows = _drop_empty(rows)
+    for position, text in enumerate(rows.texts):
+        fault = fault_of("" if text is None else text)
+        if not fault and rows.pairs is not None:
+            second = rows.pairs[position]
+            fault = fault_of("" if second is None else second)
+            fault = fault and f"in the second column, {fault}"
+        if not fault and rows.labels:
+            fault = fault_of_label(rows.labels[position])
+        if fault:
+            with_label = f" and a label (at most {MAX_LABEL:,} characters, or 64 bits)" if rows.labels else ""
+            leave_out = (
+                ", or leave such rows out with drop_empty (--drop-empty)" if "text is empty" in fault else ""
+            )
+            raise DataError(
+                f"{rows.place(position)}: {fault}",
+                expected=f"a text{with_label} in every row",
+                todo=f"correct or remove the row{leave_out}",
+            )
+    return rows
+
+
+def _drop_empty(rows: Rows) -> Rows:
+    """The rows that have a text; a warning says how many have none."""
+    columns = [rows.texts, *([] if rows.pairs is None else [rows.pairs])]
+    kept = [at for at in range(len(rows.texts)) if not any(_is_blank(column[at]) for column in columns)]
+    dropped = len(rows.texts) - len(kept)
+    if not dropped:
+        return rows
+    if not kept:
+        raise DataError(f"{rows.where} has no row with a text", expected="at least one text")
+    warnings.warn(
+        f"{rows.where}: {dropped} {'row' if dropped == 1 else 'rows'} without a text left out",
+        DataWarning,
+        stacklevel=2,
+    )
+    return replace(
+        rows,
+        numbers=[rows.numbers[at] for at in kept],
+        texts=[rows.texts[at] for at in kept],
+        labels=[rows.labels[at] for at in kept] if rows.labels else [],
+        pairs=None if rows.pairs is None else [rows.pairs[at] for at in kept],
+    )
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _check_ending(path: Path, *also: str) -> None:
+    ending = ending_of(path)
+    if ending not in FORMATS:
         raise DataError(
-            f"{path} has the extension {path.suffix!r}",
-            expected=f"one of {', '.join([*READERS, *filter(None, [also])])}",
+            f"{path} has the extension {ending!r}",
+            expected=f"one of {', '.join([*FORMATS, *also])}",
             todo="rename or convert the file",
         )
-    return reader(_content(path), str(path), columns)
 
 
 def _content(path: Path) -> bytes:
@@ -97,183 +283,6 @@ def _content(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def read_texts(path: str | Path, column: str = "text") -> tuple[str, ...]:
-    """The texts of one file without labels: the lines of a .txt, or the column `column` of any other format.
-
-    Blank lines of a .txt are passed over.
-
-    Raises
-    ------
-    DataError: unknown extension, not UTF-8, malformed, empty, no such column, a row without text.
-    MissingExtraError: a Parquet file without pyarrow.
-    """
-    file = Path(path).expanduser()
-    if file.suffix.lower() != ".txt":
-        return tuple(read_file(file, Columns(column, None), also=".txt").texts)
-    return read_lines(_content(file), str(file))
-
-
-def read_lines(content: bytes, where: str) -> tuple[str, ...]:
-    """One text a line, blank lines left out.
-
-    Raises
-    ------
-    DataError: not UTF-8, or nothing but blank lines.
-    """
-    lines = (line.removesuffix("\r") for line in _decode(content, where).split("\n"))
-    texts = tuple(line for line in lines if line.strip())
-    if not texts:
-        raise DataError(f"{where} is empty", expected="at least one text")
-    return texts
-
-
-def read_csv(content: bytes, where: str, columns: Columns) -> Rows:
-    """RFC 4180 with a header line: quoted fields may hold commas, quotes and line breaks."""
-    return _read_delimited(content, where, columns, ",")
-
-
-def read_tsv(content: bytes, where: str, columns: Columns) -> Rows:
-    """As CSV with tabs; a field that starts with a quote is a quoted field."""
-    return _read_delimited(content, where, columns, "\t")
-
-
-def read_jsonl(content: bytes, where: str, columns: Columns) -> Rows:
-    """One JSON object a line; labels are strings or integers as written."""
-    numbers, records = [], []
-    for number, line in enumerate(_decode(content, where).split("\n"), start=1):
-        if line.strip():
-            numbers.append(number)
-            records.append(_json_object(line, f"{where}, line {number}"))
-    if not records:
-        raise _empty(where, columns)
-    columns.check(dict.fromkeys(name for record in records for name in record), where)
-    texts = [record.get(columns.text, "") for record in records]
-    labels = [] if columns.label is None else [record.get(columns.label) for record in records]
-    return checked(Rows(where, "line", numbers, texts, labels))  # type: ignore[arg-type]
-
-
-def read_parquet(content: bytes, where: str, columns: Columns) -> Rows:
-    """The two columns of a Parquet file; needs pyarrow, from the extra `data`."""
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-        arrow = importlib.import_module("pyarrow")
-    except ImportError:
-        raise MissingExtraError(f"reading the Parquet file {where}", "data") from None
-    if not content:
-        raise _empty(where, columns)
-    wanted = [columns.text] if columns.label is None else [columns.text, columns.label]
-    try:
-        file = parquet.ParquetFile(io.BytesIO(content))
-        columns.check(file.schema_arrow.names, where)
-        table = file.read(columns=wanted)
-    except arrow.ArrowException as error:
-        raise DataError(f"{where} is not a readable Parquet file: {error}", todo="write it again") from error
-    if not table.num_rows:
-        raise _empty(where, columns)
-    texts, *others = (table.column(name).to_pylist() for name in wanted)
-    return checked(Rows(where, "row", range(1, len(texts) + 1), texts, others[0] if others else []))
-
-
-READERS: dict[str, Callable[[bytes, str, Columns], Rows]] = {
-    ".csv": read_csv,
-    ".tsv": read_tsv,
-    ".jsonl": read_jsonl,
-    ".parquet": read_parquet,
-}
-
-
-def checked(rows: Rows) -> Rows:
-    """`rows` when every text and label is usable, else DataError with the place of the first that isn't."""
-    for position, text in enumerate(rows.texts):
-        fault = fault_of("" if text is None else text)
-        if not fault and rows.labels:
-            fault = _label_fault(rows.labels[position])
-        if fault:
-            with_label = " and a label (a string or an integer)" if rows.labels else ""
-            raise DataError(
-                f"{rows.place(position)}: {fault}",
-                expected=f"a text{with_label} in every row",
-                todo="fill it in or remove the row",
-            )
-    return rows
-
-
-def _label_fault(label: object) -> str | None:
-    if label is None or (isinstance(label, str) and not label.strip()):
-        return "the label is missing"
-    if isinstance(label, bool) or not isinstance(label, str | int):
-        return f"the label is {type(label).__name__} {label!r}"
-    return None
-
-
-def _read_delimited(content: bytes, where: str, columns: Columns, delimiter: str) -> Rows:
-    records = _records(_decode(content, where), where, delimiter)
-    if not records:
-        raise _empty(where, columns)
-    _, header = records.pop(0)
-    columns.check(header, where)
-    if not records:
-        raise DataError(f"{where} has a header and no rows", expected=columns.enough)
-    for number, record in records:
-        if len(record) != len(header):
-            raise DataError(
-                f"{where}, line {number}: {len(record)} fields",
-                expected=f"{len(header)} as in the header",
-                todo="put fields that hold the separator in double quotes",
-            )
-    text = header.index(columns.text)
-    label = None if columns.label is None else header.index(columns.label)
-    return checked(
-        Rows(
-            where,
-            "line",
-            [number for number, _ in records],
-            [record[text] for _, record in records],
-            [] if label is None else [record[label] for _, record in records],
-            labels_are_text=True,
-        )
-    )
-
-
-def _records(text: str, where: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Every record that isn't a blank line, with the line it starts on."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    records, start = [], 1
-    try:
-        for record in reader:
-            if record:
-                records.append((start, record))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{where}, line {start}: {error}",
-            expected="quoted fields to be closed and quotes inside them doubled",
-            todo="correct the line",
-        ) from error
-    return records
-
-
-def _decode(content: bytes, where: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{where}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8",
-            expected="a UTF-8 file",
-            todo="save it as UTF-8",
-        ) from error
-
-
-def _json_object(line: str, place: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error})", expected="one JSON object a line") from error
-    if not isinstance(record, dict):
-        raise DataError(f"{place}: a JSON {type(record).__name__}", expected="one JSON object a line")
-    return record
-
-
-def _empty(where: str, columns: Columns) -> DataError:
-    return DataError(f"{where} is empty", expected=columns.enough)
+def _show_names(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) if len(name) <= 60 else repr(name[:60] + "…") for name in names[:20])
+    return (shown or "none") + (", …" if len(names) > 20 else "")

@@ -243,16 +243,37 @@ class TestPredict:
     @pytest.mark.parametrize(
         ("name", "content"),
         [
-            ("t.txt", "the sea\n\n\r\nold friends\r\n"),
+            ("t.txt", "the sea\r\nold friends\r\n\n \n"),
             ("t.csv", "id,text\n1,the sea\n2,old friends\n"),
             ("t.tsv", "text\tlabel\nthe sea\t\nold friends\t\n"),
             ("t.jsonl", '{"text": "the sea"}\n{"text": "old friends", "more": 1}\n'),
+            ("t.json", '[{"text": "the sea"}, {"text": "old friends"}]'),
         ],
     )
     def test_files(self, name: str, content: str, say: Say, trained: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content.encode())
         out, _ = say("predict", trained, "--file", tmp_path / name, "--json")
         assert [json.loads(line)["text"] for line in out.splitlines()] == ["the sea", "old friends"]
+
+    def test_columns_of_the_file_stand_before_the_prediction(
+        self, say: Say, trained: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "t.csv").write_text("id;text;label\n=7;the sea;good\n8;old friends;\n", "utf-8")
+        out, _ = say("predict", trained, "--file", tmp_path / "t.csv", "--spreadsheet-safe")
+        header, *rows = csv.reader(io.StringIO(out))
+        assert header == ["id", "given_label", "text", "label", "p_bad", "p_good"]
+        assert [row[:3] for row in rows] == [["'=7", "good", "the sea"], ["8", "", "old friends"]]
+        out, _ = say("predict", trained, "--file", tmp_path / "t.csv", "--json")
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert [line["id"] for line in lines] == ["=7", "8"]
+        assert {line["label"] for line in lines} <= {"bad", "good"}
+
+    def test_empty_texts_are_refused_or_left_out(self, say: Say, trained: Path, tmp_path: Path) -> None:
+        (tmp_path / "t.txt").write_text("the sea\n\nold friends\n", "utf-8")
+        assert run(["predict", str(trained), "--file", str(tmp_path / "t.txt")]) == 2
+        out, err = say("predict", trained, "--file", tmp_path / "t.txt", "--drop-empty")
+        assert len(out.splitlines()) == 3
+        assert err.strip().endswith("1 row without a text left out")
 
     def test_parquet(self, say: Say, trained: Path, tmp_path: Path) -> None:
         arrow = pytest.importorskip("pyarrow")
@@ -263,7 +284,7 @@ class TestPredict:
         assert [row[0] for row in csv.reader(io.StringIO(out))] == ["text", "the sea", "old friends"]
 
     def test_stdin(self, say: Say, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("the sea\n\nwinter ü\n".encode())))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("the sea\nwinter ü\n\n".encode())))
         out, _ = say("predict", trained, "--json")
         assert [json.loads(line)["text"] for line in out.splitlines()] == ["the sea", "winter ü"]
 

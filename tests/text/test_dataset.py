@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hybridqies.errors import DataError, MissingExtraError, UnknownNameError
+from hybridqies.text.checks import DataWarning
 from hybridqies.text.dataset import Dataset, Examples, load_dataset
 
 GOOD = "text,label\nfine,pos\nbad,neg\n"
@@ -79,9 +80,14 @@ class TestLabels:
             (["10", "9", "x"], ("10", "9", "x")),
             (["1", "01", "2"], ("01", "1", "2")),
             (["1.0", "2.0", "3"], ("1.0", "2.0", "3")),
+            (["1.0", "-2.5"], (-2.5, 1.0)),
+            (["1.0", "2.50"], ("1.0", "2.50")),
+            (["True", "False"], (False, True)),
+            (["true", "false"], ("false", "true")),
+            (["12345678901234567890", "2"], ("12345678901234567890", "2")),
         ],
     )
-    def test_csv_labels_are_integers_only_when_all_are(
+    def test_csv_labels_are_numbers_only_when_all_are(
         self, tmp_path: Path, labels: list[str], classes: tuple[str | int, ...]
     ) -> None:
         rows = "".join(f"some text,{label}\n" for label in labels)
@@ -99,10 +105,34 @@ class TestLabels:
         assert examples == Examples(("a", "b"), (3, 4))
         assert {type(label) for label in examples.labels} == {int}
 
-    @pytest.mark.parametrize("labels", [[1.5, 2.0], [True, False], [None, 1]])
-    def test_examples_refuse_other_kinds(self, labels: list[object]) -> None:
-        with pytest.raises(DataError, match="label 1 is"):
+    @pytest.mark.parametrize(
+        ("labels", "fault"),
+        [
+            ([None, 1], "the label is missing"),
+            (["\ud800", "x"], "the label holds half of a surrogate pair"),
+            ([10**5000, 1], "the label is an integer of more than 64 bits"),
+            ([float("nan"), 1.0], "the label is float nan"),
+            ([(1, 2), 1], r"the label is tuple \(1, 2\)"),
+            (["x" * 1001, "y"], "the label has 1,001 characters"),
+        ],
+    )
+    def test_examples_refuse_what_is_no_label(self, labels: list[object], fault: str) -> None:
+        with pytest.raises(DataError, match=f"label 1 of 2: {fault}"):
             Examples.of(["a", "b"], labels)
+
+    @pytest.mark.parametrize("labels", [[1.5, 2.0], [True, False], [2**63 - 1, -(2**63)]])
+    def test_examples_keep_decimals_booleans_and_large_integers(self, labels: list[object]) -> None:
+        assert Examples.of(["a", "b"], np.array(labels)).labels == tuple(labels)
+
+    def test_integers_beside_decimals_become_decimals(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.jsonl", '{"text":"a","label":1}\n{"text":"b","label":1.5}\n')
+        assert load_dataset(file).train.labels == (1.0, 1.5)
+        assert all(type(label) is float for label in load_dataset(file).classes)
+
+    def test_labels_that_differ_by_spaces_or_case_are_named(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.csv", "text,label\na,Spam\nb,spam \nc,ham\n")
+        with pytest.warns(DataWarning, match=r"labels of a differ by spaces or case only.*'Spam', 'spam '"):
+            assert load_dataset(file).classes == ("Spam", "ham", "spam ")
 
     def test_examples_refuse_a_mixture(self) -> None:
         with pytest.raises(DataError, match="mix strings and integers"):
@@ -178,12 +208,24 @@ BAD_FILES = {
     "absent.jsonl": ('{"text":"a","label":0}\n{"text":"b"}\n', "line 2: the label is missing"),
     "null.jsonl": ('{"text":"a","label":0}\n{"text":null,"label":1}\n', "line 2: the text is empty"),
     "number.jsonl": ('{"text":7,"label":0}\n', "line 1: the text is int 7"),
-    "float.jsonl": ('{"text":"a","label":0.5}\n', "line 1: the label is float 0.5"),
-    "bool.jsonl": ('{"text":"a","label":true}\n', "line 1: the label is bool True"),
+    "nan.jsonl": ('{"text":"a","label":NaN}\n', "line 1: the label is float nan"),
+    "nested.jsonl": ('{"text":"a","label":[1]}\n', r"line 1: the label is list \[1\]"),
+    "label.jsonl": ('{"text":"a","label":"\\ud83d"}\n', "line 1: the label holds half of a surrogate"),
+    "digits.csv": (f"text,label\na,{'1' * 5000}\nb,2\n", "line 2: the label has 5,000 characters"),
+    "digits.jsonl": (f'{{"text":"a","label":{"1" * 5000}}}\n', "line 1: an integer of thousands of digits"),
+    "text_digits.jsonl": (f'{{"text":{"1" * 5000}}}\n', "line 1: an integer of thousands of digits"),
+    "wide.jsonl": (
+        '{"text":"a","label":' + "1" * 30 + "}\n",
+        "line 1: the label is an integer of more than 64",
+    ),
+    "deep.jsonl": ('{"text":' + "[" * 100_000 + "\n", "line 1: JSON that is nested too deeply"),
     "mixed.jsonl": ('{"text":"a","label":0}\n{"text":"b","label":"x"}\n', "mix strings and integers"),
     "surrogate.jsonl": ('{"text":"\\ud83d","label":0}\n', "line 1: the text holds half of a surrogate"),
     "bad.parquet": ("no parquet at all", "not a readable Parquet file"),
-    "a.xlsx": ("whatever", "extension '.xlsx'; expected one of .csv, .tsv, .jsonl, .parquet"),
+    "a.xls": (
+        "whatever",
+        r"extension '\.xls'; expected one of \.csv, \.tsv, \.jsonl, \.json",
+    ),
     "none": (GOOD, "extension ''"),
 }
 
@@ -197,7 +239,7 @@ class TestBadInput:
         with pytest.raises(DataError, match=message) as caught:
             load_dataset(write(tmp_path / name, content))
         assert "\n" not in str(caught.value)
-        if name != "a.xlsx":
+        if name != "a.xls":
             assert Path(name).stem in str(caught.value)
 
     def test_parquet_rows_are_counted_from_one(self, tmp_path: Path) -> None:
@@ -206,7 +248,7 @@ class TestBadInput:
             load_dataset(file)
 
     def test_same_column_twice(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="two different columns"):
+        with pytest.raises(DataError, match="given as text and as label column"):
             load_dataset(write(tmp_path / "a.csv", GOOD), "text", "text")
 
     @pytest.mark.parametrize("source", ["nowhere.csv", "./nowhere", "a/b/c", "~/nowhere-at-all"])
