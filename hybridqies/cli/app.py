@@ -101,12 +101,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _complaining() -> Iterator[None]:
-    """Shows warnings about the data as lines like those about bad input."""
+    """Shows the package's warnings as lines like those about bad input."""
     with warnings.catch_warnings():
         other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, DataWarning):
+            if category.__module__.startswith("hybridqies"):
                 complain(f"warning: {message}")
             else:
                 other(message, category, *where, **more)

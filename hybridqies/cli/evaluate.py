@@ -25,6 +25,7 @@ def command(
     max_jobs: flags.MaxJobs = None,
     journal: flags.JournalFile = None,
     device: flags.Device = "cpu",
+    no_cache: flags.NoCache = False,
     json: flags.AsJson = False,
 ) -> None:
     """Measure a saved model on one split of some data, on any backend.
@@ -65,6 +66,7 @@ def command(
             limits=limits,
             journal=journal,
             hooks=hooks,
+            cached=not no_cache,
         )
     if json:
         say_json(record)

@@ -63,6 +63,9 @@ Seed = Annotated[int, typer.Option(help="Decides the draw of the data, the start
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training texts.")]
 BatchSize = Annotated[int | None, typer.Option(help="Texts a step.")]
 LearningRate = Annotated[float | None, typer.Option(help="AdamW's learning rate.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Neither read nor keep embeddings on disk (see HYBRIDQIES_CACHE).")
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 RunFolder = Annotated[Path, typer.Option(help="The run's folder.")]
 Resume = Annotated[

@@ -61,6 +61,7 @@ def command(
     max_jobs: flags.MaxJobs = None,
     journal: flags.JournalFile = None,
     device: flags.Device = "cpu",
+    no_cache: flags.NoCache = False,
 ) -> None:
     """Print a label and the probability of every class for each text.
 
@@ -92,7 +93,14 @@ def command(
         return
     with progress(quiet=False) as hooks:
         classes, probabilities = predict_run(
-            run, given, backend=backend, device=device, limits=limits, journal=journal, hooks=hooks
+            run,
+            given,
+            backend=backend,
+            device=device,
+            limits=limits,
+            journal=journal,
+            hooks=hooks,
+            cached=not no_cache,
         )
     rows = [_row(text, row, classes) for text, row in zip(given, probabilities, strict=True)]
     others = _rename(table.others, classes)

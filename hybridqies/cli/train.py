@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hybridqies.runs import PreparedRun, RunConfig
 
 _TRAINING = "training."
-_FREE_WITH_RESUME = {"out", "resume", "epochs", "json", "max_shots", "max_jobs"}
+_FREE_WITH_RESUME = {"out", "resume", "epochs", "no_cache", "json", "max_shots", "max_jobs"}
 
 
 def command(
@@ -54,6 +54,7 @@ def command(
     max_shots: flags.MaxShots = None,
     max_jobs: flags.MaxJobs = None,
     device: flags.Device = "cpu",
+    no_cache: flags.NoCache = False,
     out: flags.RunFolder = Path("runs/run"),
     resume: flags.Resume = False,
     overwrite: flags.Overwrite = False,
@@ -73,7 +74,7 @@ def command(
     config = _resumed(context, out, epochs) if resume else _config(dict(context.params), _typed(context))
     if not (resume or dry_run):
         check_room(out, overwrite=overwrite)
-    prepared = prepare(config)
+    prepared = prepare(config, cached=not no_cache)
     _check(prepared, limits)
 
     def plan(figures: Rates | None = None) -> list[DryRun]:

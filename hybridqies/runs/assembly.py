@@ -81,11 +81,13 @@ class PreparedRun:
         return arm.spec.trainable_layers in self._rows
 
 
-def prepare(config: RunConfig, data: TaskData | None = None, backend: Backend | None = None) -> PreparedRun:
+def prepare(
+    config: RunConfig, data: TaskData | None = None, backend: Backend | None = None, *, cached: bool = True
+) -> PreparedRun:
     """Loads and checks the data, and builds every model of the run, once.
 
     `data` is what the task loaded before, for many runs on the same data; `backend` one that is configured
-    already. Nothing is embedded, trained or sent.
+    already. With `cached` embeddings are kept on disk. Nothing is embedded, trained or sent.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def prepare(config: RunConfig, data: TaskData | None = None, backend: Backend | 
     _check_heads(config)
     placed = load_backend(config.backend) if backend is None else backend
     given = data is not None
-    data = load_data(config) if data is None else data
+    data = load_data(config, cached=cached) if data is None else data
     seed = config.training.seed
     own = Arm(config.head, config.spec(), data.build(config.spec(), placed, seed))
     arms = [own]
@@ -111,9 +113,9 @@ def prepare(config: RunConfig, data: TaskData | None = None, backend: Backend | 
     return prepared
 
 
-def load_data(config: RunConfig, options: DataOptions | None = None) -> TaskData:
+def load_data(config: RunConfig, options: DataOptions | None = None, *, cached: bool = True) -> TaskData:
     """The data of a run, or other data for its task."""
-    return load_task(config.task).load(options or config.data, config.encoder, config.device)
+    return load_task(config.task).load(options or config.data, config.encoder, config.device, cached=cached)
 
 
 def _check_heads(config: RunConfig) -> None:

@@ -37,6 +37,7 @@ def evaluate_run(
     limits: Limits | None = None,
     journal: Path | None = None,
     hooks: Hooks | None = None,
+    cached: bool = True,
 ) -> dict[str, Any]:
     """Measures a saved model on one split of some data; without `options` on the run's own.
 
@@ -49,7 +50,7 @@ def evaluate_run(
     InputError: a cap or a journal where nothing is paid.
     """
     hooks = hooks or Hooks()
-    model = _load(folder, backend, device, limits, journal, hooks)
+    model = _load(folder, backend, device, limits, journal, hooks, cached)
     data, part = evaluation_part(folder, options, split_name)
     labels = model.indices_of(_like(part.labels, model.classes))
     inputs = _read(model, part.texts, hooks)
@@ -75,6 +76,7 @@ def predict_run(
     limits: Limits | None = None,
     journal: Path | None = None,
     hooks: Hooks | None = None,
+    cached: bool = True,
 ) -> tuple[tuple[Any, ...], np.ndarray]:
     """The classes that a saved model knows, and the probabilities (B, K) that it gives them for each text.
 
@@ -84,7 +86,7 @@ def predict_run(
     InputError: a cap or a journal where nothing is paid.
     """
     hooks = hooks or Hooks()
-    model = _load(folder, backend, device, limits, journal, hooks)
+    model = _load(folder, backend, device, limits, journal, hooks, cached)
     return model.classes, model.predict(_read(model, texts, hooks))
 
 
@@ -116,8 +118,9 @@ def _load(
     limits: Limits | None,
     journal: Path | None,
     hooks: Hooks,
+    cached: bool,
 ) -> SavedModel:
-    model = load_model(folder, backend=backend, device=device, cache=EmbeddingCache())
+    model = load_model(folder, backend=backend, device=device, cache=EmbeddingCache() if cached else None)
     bound_payment(model.backend, (model.spec.head,), limits, journal=journal, on_progress=hooks.on_text)
     return model
 

@@ -96,8 +96,10 @@ class Task(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def load(self, options: DataOptions, encoder: str, device: str) -> TaskData:
+    def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TaskData:
         """Reads and checks the data; nothing is computed from it yet.
+
+        With `cached` what is computed is kept on disk for the next time.
 
         Raises
         ------

@@ -67,13 +67,13 @@ class TextClassification(Task):
 
     name: ClassVar[str] = "text-classification"
 
-    def load(self, options: DataOptions, encoder: str, device: str) -> TextData:
+    def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TextData:
         """The data set and the encoder; the encoder's weights are loaded when first needed."""
         made = Encoder.load(encoder, device)
         dataset = load_dataset(
             options.source, options.text_column, options.label_column, drop_empty=options.drop_empty
         )
-        return TextData(dataset, options, made, EmbeddingCache(), device)
+        return TextData(dataset, options, made, EmbeddingCache() if cached else None, device)
 
 
 def with_encoder(head: Head, spec: ModelSpec, encoder: Encoder) -> nn.Module:

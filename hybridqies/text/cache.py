@@ -10,7 +10,9 @@ small shards are merged; a shard goes only after another holding all of it is in
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +28,7 @@ _CHUNK = 2048
 _MANY_SHARDS = 64
 _KEY_BYTES = 32
 _LISTINGS = 100
+_LONGEST_HEADER = 100_000
 
 
 class TextEncoder(Protocol):
@@ -65,13 +68,17 @@ def embed(
     Raises
     ------
     DataError: an empty text, by its number.
-    InputError: a damaged cache file, or a cache folder that can't be read or written.
+    InputError: a damaged cache file.
+
+    Warns
+    -----
+    CacheWarning: the cache cannot be read or written; embedding goes on without it.
     """
     check_texts(texts)
     keys = [hashlib.sha256(text.encode("utf-8")).digest() for text in texts]
     distinct = dict(zip(keys, texts, strict=True))
     rows = {key: row for row, key in enumerate(distinct)}
-    vectors = torch.empty(len(rows), encoder.dimension)
+    vectors = torch.empty(len(rows), encoder.dimension, dtype=torch.float32)
     known = cache.fill(encoder.fingerprint, rows, vectors) if cache else set()
     missing = [key for key in rows if key not in known]
     # Longest first: texts of like length share batches, and the time left is never underestimated.
@@ -93,11 +100,30 @@ def _shifted(progress: Progress | None, before: int, total: int) -> Progress | N
     return (lambda done, _: progress(before + done, total)) if progress else None
 
 
+class CacheWarning(UserWarning):
+    """Embeddings cannot be kept, or not be found again; results are the same without."""
+
+
 class EmbeddingCache:
-    """Embeddings by encoder and text in `folder`, which is made when first written to."""
+    """Embeddings by encoder and text in `folder`, which is made when first written to.
+
+    A folder that cannot be read or written is warned of once, and not used again.
+
+    Raises
+    ------
+    InputError: a folder below the home of a user who does not exist.
+    """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder).expanduser() if folder else default_cache_folder()
+        self.is_usable = True
+        try:
+            self.folder = Path(folder).expanduser() if folder else default_cache_folder()
+        except RuntimeError as error:
+            raise InputError(
+                f"the embedding cache has no place: {error}",
+                expected="a folder",
+                todo="set HYBRIDQIES_CACHE to one",
+            ) from None
 
     def fill(self, fingerprint: str, rows: Mapping[bytes, int], into: torch.Tensor) -> set[bytes]:
         """Writes the embeddings of the known keys into their rows of `into` (N, D); returns those keys.
@@ -105,13 +131,15 @@ class EmbeddingCache:
         Raises InputError for a shard that is damaged or of another width: a
         cache that quietly shrinks would hide a failing disk.
         """
-        for _ in range(_LISTINGS):
+        for _ in range(_LISTINGS if self.is_usable else 0):
             try:
                 return self._fill(fingerprint, rows, into)
             except FileNotFoundError:
                 continue  # another process merged shards between our listing and our reading
             except OSError as error:
-                raise _unusable(self._shards_of(fingerprint), "read", error) from error
+                self._give_up("read", error)
+        if not self.is_usable:
+            return set()
         raise InputError(
             f"files vanish from {self._shards_of(fingerprint)} while they are read",
             todo="look for dangling links in it, or set HYBRIDQIES_CACHE to another folder",
@@ -119,12 +147,23 @@ class EmbeddingCache:
 
     def add(self, fingerprint: str, keys: Sequence[bytes], vectors: torch.Tensor) -> None:
         """Keeps `vectors` (N, D) under `keys` as one new shard."""
+        if not self.is_usable:
+            return
         folder = self._shards_of(fingerprint)
         try:
             _write_shard(folder, keys, vectors)
             _merge_small(folder)
         except OSError as error:
-            raise _unusable(folder, "written", error) from error
+            self._give_up("written", error)
+
+    def _give_up(self, how: str, error: OSError) -> None:
+        self.is_usable = False
+        warnings.warn(
+            f"the embedding cache {self.folder} cannot be {how} ({error.strerror or error}): going on without"
+            " it; set HYBRIDQIES_CACHE to another folder",
+            CacheWarning,
+            stacklevel=4,
+        )
 
     def _fill(self, fingerprint: str, rows: Mapping[bytes, int], into: torch.Tensor) -> set[bytes]:
         found: set[bytes] = set()
@@ -161,12 +200,18 @@ def _write_shard(folder: Path, keys: Sequence[bytes], vectors: torch.Tensor) -> 
 
 def _keys(path: Path) -> Iterator[bytes]:
     """The keys alone: a shard without hits costs 32 bytes a text, not its embeddings."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="pt") as shard:
-            table = shard.get_tensor("keys").numpy().tobytes()
-    except SafetensorError as error:
+        # Through one open file, which another process may unlink meanwhile; safetensors opens it twice.
+        with path.open("rb") as shard:
+            size = int.from_bytes(shard.read(8), "little")
+            if size > _LONGEST_HEADER:
+                raise ValueError(f"a header of {size} bytes")
+            start, end = json.loads(shard.read(size))["keys"]["data_offsets"]
+            shard.seek(8 + size + start)
+            table = shard.read(end - start)
+        if len(table) != end - start or len(table) % _KEY_BYTES:
+            raise ValueError("it is truncated")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     return (table[at : at + _KEY_BYTES] for at in range(0, len(table), _KEY_BYTES))
 
@@ -202,14 +247,6 @@ def _merge_small(folder: Path) -> None:
     for path in small:
         if path not in written:
             path.unlink(missing_ok=True)
-
-
-def _unusable(folder: Path, how: str, error: OSError) -> InputError:
-    return InputError(
-        f"the embedding cache {folder} cannot be {how}: {error.strerror or error}",
-        expected="a folder to read and write, with room in it",
-        todo="mend that, or set HYBRIDQIES_CACHE to another folder",
-    )
 
 
 def _damaged(path: Path, reason: str) -> InputError:

@@ -13,7 +13,7 @@ import torch
 
 from hybridqies.errors import DataError, InputError
 from hybridqies.text import cache as module
-from hybridqies.text.cache import EmbeddingCache, default_cache_folder, embed
+from hybridqies.text.cache import CacheWarning, EmbeddingCache, default_cache_folder, embed
 from hybridqies.text.encoder import Progress
 
 
@@ -176,8 +176,24 @@ class TestShards:
 
     def test_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
-        with pytest.raises(InputError, match=r"cannot be written.*HYBRIDQIES_CACHE"):
-            embed(StubEncoder(), ["one"], EmbeddingCache(tmp_path / "file"))
+        cache, encoder = EmbeddingCache(tmp_path / "file"), StubEncoder()
+        with pytest.warns(CacheWarning, match=r"cannot be written.*HYBRIDQIES_CACHE"):
+            found = embed(encoder, ["one"], cache)
+        # Said once, because warnings are errors here; and nothing is looked for in it any more.
+        assert torch.equal(embed(encoder, ["one"], cache), found)
+        assert len(encoder.asked) == 2
+
+    def test_the_home_of_nobody(self) -> None:
+        with pytest.raises(InputError, match="the embedding cache has no place"):
+            EmbeddingCache("~nosuchuser/cache")
+
+    def test_torchs_default_type_does_not_matter(self, cache: EmbeddingCache) -> None:
+        torch.set_default_dtype(torch.float64)
+        try:
+            found = [embed(StubEncoder(), ["one"], cache) for _ in range(2)]
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert [each.dtype for each in found] == [torch.float32] * 2
 
     def test_a_dangling_link_ends_in_an_error(self, cache: EmbeddingCache) -> None:
         embed(StubEncoder(), ["one"], cache)
