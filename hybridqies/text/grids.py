@@ -9,15 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The columns that have to be there, those that are read `also` if there are, or `every` one."""
+    """The columns that have to be there, or with `every` all that there are."""
 
     names: tuple[str, ...]
-    also: tuple[str, ...] = ()
     every: bool = False
 
     def choose(self, present: Sequence[str]) -> list[str]:
         """Those of the columns there are that have to be read, without repetition."""
-        return [name for name in dict.fromkeys(present) if self.every or name in (*self.names, *self.also)]
+        return [name for name in dict.fromkeys(present) if self.every or name in self.names]
 
 
 @dataclass(frozen=True, slots=True)

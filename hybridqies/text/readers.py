@@ -22,13 +22,11 @@ PAIR_COLUMN = "text_pair"
 class Columns:
     """The names of the columns that are read; all others are left alone. Without `label` only texts are.
 
-    `pair` names the column of second texts: None means `text_pair` where there is one, an empty string none.
     With `drop_empty` rows without a text are left out, with a warning that counts them.
     """
 
     text: str = "text"
     label: str | None = "label"
-    pair: str | None = None
     drop_empty: bool = False
 
     @property
@@ -39,24 +37,18 @@ class Columns:
     @property
     def needed(self) -> dict[str, str]:
         """The names of the columns that have to be there, by role."""
-        named = {"text": self.text, "pair": self.pair, "label": self.label}
-        return {role: name for role, name in named.items() if name}
+        named = {"text": self.text, "label": self.label}
+        return {role: name for role, name in named.items() if name is not None}
 
     @property
     def wanted(self) -> Wanted:
         """The columns that are read."""
-        return Wanted(tuple(self.needed.values()), also=(PAIR_COLUMN,) if self.pair is None else ())
-
-    def pair_in(self, present: Iterable[str]) -> str | None:
-        """The column of second texts among those present."""
-        if self.pair is not None:
-            return self.pair or None
-        if PAIR_COLUMN in (self.text, self.label):
-            return None
-        return PAIR_COLUMN if PAIR_COLUMN in present else None
+        return Wanted(tuple(self.needed.values()))
 
     def check(self, present: Iterable[str], where: str, remark: str = "") -> None:
-        """Refuses columns that aren't there, or one name for two of them; `remark` is what else was seen.
+        """Refuses columns that aren't there, one name for both, and second texts, which no model here reads.
+
+        `remark` is what else was seen.
 
         Raises
         ------
@@ -64,9 +56,10 @@ class Columns:
         """
         names = list(present)
         roles = self.needed
-        if len(set(roles.values())) < len(roles):
-            given = " and as ".join(role for role, name in roles.items() if name == self._repeated())
-            raise DataError(f"{self._repeated()!r} was given as {given} column", expected="different columns")
+        if self.text == self.label:
+            raise DataError(
+                f"{self.text!r} was given as text and as label column", expected="different columns"
+            )
         for role, wanted in roles.items():
             if names.count(wanted) > 1:
                 raise DataError(f"{where} has {names.count(wanted)} columns named {wanted!r}", expected="one")
@@ -78,17 +71,19 @@ class Columns:
                     expected=f"a {role} column out of: {_show_names(names)}",
                     todo=todo + (remark or f"give the name of its {role} column"),
                 )
-
-    def _repeated(self) -> str:
-        names = list(self.needed.values())
-        return max(names, key=names.count)
+        if PAIR_COLUMN in names and PAIR_COLUMN not in roles.values():
+            raise DataError(
+                f"{where} has pairs of texts: a column {PAIR_COLUMN!r}",
+                expected="one text a row",
+                todo="join both texts in one column, or rename that column to go on without it",
+            )
 
 
 @dataclass(frozen=True)
 class Rows:
     """Texts and labels as they stand in one source, with the number of each for messages.
 
-    There are as many labels as texts, or none where only texts were asked for; `pairs` are second texts.
+    There are as many labels as texts, or none where only texts were asked for.
     `labels_are_text` says that the format has only strings (CSV), so that labels which all read as numbers
     may become numbers.
     """
@@ -99,7 +94,6 @@ class Rows:
     texts: Sequence[str]
     labels: Sequence[Label]
     labels_are_text: bool = False
-    pairs: Sequence[str] | None = None
 
     def place(self, position: int) -> str:
         """The row at `position` in words, as in "train.csv, line 7"."""
@@ -108,13 +102,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Table:
-    """Texts to predict for, and the other columns of their file, row by row.
-
-    `pairs` are second texts, where a column of them was named or is called `text_pair`.
-    """
+    """Texts to predict for, and the other columns of their file, row by row."""
 
     texts: tuple[str, ...]
-    pairs: tuple[str, ...] | None = None
     others: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
@@ -130,9 +120,7 @@ def read_file(path: Path, columns: Columns) -> Rows:
     return rows_of(parse(_content(path), path, columns.wanted), columns)
 
 
-def read_table(
-    path: str | Path, text_column: str = "text", drop_empty: bool = False, pair_column: str | None = None
-) -> Table:
+def read_table(path: str | Path, text_column: str = "text", drop_empty: bool = False) -> Table:
     """The texts of one file without labels, and its other columns: the lines of a .txt, or any other format.
 
     Raises
@@ -144,21 +132,19 @@ def read_table(
     if file.suffix.lower() == ".txt":
         return Table(read_lines(_content(file), str(file), drop_empty))
     _check_ending(file, ".txt")
-    columns = Columns(text_column, None, pair_column, drop_empty)
+    columns = Columns(text_column, None, drop_empty)
     grid = parse(_content(file), file, replace(columns.wanted, every=True))
     rows = rows_of(grid, columns)
     if len(set(grid.names)) < len(grid.names):
         twice = next(name for name in grid.names if list(grid.names).count(name) > 1)
         raise DataError(f"{file} has several columns named {twice!r}", expected="one of each name")
     kept = set(rows.numbers)
-    taken = {columns.text, columns.pair_in(grid.names)}
     return Table(
         tuple(rows.texts),
-        None if rows.pairs is None else tuple(rows.pairs),
         {
             name: tuple(value for number, value in zip(grid.numbers, values, strict=True) if number in kept)
             for name, values in grid.columns.items()
-            if name not in taken
+            if name != columns.text
         },
     )
 
@@ -196,7 +182,6 @@ def rows_of(grid: Grid, columns: Columns) -> Rows:
     columns.check(grid.names, grid.where, grid.remark)
     if not len(grid.numbers):
         raise DataError(f"{grid.where} has a header and no rows", expected=columns.enough)
-    pair = columns.pair_in(grid.names)
     rows = Rows(
         grid.where,
         grid.unit,
@@ -204,7 +189,6 @@ def rows_of(grid: Grid, columns: Columns) -> Rows:
         grid.columns[columns.text],
         [] if columns.label is None else grid.columns[columns.label],
         grid.all_text,
-        None if pair is None else grid.columns[pair],
     )
     return check_rows(rows, columns.drop_empty)
 
@@ -220,17 +204,11 @@ def check_rows(rows: Rows, drop_empty: bool = False) -> Rows:
         rows = _drop_empty(rows)
     for position, text in enumerate(rows.texts):
         fault = fault_of("" if text is None else text)
-        if not fault and rows.pairs is not None:
-            second = rows.pairs[position]
-            fault = fault_of("" if second is None else second)
-            fault = fault and f"in the second column, {fault}"
         if not fault and rows.labels:
             fault = fault_of_label(rows.labels[position])
         if fault:
             with_label = f" and a label (at most {MAX_LABEL:,} characters, or 64 bits)" if rows.labels else ""
-            leave_out = (
-                ", or leave such rows out with drop_empty (--drop-empty)" if "text is empty" in fault else ""
-            )
+            leave_out = ", or leave such rows out (--drop-empty)" if "text is empty" in fault else ""
             raise DataError(
                 f"{rows.place(position)}: {fault}",
                 expected=f"a text{with_label} in every row",
@@ -241,8 +219,7 @@ def check_rows(rows: Rows, drop_empty: bool = False) -> Rows:
 
 def _drop_empty(rows: Rows) -> Rows:
     """The rows that have a text; a warning says how many have none."""
-    columns = [rows.texts, *([] if rows.pairs is None else [rows.pairs])]
-    kept = [at for at in range(len(rows.texts)) if not any(_is_blank(column[at]) for column in columns)]
+    kept = [at for at, text in enumerate(rows.texts) if not _is_blank(text)]
     dropped = len(rows.texts) - len(kept)
     if not dropped:
         return rows
@@ -258,7 +235,6 @@ def _drop_empty(rows: Rows) -> Rows:
         numbers=[rows.numbers[at] for at in kept],
         texts=[rows.texts[at] for at in kept],
         labels=[rows.labels[at] for at in kept] if rows.labels else [],
-        pairs=None if rows.pairs is None else [rows.pairs[at] for at in kept],
     )
 
 

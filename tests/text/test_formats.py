@@ -191,7 +191,7 @@ class TestDamagedParquet:
 class TestEmptyTexts:
     def test_are_left_out_when_asked(self, tmp_path: Path) -> None:
         file = write(tmp_path / "a.csv", "text,label\na,x\n ,y\nb,y\n,x\n")
-        with pytest.raises(DataError, match=r"line 3: the text is empty.*drop_empty"):
+        with pytest.raises(DataError, match=r"line 3: the text is empty.*--drop-empty"):
             load_dataset(file)
         with pytest.warns(DataWarning, match=r"a\.csv: 2 rows without a text left out"):
             assert load_dataset(file, drop_empty=True).train == Examples(("a", "b"), ("x", "y"))
@@ -229,6 +229,20 @@ class TestTable:
     def test_one_name_twice(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="several columns named 'id'"):
             read_table(write(tmp_path / "a.csv", "id,text,id\n1,a,2\n"))
+
+
+class TestPairs:
+    CONTENT = "text,text_pair,label\na,b,x\nc,d,y\n"
+
+    def test_second_texts_are_refused_by_name(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.csv", self.CONTENT)
+        for read in (load_dataset, read_table):
+            with pytest.raises(DataError, match=r"a\.csv has pairs of texts: a column 'text_pair'"):
+                read(file)
+
+    def test_the_column_may_be_the_text_itself(self, tmp_path: Path) -> None:
+        dataset = load_dataset(write(tmp_path / "a.csv", self.CONTENT), "text_pair")
+        assert dataset.train.texts == ("b", "d")
 
 
 class TestColumnsOfLibraries:
