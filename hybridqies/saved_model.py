@@ -229,7 +229,7 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
     if finished and content["model"] is None:
         raise ModelFolderError(
             f"the run in {str(folder)!r} has not finished",
-            todo=f"go on with: hybridqies train --resume --out {shlex.quote(str(folder))}",
+            todo=f"continue with: hybridqies train --resume --out {shlex.quote(str(folder))}",
         )
     return content
 

@@ -329,7 +329,7 @@ class TestFolder:
                 lambda f: write_record(f / CONFIG, read_record(f / CONFIG).content | {"format": 99}),
                 "has format 99; expected format 2",
             ),
-            (lambda f: write_config(f, None, {}), "has not finished; go on with: hybridqies train --resume"),
+            (lambda f: write_config(f, None, {}), "not finished; continue with: hybridqies train --resume"),
         ],
     )
     def test_spoilt(self, spoil: Callable[[Path], Any], said: str, saved: Path) -> None:

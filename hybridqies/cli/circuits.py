@@ -25,12 +25,13 @@ class Format(enum.Enum):
 
 def command(
     circuit: Annotated[
-        str | None, typer.Argument(help="A recipe, by name or .toml file; all are listed without one.")
+        str | None,
+        typer.Argument(help="A recipe's name, or a .toml or .qasm file. Without it, all recipes are listed."),
     ] = None,
     qubits: Annotated[
         int | None,
         typer.Option(
-            help="Qubits to lay it out on; 4, or what a .qasm file has, when left out.", show_default=False
+            help="Number of qubits. Default: 4, or the number in the .qasm file.", show_default=False
         ),
     ] = None,
     set_: Annotated[

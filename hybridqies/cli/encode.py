@@ -20,11 +20,11 @@ def command(
     encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
     device: flags.Device = "cpu",
     out: Annotated[
-        Path | None, typer.Option(help="Also write one tensor a split to this .safetensors file.")
+        Path | None, typer.Option(help="Also write one tensor per split to this .safetensors file.")
     ] = None,
     json: flags.AsJson = False,
 ) -> None:
-    """Embed every text of a data set into the cache, so that later runs start at once.
+    """Embed every text of a data set into the cache, so that later runs start faster.
 
     Example: `hybridqies encode --data reviews.csv --out reviews.safetensors`
     """

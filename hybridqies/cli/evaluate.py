@@ -32,8 +32,8 @@ def command(
 
     Example: `hybridqies evaluate runs/demo --backend aer,shots=4096`
 
-    Jobs at a remote service are journalled in the run's folder: after an interruption the same command
-    goes on where it was. `--dry-run` tells what would be sent, and sends nothing.
+    Jobs at a remote service are recorded in the run's folder: after an interruption, run the same command
+    again to continue. `--dry-run` prints what would be sent, without sending it.
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.report import evaluation_tables
@@ -75,5 +75,5 @@ def command(
     if record["overlap"]:
         show(
             f"{record['overlap']} of {record['n_test']} texts are among those that the model was trained on:"
-            " the figures flatter it."
+            " the figures are too optimistic."
         )

@@ -34,28 +34,30 @@ class Action(enum.Enum):
 
 def command(
     action: Annotated[
-        Action, typer.Argument(help="list all, show one, cancel one, or resume: wait for what is unfinished.")
+        Action,
+        typer.Argument(help="list all jobs, show one, cancel one, or resume: wait for unfinished ones."),
     ] = Action.LIST,
     key: Annotated[
-        str | None, typer.Argument(help="The job's key or how it begins; resume takes all without one.")
+        str | None,
+        typer.Argument(help="The job's key, or its first characters. Without a key, resume takes all jobs."),
     ] = None,
     journal: Annotated[
         Path | None,
         typer.Option(
-            help="A jobs.jsonl file or a run folder that has one; $HYBRIDQIES_JOBS or the user's own "
-            "when left out.",
+            help="A jobs.jsonl file, or a run folder that has one. Default: $HYBRIDQIES_JOBS, or the "
+            "user's own journal.",
             show_default=False,
         ),
     ] = None,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Resume a job that failed or was cancelled: it is paid once more."),
+        typer.Option("--again", help="Resume a job that failed or was cancelled. It is paid for once more."),
     ] = False,
     json: AsJson = False,
 ) -> None:
     """List, show, cancel or resume the jobs at remote services.
 
-    Resuming pays nothing without --again: it fetches what the services have.
+    Without --again, resuming costs nothing: it only fetches results from the services.
 
     Examples: `hybridqies jobs list --journal runs/demo`, `hybridqies jobs show 3f9a`,
     `hybridqies jobs cancel 3f9a`, `hybridqies jobs resume`, `hybridqies jobs resume 3f9a --again`

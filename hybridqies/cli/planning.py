@@ -1,4 +1,4 @@
-"""What the flags about jobs do, wherever they stand: `--dry-run`, `--rates`, caps, `--backend`."""
+"""The flags about jobs that commands share: `--dry-run`, `--rates`, caps, `--backend`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def show_plan(
 
     Raises
     ------
-    InputError: rates without a dry run, or such as cannot be read; a journal with one.
+    InputError: rates without a dry run, rates that cannot be read, or a journal with a dry run.
     CapabilityError: after printing, when the plan would pass a cap.
     """
     from hybridqies.backends import Rates
@@ -36,13 +36,15 @@ def show_plan(
     from hybridqies.runs import check_limits
 
     if rates is not None and not dry_run:
-        raise InputError("--rates was given without --dry-run", expected="both: rates only estimate")
+        raise InputError(
+            "--rates was given without --dry-run", expected="both: rates are only used for estimates"
+        )
     if not dry_run:
         return False
     if journal is not None:
         raise InputError(
             "--journal was given together with --dry-run",
-            expected="one: a dry run reads no journal, and counts what it has as well",
+            expected="one of them: a dry run does not read the journal",
         )
     plans = plan(None if rates is None else Rates.read(rates))
     rows = [asdict(each) for each in plans]
@@ -56,7 +58,7 @@ def show_plan(
 
 
 def check_backend(run: Path, backend: str | None) -> None:
-    """Refuses a backend for a saved model that has no use for one.
+    """Refuses a backend for a saved model whose head runs no circuit.
 
     Raises
     ------

@@ -34,13 +34,11 @@ class Format(enum.Enum):
 def command(
     run: flags.Run,
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; stdin's lines when there is neither text nor file.")
+        list[str] | None, typer.Argument(help="Texts. Without texts and --file, the lines of stdin.")
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(
-            help="A .txt of one text a line, or a data file with a text column; its other columns are kept."
-        ),
+        typer.Option(help="A .txt file with one text per line, or a data file with a text column."),
     ] = None,
     text_column: flags.KnownTextColumn = None,
     drop_empty: flags.DropEmpty = False,
@@ -50,7 +48,7 @@ def command(
         bool,
         typer.Option(
             "--spreadsheet-safe",
-            help="Put an apostrophe before CSV cells that a spreadsheet program would take for formulas.",
+            help="Put an apostrophe before CSV cells that a spreadsheet program would read as formulas.",
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
@@ -67,10 +65,10 @@ def command(
 
     Example: `hybridqies predict runs/demo "You have won a prize" --format jsonl`
 
-    Every row of --file gives one row, with the columns that it came with before those of the prediction.
-    One that is named like one of these, such as `label`, becomes `given_label`.
+    Every row of --file gives one row: its own columns, then those of the prediction. A column of the
+    file that has the name of one of these, such as `label`, is renamed to `given_label`.
 
-    Jobs at a remote service are journalled in the run's folder, as those of `evaluate`.
+    Jobs at a remote service are recorded in the run's folder, as for `evaluate`.
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.files import write_text

@@ -1,4 +1,4 @@
-"""The commands of studies, one for each row of `hybridqies.study.kinds.STUDIES`."""
+"""The study commands, one for each row of `hybridqies.study.kinds.STUDIES`."""
 
 from __future__ import annotations
 
@@ -24,30 +24,28 @@ from hybridqies.study.plan_file import plan_to_toml, read_plan
 StudyFile = Annotated[
     Path | None, typer.Argument(help="A study's TOML file, instead of flags.", show_default=False)
 ]
-Workers = Annotated[int, typer.Option(help="Worker processes; 1 runs in this one.")]
+Workers = Annotated[int, typer.Option(help="Number of worker processes; 1 runs the trials in this process.")]
 Cluster = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Run the trials on this Ray cluster instead, one process a CPU."),
+    typer.Option(metavar="HOST:PORT", help="Run the trials on this Ray cluster, one process per CPU."),
 ]
-Out = Annotated[Path, typer.Option(help="The study's folder.")]
+Out = Annotated[Path, typer.Option(help="The folder of the study.")]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Run what the study in --out lacks; several commands may do so.")
+    bool, typer.Option("--resume", help="Continue the study in --out. Several commands may do so at once.")
 ]
 RetryFailed = Annotated[
     bool,
-    typer.Option(
-        "--retry-failed", help="With --resume, run again what failed: --resume --retry-failed --out FOLDER."
-    ),
+    typer.Option("--retry-failed", help="With --resume: run failed trials again."),
 ]
-PrintToml = Annotated[bool, typer.Option("--print-toml", help="Print the study as TOML, and run nothing.")]
+PrintToml = Annotated[bool, typer.Option("--print-toml", help="Print the study as TOML without running it.")]
 
 _SEEDS = Flag(
-    "seeds", "seeds", "How many seeds, or the seeds themselves with commas.", read_seeds, show_seeds
+    "seeds", "seeds", "The number of seeds, or a list of seeds separated by commas.", read_seeds, show_seeds
 )
 _SCALING = Flag(
     "scaling",
     "scaling",
-    "Of embeddings, fitted on training texts: none or standard.",
+    "How embeddings are scaled, fitted on training texts: none or standard.",
     lambda word: parse(word, Scaling, "--scaling"),
     lambda scaling: str(scaling.value),
 )
@@ -167,7 +165,7 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
     )
 
 
-# What is no part of a plan, and so may stand beside a file or --resume.
+# Flags that are not part of a plan, and so may be given with a file or --resume.
 _BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "json", "print_toml"}
 
 
@@ -203,13 +201,15 @@ def _check_combination(given: _Given) -> None:
             if name not in _BESIDE and name in given.typed:
                 raise InputError(
                     f"{what} was given together with --{name.rstrip('_').replace('_', '-')}",
-                    expected=f"{what} alone, which says all that decides the study",
+                    expected=f"{what} alone: it decides the whole study",
                 )
     if words["resume"] and words["study"] is not None:
-        raise InputError("--resume was given with a study file", expected="one: --out has recorded its study")
+        raise InputError(
+            "--resume was given with a study file", expected="one of them: the study is recorded in --out"
+        )
     if words["cluster"] is not None and "workers" in given.typed:
         raise InputError(
-            "--workers was given with --cluster", expected="one: a cluster's CPUs are its workers"
+            "--workers was given with --cluster", expected="one of them: the workers are the cluster's CPUs"
         )
 
 
@@ -228,7 +228,7 @@ def _run(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> dic
         if not (out / PLAN).is_file():
             raise
         again = f"hybridqies {kind.name} --resume --out {shlex.quote(str(out))}"
-        raise InterruptionError(f"interrupted; go on with: {again}") from None
+        raise InterruptionError(f"interrupted; continue with: {again}") from None
 
 
 def _show(result: dict[str, Any], kind: StudyKind[Any], words: Mapping[str, Any]) -> None:

@@ -60,7 +60,7 @@ def command(
     overwrite: flags.Overwrite = False,
     json: flags.AsJson = False,
 ) -> None:
-    """Train a head on labelled texts, compare it with classical heads, and save everything in one folder.
+    """Train a head on labelled texts, compare it with classical heads, and save the run in one folder.
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
 
@@ -115,13 +115,13 @@ def _train(
                 return execute(prepared, out, resume=resume, hooks=hooks, limits=limits)
         except KeyboardInterrupt:
             if not started:
-                kept = "run the same command again to go on: embeddings are kept"
+                kept = "run the same command again to continue: embeddings are kept"
                 raise InterruptionError(f"interrupted; {kept}") from None
-            raise InterruptionError(f"interrupted; go on with: {again}{_replaced(out)}") from None
+            raise InterruptionError(f"interrupted; continue with: {again}{_replaced(out)}") from None
         except JobError as error:
             if not _can_resume(prepared.config, out):
                 raise
-            raise JobError(f"{error}; then go on with: {again}") from error
+            raise JobError(f"{error}; then continue with: {again}") from error
 
 
 def _replaced(out: Path) -> str:
@@ -158,7 +158,7 @@ def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:
         return
     show(comparison_table(comparison))
     if comparison["overlap"]:
-        say(f"{comparison['overlap']} test text(s) also stand in the training texts.")
+        say(f"{comparison['overlap']} test text(s) are also among the training texts.")
     for result in comparison["results"]:
         for verdict in result["verdicts"]:
             show(f"{result['head']} {verdict}")
@@ -178,7 +178,7 @@ def _resumed(context: typer.Context, out: Path, epochs: int | None) -> RunConfig
     for name in sorted(_typed(context) - _FREE_WITH_RESUME):
         raise InputError(
             f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
-            expected="--resume and --out, and more --epochs if wanted: the run has recorded its settings",
+            expected="only --resume, --out and more --epochs: the settings are recorded in the run",
         )
     config = recorded_config(out)
     return config if epochs is None else replace(config, training=replace(config.training, epochs=epochs))

@@ -144,7 +144,7 @@ def _finished(prepared: PreparedRun, folder: Path) -> dict[str, Any] | None:
         if result[f"{name}_fingerprint"] != now:
             raise ModelFolderError(
                 f"the {name} is not what {str(folder)!r} was trained with",
-                todo="put it back as it was, or begin again with --overwrite",
+                todo="restore it, or start again with --overwrite",
             )
     if result["planned_epochs"] not in (None, prepared.epochs):
         return None

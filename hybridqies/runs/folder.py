@@ -111,7 +111,7 @@ def check_same_data(prepared: PreparedRun, folder: Path) -> None:
         if name in recorded and recorded[name] != now:
             raise ModelFolderError(
                 f"the {name} is not what {str(folder)!r} was trained with",
-                todo="put it back as it was, or begin again with --overwrite",
+                todo="restore it, or start again with --overwrite",
             )
 
 

@@ -38,7 +38,7 @@ def check_new(folder: Path) -> None:
         raise InputError(
             f"{str(folder)!r} is not empty",
             expected="a new folder",
-            todo="choose another --out, or go on with what is there by --resume",
+            todo="choose another --out, or continue the study there with --resume",
         )
 
 

@@ -84,5 +84,5 @@ class TrialContext:
                 raise InputError(
                     f"the {name} is not what the study began with",
                     expected=f"fingerprint {fingerprint[:12]}, found {own[name][:12]}",
-                    todo="put it back as it was, or begin another study with another --out",
+                    todo="restore it, or start another study with another --out",
                 )

@@ -207,7 +207,7 @@ def _check_circuits(trial: Trial, prepared: PreparedRun) -> None:
     if trial.circuits and digest_circuits(prepared.arm.head) != trial.circuits:
         raise InputError(
             f"the circuits of arm {trial.arm!r} are not those that the study began with",
-            todo="put the recipe back as it was, or begin a new study",
+            todo="restore the recipe, or start a new study",
         )
 
 

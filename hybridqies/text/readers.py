@@ -75,7 +75,7 @@ class Columns:
             raise DataError(
                 f"{where} has pairs of texts: a column {PAIR_COLUMN!r}",
                 expected="one text a row",
-                todo="join both texts in one column, or rename that column to go on without it",
+                todo="join both texts in one column, or rename that column to continue without it",
             )
 
 
@@ -207,7 +207,11 @@ def check_rows(rows: Rows, drop_empty: bool = False) -> Rows:
         if not fault and rows.labels:
             fault = fault_of_label(rows.labels[position])
         if fault:
-            with_label = f" and a label (at most {MAX_LABEL:,} characters, or 64 bits)" if rows.labels else ""
+            with_label = (
+                f" and a label (text of at most {MAX_LABEL:,} characters, or a 64-bit integer)"
+                if rows.labels
+                else ""
+            )
             leave_out = ", or leave such rows out (--drop-empty)" if "text is empty" in fault else ""
             raise DataError(
                 f"{rows.place(position)}: {fault}",

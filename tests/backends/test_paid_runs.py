@@ -169,7 +169,8 @@ class TestKept:
         command = [*train, "--backend", IONQ]
         assert run([*command, "--max-jobs", "99"]) == 2
         said = capfd.readouterr().err
-        match = re.search(r"hybridqies (jobs resume [^;]+); then go on with: hybridqies (train .+)\n$", said)
+        pattern = r"hybridqies (jobs resume [^;]+); then continue with: hybridqies (train .+)\n$"
+        match = re.search(pattern, said)
         assert match is not None, said
         again, resume = map(shlex.split, match.groups())
         assert resume == ["train", "--resume", "--out", str(out), "--max-jobs", "99"]
@@ -200,7 +201,7 @@ class TestKept:
         caps = ["--max-shots", "1000000", "--max-jobs", "50"]
         assert run([*train, "--backend", IONQ, *caps]) == 130
         hint = capfd.readouterr().err
-        assert hint.endswith(f"go on with: hybridqies train --resume --out {out} {' '.join(caps)}\n")
+        assert hint.endswith(f"continue with: hybridqies train --resume --out {out} {' '.join(caps)}\n")
 
 
 class TestPredict:

@@ -70,7 +70,7 @@ def test_a_killed_run_resumes_to_the_same_model(reviews: Path, tiny_encoder: Pat
     assert recorded(cut) == 4
     again = stopped(["train", "--resume", "--out", str(cut)], 9, signal.SIGINT)
     assert (again.returncode, again.stdout) == (130, "")
-    assert again.stderr == f"hybridqies: interrupted; go on with: hybridqies train --resume --out {cut}\n"
+    assert again.stderr == f"hybridqies: interrupted; continue with: hybridqies train --resume --out {cut}\n"
     assert recorded(cut) == 9
     assert not (cut / "result.json").exists()
     (cut / ".model-0123456789ab.safetensors").write_bytes(b"what a kill leaves behind")
@@ -116,7 +116,7 @@ def test_while_embedding_the_same_command_goes_on(
         command = [*flags(reviews, tiny_encoder, out)[:7], "--head", "svc", "--compare", "none", "--json"]
         assert run(command) == 130
     hint = capsys.readouterr().err
-    assert hint == "hybridqies: interrupted; run the same command again to go on: embeddings are kept\n"
+    assert hint == "hybridqies: interrupted; run the same command again to continue: embeddings are kept\n"
     assert not out.exists()
     assert run(command) == 0
     assert json.loads(capsys.readouterr().out)["head"] == "svc"

@@ -86,7 +86,7 @@ def test_killed_and_interrupted_it_goes_on_to_the_same_result(flags: list[str], 
     second = [sys.executable, "-c", STOPPING, "4", str(int(signal.SIGINT)), *again]
     done = subprocess.run(second, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == f"hybridqies: interrupted; go on with: hybridqies sweep --resume --out {cut}\n"
+    assert done.stderr == f"hybridqies: interrupted; continue with: hybridqies sweep --resume --out {cut}\n"
     assert run([*again, "--json"]) == 0
     assert read(cut) == read(whole)
     claims = TrialJournal(cut).state().claims

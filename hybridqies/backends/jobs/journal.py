@@ -55,7 +55,7 @@ class Journal(LineJournal):
     what: ClassVar[str] = "job journal"
     todo_damaged: ClassVar[str] = "restore the file, or move it away and look its jobs up at the service"
     todo_foreign: ClassVar[str] = "give a jobs.jsonl, or a run folder that has one"
-    todo_unusable: ClassVar[str] = "mend that, or set HYBRIDQIES_JOBS to another file"
+    todo_unusable: ClassVar[str] = "fix that, or set HYBRIDQIES_JOBS to another file"
 
     def __init__(self, path: str | Path | None = None, *, now: Callable[[], float] = time.time) -> None:
         given = Path(path).expanduser() if path else default_journal()

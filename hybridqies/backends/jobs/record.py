@@ -45,7 +45,7 @@ class JobRecord:
     def intended(cls, event: Mapping[str, Any]) -> JobRecord:
         """From the first event of a job; LookupError, TypeError or ValueError if that is no intent."""
         if event["event"] != "intent":
-            raise ValueError(f"{event['event']!r} stands before the intent of its job")
+            raise ValueError(f"{event['event']!r} comes before its job's intent")
         work = _typed(event, "work", dict)
         circuits, angles = _typed(work, "circuits", list), _typed(work, "angles", list)
         if not circuits or not all(isinstance(row, list) for row in angles):

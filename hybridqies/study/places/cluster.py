@@ -171,7 +171,7 @@ class Cluster:
             raise InputError(
                 f"the Ray cluster at {self.address} failed: {_message_of(error)}",
                 expected="hybridqies and what it needs on every node, and a head node that stays",
-                todo="mend that, and go on with --resume",
+                todo="fix that, then continue with --resume",
             ) from error
 
 

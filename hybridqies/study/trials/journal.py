@@ -52,9 +52,9 @@ class TrialJournal(LineJournal):
 
     format: ClassVar[str] = "hybridqies-trials"
     what: ClassVar[str] = "trial journal"
-    todo_damaged: ClassVar[str] = "restore the file, or begin another study with another --out"
+    todo_damaged: ClassVar[str] = "restore the file, or start another study with another --out"
     todo_foreign: ClassVar[str] = "give the folder of a study"
-    todo_unusable: ClassVar[str] = "fix that, or begin another study with another --out"
+    todo_unusable: ClassVar[str] = "fix that, or start another study with another --out"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / FILE_NAME)
@@ -96,7 +96,7 @@ class TrialJournal(LineJournal):
                 raise InputError(
                     f"the study in {self.path.parent} was begun with other data, encoder or seeds",
                     expected="them as they were",
-                    todo="put them back, or begin another study with another --out",
+                    todo="put them back, or start another study with another --out",
                 )
 
     def retry_failed(self, keys: Iterable[str]) -> None:

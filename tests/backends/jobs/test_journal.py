@@ -167,7 +167,7 @@ class TestDisk:
 
     def test_unusable(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(InputError, match=r"cannot be written: .*; mend that, or set HYBRIDQIES_JOBS"):
+        with pytest.raises(InputError, match=r"cannot be written: .*; fix that, or set HYBRIDQIES_JOBS"):
             intend(Journal(tmp_path / "file" / "jobs.jsonl"), some_work())
 
     def test_a_full_disk_tears_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ def test_a_plan_that_cannot_run_leaves_no_folder(reviews: Path, tiny_encoder: Pa
 def test_folders(tmp_path: Path) -> None:
     check_new(tmp_path / "new")
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="go on with what is there by --resume"):
+    with pytest.raises(InputError, match="continue the study there with --resume"):
         check_new(tmp_path)
     with pytest.raises(InputError, match=r"holds no study\.toml"):
         recorded_plan(tmp_path, SweepPlan)
