@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +12,7 @@ from typing import Any
 
 from hybridqies.errors import InputError
 from hybridqies.files import is_leftover, write_text
+from hybridqies.options import to_mapping
 from hybridqies.records import write_record
 from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.kind import StudyKind
@@ -145,4 +148,6 @@ def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:
         "classes": list(context.data.classes),
         **{f"{name}_fingerprint": value for name, value in context.fingerprints.items()},
         "test_texts": {str(seed): context.test_places(seed) for seed in plan.seeds},
+        # So that a plan that was damaged or edited since is not gone on with.
+        "plan_sha256": hashlib.sha256(json.dumps(to_mapping(plan), sort_keys=True).encode()).hexdigest(),
     }

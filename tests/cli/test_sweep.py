@@ -117,6 +117,12 @@ def test_what_failed_is_run_again_when_asked(
     first = len(before.splitlines()[0])
     assert journal.read_text()[first:].startswith(before[first:])
     capsys.readouterr()
+    plan = out / "study.toml"
+    assert plan.read_text().count("validation_fraction = 0.15") == 1
+    plan.write_text(plan.read_text().replace("validation_fraction = 0.15", "validation_fraction = 0.25"))
+    assert run(again) == 2
+    assert "was begun with another plan" in capsys.readouterr().err
+    assert read(out) == whole
 
 
 @pytest.mark.parametrize(

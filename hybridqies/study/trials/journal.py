@@ -94,7 +94,7 @@ class TrialJournal(LineJournal):
                 self._append({"event": "study", "time": time.time(), "about": about})
             elif known != about:
                 raise InputError(
-                    f"the study in {self.path.parent} was begun with other data, encoder or seeds",
+                    f"the study in {self.path.parent} was begun with another plan, data or encoder",
                     expected="them as they were",
                     todo="put them back, or start another study with another --out",
                 )

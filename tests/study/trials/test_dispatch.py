@@ -176,7 +176,7 @@ class TestJournal:
     def test_other_data_is_another_study(self, tmp_path: Path) -> None:
         TrialJournal(tmp_path).begin({"data": 1, "test_texts": {}})
         TrialJournal(tmp_path).begin({"data": 1, "test_texts": {}})
-        with pytest.raises(InputError, match="begun with other data"):
+        with pytest.raises(InputError, match="begun with another plan, data or encoder"):
             TrialJournal(tmp_path).begin({"data": 2, "test_texts": {}})
 
     def test_a_torn_line_is_healed(self, tmp_path: Path) -> None:
