@@ -7,8 +7,19 @@ BIN := $(VENV)/bin
 KEY := $(shell cat pyproject.toml constraints.txt | cksum | tr -c '0-9\n' '-')
 DEMO_READY := $(VENV)/.demo-$(KEY)
 TEST_READY := $(VENV)/.test-$(KEY)
+LIGHT_READY := $(VENV)/.light-$(KEY)
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 PYTEST_WORKERS ?= 2
+
+# What needs no torch, which takes gigabytes for every further Python.
+LIGHT_PACKAGES := hypothesis matplotlib numpy optuna pytest pytest-timeout qiskit qiskit-qasm3-import \
+    rich safetensors scikit-learn scipy typer
+LIGHT_TESTS := \
+    tests/circuit/test_draw.py tests/circuit/test_expressions.py tests/circuit/test_hostile.py tests/circuit/test_qasm.py \
+    tests/circuit/test_recipes.py tests/cli/test_help.py tests/cli/test_output.py tests/packaging/test_imports.py \
+    tests/study/statistics/test_statistics.py tests/study/test_search.py tests/study/trials/test_journal.py \
+    tests/test_journals.py tests/test_ownership.py tests/test_progress.py tests/test_records.py tests/text/test_dataset.py \
+    tests/text/test_sampling.py tests/training/test_config.py
 
 # A name on the path is no proof: the interpreter itself has to say that it is new enough and can make environments.
 PROBE := import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)
@@ -16,7 +27,7 @@ PROBE := import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)
 PIP_READY := @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint docs unit wheel-test clean
+.PHONY: help demo test lint docs unit coverage light light-environment wheel-test clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,11 +50,24 @@ docs: $(TEST_READY) ## build the guide into docs/_build/html; a warning is an er
 unit: $(TEST_READY) ## the tests, without those marked slow
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow"
 
+coverage: $(TEST_READY) ## the tests again, with the lines and branches of the package that they leave out
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow" \
+	    --cov=hybridqies --cov-branch --cov-report=term-missing:skip-covered
+
+light: $(LIGHT_READY) ## the tests that need no torch; for another Python: PYTHON=python3.13 VENV=.venv-3.13
+	$(BIN)/python -m compileall -q hybridqies tests benchmarks
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest -q -m "not slow" $(LIGHT_TESTS) \
+	    --deselect tests/packaging/test_imports.py::test_public_names_resolve_and_unknown_ones_do_not \
+	    --deselect 'tests/cli/test_output.py::test_errors_escape_what_was_given[given0]' \
+	    --deselect 'tests/cli/test_output.py::test_errors_escape_what_was_given[given2]'
+
+light-environment: $(LIGHT_READY) ## only install what `make light` needs
+
 wheel-test: $(TEST_READY) ## only the test of the built wheel, with every dependency freshly installed
 	CI=true $(BIN)/python -m pytest tests/packaging/test_wheel.py
 
 clean: ## remove what was built; .venv and runs/ stay
-	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist docs/_build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find hybridqies tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -74,3 +98,10 @@ $(TEST_READY): | $(VENV)/bin/python
 	$(INSTALL) -e '.[offline,ibm,ionq,study,cluster,dev]'
 	@rm -f $(VENV)/.demo-* $(VENV)/.test-*
 	@touch $@ $(DEMO_READY)
+
+$(LIGHT_READY): | $(VENV)/bin/python
+	@echo "installing what the tests without torch need into $(VENV)"
+	$(PIP_READY)
+	$(INSTALL) -q $(LIGHT_PACKAGES)
+	@rm -f $(VENV)/.light-*
+	@touch $@

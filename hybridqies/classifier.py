@@ -95,7 +95,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(
         self,
         texts: Sequence[str],
-        labels: Sequence[Any],
+        labels: Sequence[Any] | np.ndarray,
         validation: Validation = None,
         *,
         folder: str | Path | None = None,
@@ -163,7 +163,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels: np.ndarray = self.classes_[best]
         return labels
 
-    def score(self, texts: Sequence[str], labels: Sequence[Any], sample_weight: Any = None) -> float:
+    def score(
+        self, texts: Sequence[str], labels: Sequence[Any] | np.ndarray, sample_weight: Any = None
+    ) -> float:
         """The fraction of texts whose predicted label is the given one.
 
         Raises

@@ -25,7 +25,7 @@ NEUTRAL = ("a", "film", "about", "the", "sea", "and", "two", "old", "friends", "
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sentence-transformers folder: a BERT of one layer and 32 numbers a word, untrained, mean pooling."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizerFast  # type: ignore[attr-defined]
 
     folder = tmp_path_factory.mktemp("encoders") / "tiny"
     folder.mkdir()
@@ -78,7 +78,8 @@ def sentences() -> Callable[[int], tuple[list[str], list[str]]]:
 
     def make(n: int) -> tuple[list[str], list[str]]:
         draw = np.random.default_rng(7)
-        texts, labels = [], []
+        texts: list[str] = []
+        labels: list[str] = []
         while len(texts) < n:
             good = len(texts) % 2 == 1
             telling = draw.choice(POSITIVE if good else NEGATIVE, 3, replace=False)

@@ -20,7 +20,7 @@ from hybridqies.records import read_record, write_record
 from hybridqies.saved_model import CONFIG, TRAINED_ON, WEIGHTS, read_config, write_config
 from hybridqies.text import Encoder
 
-QUICK = {"epochs": 3, "learning_rate": 0.05}
+QUICK: dict[str, Any] = {"epochs": 3, "learning_rate": 0.05}
 Sentences = Callable[[int], tuple[list[str], list[str]]]
 
 pytestmark = [
@@ -163,7 +163,7 @@ class TestFitting:
         ):
             model = make(encoder, "logistic")
             with pytest.raises(InputError, match=said) as caught:
-                model.fit(*given)  # type: ignore[arg-type]
+                model.fit(*given)
             assert "\n" not in str(caught.value)
 
 

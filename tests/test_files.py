@@ -407,7 +407,7 @@ def test_scalars_of_numpy_are_plain_options():
     read = from_mapping(Numbers, given, what="option")
     assert read == Numbers(3, 0.25, (2, 3), True)
     assert json.loads(json.dumps(to_mapping(read))) == to_mapping(Numbers(3, 0.25, (2, 3), True))
-    made = Numbers(count=np.int64(3), rate=np.float32(0.25))
+    made = Numbers(count=np.int64(3), rate=np.float32(0.25))  # type: ignore[arg-type]
     assert [type(made.count), type(made.rate)] == [int, float]
     assert from_mapping(Numbers, {"rate": np.int8(1)}, what="option").rate == 1.0
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from hybridqies import files, journals
+from hybridqies import journals
 from hybridqies.errors import InputError
 from hybridqies.journals import LineJournal
 
@@ -46,7 +46,7 @@ class Notes(LineJournal):
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(journals.os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr("hybridqies.journals.os.fsync", lambda descriptor: None)
     book = Notes(tmp_path / "book.jsonl")
     for number in (10, 20, 30):
         book.add(number)
@@ -140,7 +140,7 @@ def test_a_new_journal_is_there_with_its_first_line_or_not_at_all(
         raise KeyboardInterrupt
 
     book = Notes(tmp_path / "new" / "book.jsonl")
-    monkeypatch.setattr(files.os, "link", killed)
+    monkeypatch.setattr("hybridqies.files.os.link", killed)
     with pytest.raises(KeyboardInterrupt):
         book.add(1)
     assert list((tmp_path / "new").iterdir()) == []
@@ -153,7 +153,7 @@ def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(files.os, "link", refuse)
+    monkeypatch.setattr("hybridqies.files.os.link", refuse)
     Notes(tmp_path / "book.jsonl").add(1)
     assert Notes(tmp_path / "book.jsonl").read() == [1]
     assert [each.name for each in tmp_path.iterdir()] == ["book.jsonl"]

@@ -116,5 +116,5 @@ class TestLogging:
         monkeypatch.setattr(LOGGER, "propagate", False)
         before = (LOGGER.level, list(LOGGER.handlers))
         self.work(verbose=True)
-        assert "embedding: 2 of 5, 0 s\n" in sys.stderr.getvalue()
+        assert "embedding: 2 of 5, 0 s\n" in sys.stderr.getvalue()  # type: ignore[union-attr]
         assert (LOGGER.level, list(LOGGER.handlers)) == before

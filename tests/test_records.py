@@ -14,7 +14,7 @@ import pytest
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.records import digest_of, read_lines, read_record, write_lines, write_record
 
-CONTENT = {
+CONTENT: dict[Any, Any] = {
     "head": "dressed",
     "accuracy": 0.8125,
     "n_test": 16,

@@ -61,7 +61,7 @@ def train(case: str, encoder: Path, config: TrainingConfig, **rest: Any) -> tupl
         draw = torch.Generator().manual_seed(0)
         labels = torch.randint(K, (ROWS,), generator=draw)
         rows = Labelled(torch.randn(ROWS, D, generator=draw, dtype=torch.float64), labels)
-    objective = CrossEntropy.of(config, rows, int(model.n_classes))  # type: ignore[arg-type]
+    objective = CrossEntropy.of(config, rows, int(model.n_classes))
     return model, fit(model, rows, rows, objective, config, **rest)
 
 

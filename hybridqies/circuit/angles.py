@@ -75,7 +75,7 @@ def feature(*indices: int, scale: float = 1.0) -> Feature:
     return Feature(tuple(indices), scale)
 
 
-def add(*angles: Angle) -> Angle:
+def add(*angles: Angle | float) -> Angle:
     """The sum of angles: like terms are joined, zeros left out, and the order is always the same.
 
     >>> add(feature(0, scale=2.0), 0.5)

@@ -125,7 +125,7 @@ def test_a_training_step_is_one_run_whatever_is_read(runs, rows):
     backend = load_backend("aer,shots=64")
     backend.expectations(circuit, features, weights).sum().backward()
     bases = 2
-    assert runs == [(bases, bases * backend.n_circuits(circuit, rows))]
+    assert runs == [(bases, bases * backend.n_circuits(circuit, rows))]  # type: ignore[attr-defined]
 
 
 def test_rows_that_differ_in_more_than_angles_are_still_one_run(runs):
@@ -203,13 +203,13 @@ def test_each_circuit_is_compiled_once():
     compiled = transpiler(free)
     assert transpiler(replace(free, name="another name")) is compiled
     assert len(used_qubits(compiled)) == 3
-    footprint = load_backend("aer,device=fake_manila,shots=10").resources(free)
+    footprint = load_backend("aer,device=fake_manila,shots=10").resources(free)  # type: ignore[attr-defined]
     gates = dict(compiled.count_ops())
     assert footprint.gates_2q == gates["cx"] > free.two_qubit_gates()
     assert footprint.gates_1q == sum(gates.values()) - gates["cx"] - gates["measure"] - gates.get(
         "barrier", 0
     )
-    assert load_backend("aer").resources(free) == Resources.of(free)
+    assert load_backend("aer").resources(free) == Resources.of(free)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

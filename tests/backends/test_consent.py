@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -50,11 +51,12 @@ def test_the_price_is_named_where_it_is_known():
 def test_with_the_callers_word_it_is_loaded_under_a_cap():
     pytest.importorskip("qiskit_ionq")
     check_recorded(PAID[0], allowed=True)
-    backend = load_recorded(PAID[0], allowed=True)
+    load: Any = load_recorded
+    backend = load(PAID[0], allowed=True)
     assert backend.jobs.limits == RECORDED_LIMITS
     with pytest.raises(CapabilityError, match="at most 100000"):
         backend.jobs.limits.check(shots=100_001, jobs=1)
-    assert load_recorded("ionq:simulator").jobs.limits.max_shots is None
+    assert load("ionq:simulator").jobs.limits.max_shots is None
 
 
 def test_a_device_of_another_package_is_not_known_to_be_free_and_is_not_made(monkeypatch):

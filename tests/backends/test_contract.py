@@ -63,6 +63,8 @@ SAMPLED = list({without_rule(text): text for text in reversed(STRINGS)}.values()
 
 
 class Named:
+    text: str
+
     def backend(self):
         return load_backend(self.text)
 

@@ -13,13 +13,14 @@ from strategies import cases, circuits
 
 from hybridqies.backends import load_backend
 from hybridqies.backends.free_circuit import FreeCircuit
+from hybridqies.backends.statevector import StateVector
 from hybridqies.circuit import Circuit, Constant, Start, Weight, feature, gate, load_circuit
 from hybridqies.errors import CapabilityError
 
 DOUBLE = torch.float64
 
 
-class Counting(type(load_backend("statevector"))):
+class Counting(StateVector):
     """The native simulator, made to take the executing path; counts what it is handed."""
 
     name = "counting"

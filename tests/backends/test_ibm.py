@@ -296,10 +296,10 @@ def test_a_missing_account_is_refused_before_the_network_is_asked(monkeypatch):
     with pytest.raises(InputError, match=r"found no account; .*QISKIT_IBM_TOKEN"):
         backend.estimate(circuit, torch.zeros(1, 0), torch.zeros(0))
     monkeypatch.setattr(QiskitRuntimeService, "saved_accounts", staticmethod(lambda: {"mine": {}}))
-    backend.provider().ready()
+    backend.provider().ready()  # type: ignore[attr-defined]
     monkeypatch.setattr(QiskitRuntimeService, "saved_accounts", staticmethod(dict))
     monkeypatch.setenv("QISKIT_IBM_TOKEN", SECRET)
-    backend.provider().ready()
+    backend.provider().ready()  # type: ignore[attr-defined]
 
 
 def test_jobs_stay_within_the_services_limits():
@@ -377,7 +377,7 @@ def test_targets_are_told_apart_by_their_names():
 
 def test_a_dry_run_tells_the_compiled_circuit_and_sends_nothing(service):
     circuit = load_circuit("long-range-reupload", 4)
-    local = dry_run(load_backend("ibm:fake_manila"), circuit, 1821)
+    local = dry_run(load_backend("ibm:fake_manila"), circuit, 1821)  # type: ignore[arg-type]
     device = IBM("ibm_manila", shots=4096)
     device._provider = IBMProvider("ibm_manila", device.options, service)
     remote = dry_run(device, circuit, 1821)

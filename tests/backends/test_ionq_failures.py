@@ -128,7 +128,7 @@ def test_what_the_client_itself_refuses_is_permanent(server):
     foreign = qiskit.QuantumCircuit(3)
     foreign.u(0.1, 0.2, 0.3, 0)
     foreign.measure_all()
-    provider._compiled = lambda circuit: foreign
+    provider._compiled = lambda circuit: foreign  # type: ignore[assignment]
     with pytest.raises(JobError, match="client refuses the job: gate 'u' is not supported") as caught:
         provider.submit("label", work)
     assert type(caught.value) is JobError

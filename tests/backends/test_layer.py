@@ -118,7 +118,7 @@ def test_a_copy_learns_by_itself():
     copied = copy.deepcopy(layer)
     assert torch.equal(copied(inputs), before)
     with torch.no_grad():
-        copied.weights += 1
+        copied.weights += 1  # type: ignore[misc]
     assert torch.equal(layer(inputs), before)
     assert not torch.allclose(copied(inputs), before)
 

@@ -120,7 +120,7 @@ def test_few_equal_shots_are_not_certain():
 
 def test_many_outcomes_are_averaged_in_pieces(monkeypatch):
     draw = np.random.default_rng(1)
-    masks = np.array([0b100, 0b011, 0b111])
+    masks = [0b100, 0b011, 0b111]
     shared = Frequencies(np.arange(8)[None], draw.dirichlet(np.ones(8), 5), 100)
     own = Frequencies(draw.integers(0, 8, (5, 6)), draw.dirichlet(np.ones(6), 5), 100)
     whole = [each.moments(masks) for each in (shared, own)]

@@ -6,6 +6,7 @@ import copy
 import pickle
 import types
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_copies_and_pickles_are_the_same_place():
 
 def test_a_copy_of_a_remote_backend_keeps_its_journal_and_caps(tmp_path):
     pytest.importorskip("qiskit_ionq")
-    backend = load_backend("ionq:simulator,shots=10")
+    backend: Any = load_backend("ionq:simulator,shots=10")
     backend.jobs = JobSettings(tmp_path / "jobs.jsonl", Limits(max_shots=5), on_progress=print)
     for again in (pickle.loads(pickle.dumps(backend)), copy.copy(backend)):
         assert again.spec == backend.spec
@@ -92,8 +93,9 @@ def test_a_copy_of_a_remote_backend_keeps_its_journal_and_caps(tmp_path):
 def test_what_a_job_is_named_by(tmp_path):
     pytest.importorskip("qiskit_ionq")
     circuit, angles = Circuit.of(1, [gate("RX", 0, Weight(0))]), torch.zeros(1, 1, dtype=torch.float64)
+    load: Any = load_backend
     keys = {
-        text: load_backend(f"ionq:simulator,{text}").work(circuit, angles).key()
+        text: load(f"ionq:simulator,{text}").work(circuit, angles).key()
         for text in (
             "shots=10",
             "shots=10,gradient=spsa,step=0.2",
@@ -109,9 +111,9 @@ def test_what_a_job_is_named_by(tmp_path):
 def test_backends_of_other_packages_that_cannot_be_used(monkeypatch):
     package = types.SimpleNamespace(name="other")
     points = [
-        EntryPoint("broken", "no_such_module:Thing", registry.ENTRY_POINTS)._for(package),
-        EntryPoint("wrong", "json:dumps", registry.ENTRY_POINTS)._for(package),
-        EntryPoint("aer", "json:dumps", registry.ENTRY_POINTS)._for(package),
+        EntryPoint("broken", "no_such_module:Thing", registry.ENTRY_POINTS)._for(package),  # type: ignore[attr-defined]
+        EntryPoint("wrong", "json:dumps", registry.ENTRY_POINTS)._for(package),  # type: ignore[attr-defined]
+        EntryPoint("aer", "json:dumps", registry.ENTRY_POINTS)._for(package),  # type: ignore[attr-defined]
     ]
     monkeypatch.setattr(extensions, "entry_points", lambda group: points)
     extensions._announced.cache_clear()

@@ -98,7 +98,7 @@ def test_sums_are_joined_and_ordered():
     assert add(Weight(2)) == Weight(2)
     for terms in ((), (Weight(0),), (Constant(1.0), Constant(2.0)), (Weight(0), 0.5)):
         with pytest.raises(CircuitError, match="two or more"):
-            Sum(terms)
+            Sum(terms)  # type: ignore[arg-type]
 
 
 def test_an_angle_is_evaluated_from_anything_that_multiplies():

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from hybridqies.circuit.expressions import evaluate, whole, whole_numbers
+from hybridqies.circuit.expressions import Value, evaluate, whole, whole_numbers
 from hybridqies.errors import CircuitError, UnknownNameError
 
-NAMES = {"n": 5, "layers": 3, "ry_column": True, "entangler": "CZ"}
+NAMES: dict[str, Value] = {"n": 5, "layers": 3, "ry_column": True, "entangler": "CZ"}
 
 
 @pytest.mark.parametrize(

@@ -189,11 +189,11 @@ def test_affine_angles_are_read_and_written():
 
 def test_numbers_of_numpys_are_numbers():
     circuit = Circuit.of(
-        np.int64(1),
+        np.int64(1),  # type: ignore[arg-type]
         [
-            gate("RY", np.int64(0), feature(np.int32(0), scale=np.sqrt(2))),
-            gate("RX", [np.int8(0)], Weight(np.int64(0), np.float64(0.5))),
-            gate("RZ", 0, np.float32(0.25)),
+            gate("RY", np.int64(0), feature(np.int32(0), scale=np.sqrt(2))),  # type: ignore[arg-type]
+            gate("RX", [np.int8(0)], Weight(np.int64(0), np.float64(0.5))),  # type: ignore[arg-type,list-item]
+            gate("RZ", 0, np.float32(0.25)),  # type: ignore[arg-type]
         ],
     )
     text = to_openqasm3(circuit)

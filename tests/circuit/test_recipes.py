@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ from hybridqies.circuit import (
 from hybridqies.errors import CircuitError, InputError, UnknownNameError
 
 # Weight counts from the papers' own descriptions, written apart from the recipes' formulas.
-COUNTS = {
+COUNTS: dict[str, Callable[..., int]] = {
     "brickwork": lambda n, layers=2, **_: 3 * n + layers * 3 * n,
     "data-reuploading": lambda n, layers=4, **_: (layers + 1) * n * 3,
     "hardware-efficient": lambda n, layers=2, **_: 2 * n + layers * 2 * n,
@@ -49,7 +51,7 @@ COUNTS = {
     "rot-ring": lambda n, layers=3: layers * n * 3,
     "strongly-entangling": lambda n, layers=2, **_: layers * n * 3,
 }
-OPTIONS = {
+OPTIONS: dict[str, list[dict[str, Any]]] = {
     "brickwork": [{}, {"layers": 3, "readout_qubits": 1}],
     "data-reuploading": [{}, {"layers": 1, "entangled": False, "readout_qubits": 1}],
     "hardware-efficient": [{}, {"layers": 1, "entangler": "CZ"}],
@@ -415,7 +417,9 @@ def test_an_openqasm_file_that_is_none_is_refused_with_its_name(tmp_path, conten
 
 
 def test_numbers_of_numpys_are_options():
-    assert load_circuit("rot-ring", np.int64(2), layers=np.int32(2)) == load_circuit("rot-ring", 2, layers=2)
-    assert not load_circuit("data-reuploading", 2, entangled=np.False_).two_qubit_gates()
+    two: Any = np.int32(2)
+    no: Any = np.False_
+    assert load_circuit("rot-ring", two, layers=two) == load_circuit("rot-ring", 2, layers=2)
+    assert not load_circuit("data-reuploading", 2, entangled=no).two_qubit_gates()
     with pytest.raises(InputError, match="whole number"):
         load_circuit("rot-ring", 2, layers=np.float64(2.5))

@@ -231,7 +231,7 @@ class TestResume:
         assert contents(copy) == before
 
 
-SPOILT = {
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated weights": (lambda f: cut(f / "model.safetensors"), "truncated or was altered"),
     "flipped byte": (lambda f: flip(f / "model.safetensors"), "truncated or was altered"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors' is missing"),

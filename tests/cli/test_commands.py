@@ -29,7 +29,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 
     def call(*arguments: object) -> tuple[str, str]:
         assert run([str(argument) for argument in arguments]) == 0
-        return capsys.readouterr()  # type: ignore[return-value]
+        return capsys.readouterr()
 
     return call
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from strategies import circuits
 
 from hybridqies.circuit import Circuit, Weight, gate
+from hybridqies.circuit.gate_type import X, Y, Z
 from hybridqies.engine.fusion import (
     Span,
     blocks,
@@ -21,7 +22,7 @@ from hybridqies.engine.fusion import (
     prune,
     split_product,
 )
-from hybridqies.engine.lowering import Fixed, Step, Turn, X, Y, Z, lower
+from hybridqies.engine.lowering import Fixed, Step, Turn, lower
 
 H = Fixed(np.array([[1, 1], [1, -1]]) / np.sqrt(2))
 S = Fixed(np.diag([1, 1j]))

@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import tracemalloc
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -194,7 +195,7 @@ def test_a_sample_that_is_not_a_number_stays_alone(path):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_an_error_in_a_thread_is_not_lost(count):
-    done = []
+    done: list[Any] = []
 
     def run(first, last):
         if last == 10:
@@ -367,7 +368,7 @@ def kept_of(circuit: Circuit, amplitudes: torch.Tensor | None = None):
     features = torch.zeros(2, circuit.n_features)
     weights = torch.zeros(circuit.n_weights, requires_grad=True)
     values = expectations(compile_plan(circuit), features, weights, amplitudes)
-    return values.grad_fn.kept
+    return values.grad_fn.kept  # type: ignore[attr-defined]
 
 
 def test_real_circuits_keep_real_states(monkeypatch):
@@ -488,7 +489,7 @@ def test_any_memory_layout_is_taken_and_compiles_nothing_new(monkeypatch, kernel
     case = case_of(circuit, seed=1, batch=9, complex_amplitudes=True)
     features, weights, amplitudes = inputs_of(case)
     expected = expectations(plan, features, weights, amplitudes)
-    compiled = len(tiles.forward_tiles.signatures)
+    compiled = len(tiles.forward_tiles.signatures)  # type: ignore[attr-defined]
     wide = torch.empty(9, 6, dtype=DOUBLE)
     wide[:, ::2] = features
     layouts = [
@@ -501,7 +502,7 @@ def test_any_memory_layout_is_taken_and_compiles_nothing_new(monkeypatch, kernel
     same = (features[:1].expand(9, -1), weights, amplitudes[:1].expand(9, -1))
     repeated = expectations(plan, *same)
     np.testing.assert_allclose(repeated, expected[:1].expand(9, -1), rtol=0, atol=1e-14)
-    assert len(tiles.forward_tiles.signatures) == compiled
+    assert len(tiles.forward_tiles.signatures) == compiled  # type: ignore[attr-defined]
 
 
 def test_gradients_of_any_memory_layout_are_taken():

@@ -116,7 +116,7 @@ def test_an_unknown_kernel_offers_the_nearest() -> None:
 def test_mlp_is_linear_layers_with_relu_between() -> None:
     head = build_head("mlp", {"widths": (5, 3)}, HeadContext(D, 2, generator=torch.Generator()))
     x, _ = blobs(2)
-    first, second, third = (layer for layer in head.layers if isinstance(layer, torch.nn.Linear))  # type: ignore[union-attr]
+    first, second, third = (layer for layer in head.layers if isinstance(layer, torch.nn.Linear))
     expected = third(torch.relu(second(torch.relu(first(x)))))
     torch.testing.assert_close(head.eval()(x), expected)
 

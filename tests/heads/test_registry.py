@@ -71,7 +71,7 @@ def test_an_entry_point_announces_a_head(announce: Callable[[str, str], None]) -
     head = built_head("nearest-centre", 3, 2, temperature=2.0)
     assert head.describe().n_parameters == head.n_trained() == 6
     with torch.no_grad():
-        head.centres.zero_()  # type: ignore[operator, union-attr]
+        head.centres.zero_()  # type: ignore[operator]
     assert head(torch.tensor([[3.0, 4.0, 0.0]])).tolist() == [[-2.5, -2.5]]
     with pytest.raises(UnknownNameError, match="did you mean 'nearest-centre'"):
         head_class("nearest-center")

@@ -29,7 +29,7 @@ def sample(rows: int = 6, columns: int = D) -> torch.Tensor:
 def angles_of(head: Head, rows: torch.Tensor) -> torch.Tensor:
     """What the circuit is given for `rows`, (B, features)."""
     seen: list[torch.Tensor] = []
-    head.circuit.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))  # type: ignore[operator,union-attr]
+    head.circuit.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
     head(rows)
     return seen[0]
 

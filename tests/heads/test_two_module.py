@@ -220,11 +220,11 @@ class TestCircuits:
         head.adapt(embeddings)
         encoder = head.circuits()["encoder"]
         assert encoder.n_amplitudes == 0
-        angles = head.amplitudes(embeddings)
+        angles = head.amplitudes(embeddings)  # type: ignore[operator]
         assert angles.shape == (len(embeddings), encoder.n_features)
         assert float(angles.square().sum(dim=1).mean()) == pytest.approx(1.0, rel=1e-5)
         assert head.orders is not None
-        assert torch.equal(head.orders.sort(dim=1).values, torch.arange(encoder.n_features).expand(3, -1))
+        assert torch.equal(head.orders.sort(dim=1).values, torch.arange(encoder.n_features).expand(3, -1))  # type: ignore[operator]
         assert head(embeddings).shape == (len(embeddings), 2)
 
     def test_an_encoder_has_to_have_room_for_the_embedding(self) -> None:
@@ -250,8 +250,8 @@ class TestCircuits:
 
     def test_angles_start_within_their_spread(self) -> None:
         head = build(encoder_spread=0.01, spread=0.02)
-        assert float(head.encoders.weights.detach().abs().max()) <= 0.01  # type: ignore[index]
-        assert 0.01 < float(head.circuit.weights.detach().abs().max()) <= 0.02  # type: ignore[arg-type]
+        assert float(head.encoders.weights.detach().abs().max()) <= 0.01  # type: ignore[operator]
+        assert 0.01 < float(head.circuit.weights.detach().abs().max()) <= 0.02  # type: ignore[operator]
 
     def test_dropout_acts_in_training_alone(self) -> None:
         head = build(dropout=0.9, circuit_options={"readout_qubits": 4}).eval()
@@ -273,7 +273,7 @@ def test_unknown_options_and_values_offer_the_nearest() -> None:
 def test_dressed_squeezes_into_half_turns() -> None:
     head = built_head("dressed", D, n_qubits=3, circuit="product")
     seen: list[torch.Tensor] = []
-    head.circuit.register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # type: ignore[operator]
+    head.circuit.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     logits = head(100 * sample())
     assert float(seen[0].detach().abs().max()) <= math.pi / 2 + 1e-6
     assert logits.shape == (6, 2)

@@ -106,7 +106,7 @@ def test_gradients_through_torch_with_a_batch(method):
         values = torch.stack(qml.QNode(read, qml.device(name, wires=3), diff_method=how)(x, w))
         (values.sin() * torch.arange(12.0).reshape(3, 4)).sum().backward()
         results.append((values, x.grad, w.grad))
-    close(*results)
+    close(results[0], results[1])
 
 
 @pytest.mark.parametrize("method", ["adjoint", "best"])
@@ -120,7 +120,7 @@ def test_jacobians_through_autograd_with_a_batch(method):
 def test_results_outside_a_node_keep_their_gradient():
     x = torch.tensor(0.3, dtype=DOUBLE, requires_grad=True)
     tape = qml.tape.QuantumScript([qml.RX(x, 0)], [qml.expval(qml.Z(0))])
-    device(1).execute(tape).backward()
+    device(1).execute(tape).backward()  # type: ignore[attr-defined]
     np.testing.assert_allclose(x.grad, -np.sin(0.3), rtol=0, atol=1e-12)
     assert isinstance(device(1).execute(tape.bind_new_parameters([0.3], [0])), np.ndarray)
 
@@ -146,7 +146,7 @@ def test_coefficients_of_an_observable_are_trainable():
         value = qml.QNode(energy, qml.device(name, wires=3), diff_method=how)(c, w)
         value.backward()
         results.append((value, c.grad))
-    close(*results)
+    close(results[0], results[1])
     c = qml.numpy.array([0.5, -1.0, 2.0], requires_grad=True)
     node = qml.QNode(energy, device(3), diff_method="adjoint")
     close([qml.grad(node)(c, WEIGHTS)], [results[1][1]])
@@ -165,7 +165,7 @@ def test_amplitudes_are_trainable():
         values = torch.stack(qml.QNode(circuit, qml.device(name, wires=3), diff_method=how)(v, w))
         values.cos().sum().backward()
         results.append((values, v.grad, w.grad))
-    close(*results)
+    close(results[0], results[1])
 
 
 @pytest.mark.parametrize(
@@ -376,11 +376,11 @@ class TestDerivatives:
 
     def test_nothing_to_train(self):
         tape = self.tape(qml.expval(qml.Z(1))).copy(trainable_params=[])
-        assert device(2).compute_vjp(tape, 1.0, self.config) == ()
+        assert device(2).compute_vjp(tape, 1.0, self.config) == ()  # type: ignore[arg-type]
 
     def test_refuses_what_has_none(self):
         with pytest.raises(DeviceError, match="exact expectations of Pauli words"):
-            device(2).compute_vjp(self.tape(qml.probs(wires=0)), 1.0, self.config)
+            device(2).compute_vjp(self.tape(qml.probs(wires=0)), 1.0, self.config)  # type: ignore[arg-type]
         batch = qml.tape.QuantumScript([qml.RX(np.ones(3), 0)], [qml.expval(qml.Z(0))])
         with pytest.raises(DeviceError, match="batch of 3"):
             device(1).compute_derivatives(batch, self.config)

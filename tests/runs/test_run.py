@@ -78,7 +78,7 @@ class TestSplits:
 
     @pytest.mark.parametrize("name", ["validation", "test"])
     def test_a_split_without_texts_is_refused(self, name: str, reviews: Path, tiny_encoder: Path) -> None:
-        options = DataOptions(str(reviews), **{f"{name}_fraction": 0.0})
+        options = DataOptions(str(reviews), **{f"{name}_fraction": 0.0})  # type: ignore[arg-type]
         with pytest.raises(DataError, match=f"reviews leaves no {name} texts; .* a {name} fraction above 0"):
             drawn(options, tiny_encoder)
 

@@ -34,7 +34,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def test_a_run_and_a_study_of_one_trial_give_the_same_predictions(
     head: str, reviews: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    data, training = DataOptions(str(reviews), per_class=20), {"epochs": 4, "learning_rate": 0.02}
+    data = DataOptions(str(reviews), per_class=20)
+    training: dict[str, Any] = {"epochs": 4, "learning_rate": 0.02}
     plan = plan_of(
         arms=(head,), qubits=(2,), seeds=(3,), options={head: SETTINGS[head]}, data=data,
         encoder=str(tiny_encoder), training=training,

@@ -34,7 +34,7 @@ def leaking(context: TrialContext, seed: int, size: float = 4.0) -> TrialContext
     sealed = context.test_places(seed)
     labels = torch.tensor([clean.dataset.train.labels[at] for at in sealed])
     features[sealed, -1] = size * (2.0 * labels - 1)
-    leaky = FeatureData("rows", features, clean.dataset.train.labels, clean.options)
+    leaky = FeatureData("rows", features, clean.dataset.train.labels, clean.options)  # type: ignore[arg-type]
     # Under the name of the clean rows, or the trial would refuse it.
     leaky.__dict__["fingerprints"] = clean.fingerprints
     return TrialContext(leaky)
@@ -58,7 +58,7 @@ class TestSeal:
 
     def test_a_trial_reads_once_after_all_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[str] = []
-        read, train = SealedTest.measure, protocol.fit
+        read, train = SealedTest.measure, protocol.fit  # type: ignore[attr-defined]
         monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), read(*given))[1])
         monkeypatch.setattr(protocol, "fit", lambda *given: (calls.append("train"), train(*given))[1])
         run_trial(searched_trials(("logistic",), (0,), 5)[0], rows())
@@ -148,7 +148,7 @@ class TestTrial:
         assert (len(split.train.labels), len(split.validation.labels)) == (42, 18)
 
     def test_a_candidate_that_diverges_is_none_to_choose(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        train, calls = protocol.fit, [0]
+        train, calls = protocol.fit, [0]  # type: ignore[attr-defined]
 
         def fail_first(*given: Any) -> Any:
             calls[0] += 1
@@ -223,7 +223,7 @@ class TestCohorts:
         assert len({name(group[0]) for group in groups}) == 4
 
     def test_one_that_diverges_takes_nobody_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        context, group, stack = rows(), self.cohort("mlp-48", 3), protocol.fit_many
+        context, group, stack = rows(), self.cohort("mlp-48", 3), protocol.fit_many  # type: ignore[attr-defined]
         expected = [run_trial(trial, context) for trial in group]
 
         def diverging(trainings: Any) -> Any:
@@ -271,7 +271,7 @@ class TestCohorts:
 
     def test_each_reads_its_own_test_part_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[str] = []
-        measure, stack = SealedTest.measure, protocol.fit_many
+        measure, stack = SealedTest.measure, protocol.fit_many  # type: ignore[attr-defined]
         monkeypatch.setattr(SealedTest, "measure", lambda *given: (calls.append("test"), measure(*given))[1])
         monkeypatch.setattr(protocol, "fit_many", lambda given: (calls.append("train"), stack(given))[1])
         run_cohort(self.cohort("mlp-48", 3), rows())

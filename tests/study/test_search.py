@@ -9,7 +9,10 @@ import pytest
 from hybridqies.errors import InputError, MissingExtraError
 from hybridqies.study.search import Choices, Interval, Search, check_searchable, parse_space, plain_space
 
-SPACE = {"C": Interval(1e-3, 1e3, log=True), "kernel": Choices(("rbf", "linear"))}
+SPACE: dict[str, Choices | Interval] = {
+    "C": Interval(1e-3, 1e3, log=True),
+    "kernel": Choices(("rbf", "linear")),
+}
 
 
 def candidates(budget: int, seed: int = 0) -> list[dict[str, Any]]:

@@ -184,7 +184,7 @@ class TestFolder:
             load_dataset(tmp_path)
 
 
-BAD_FILES = {
+BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "nothing.csv": ("", "is empty"),
     "nothing.jsonl": ("\n\n", "is empty"),
     "nothing.parquet": ("", "is empty"),

@@ -128,7 +128,12 @@ class TestJson:
 
 class TestSpreadsheets:
     def test_first_sheet(self, tmp_path: Path) -> None:
-        rows = [["id", "text", "label", None], [1, "fine, really", "pos"], [], [2, "bad", "neg"]]
+        rows: list[list[Any]] = [
+            ["id", "text", "label", None],
+            [1, "fine, really", "pos"],
+            [],
+            [2, "bad", "neg"],
+        ]
         assert load_dataset(sheet(tmp_path / "a.xlsx", rows)).train == EXPECTED
 
     def test_rows_are_numbered_as_the_program_shows_them(self, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class Probe(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        return self.linear(embeddings) * 100  # type: ignore[no-any-return]
+        return self.linear(embeddings) * 100
 
 
 def test_each_part_has_its_rate_and_angles_no_decay() -> None:
@@ -249,11 +249,11 @@ class TestSeeds:
         assert not torch.equal(weights_of(other), weights_of(first))
 
     def test_global_generators_are_left_alone(self) -> None:
-        before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        before, numpy_before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
         train(head("two-module", dropout=0.5), data(), data(seed=1), QUICK)
         train(head(dropout=0.5), data(), None, QUICK)
         assert torch.equal(torch.get_rng_state(), before)
-        assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002
+        assert (np.random.get_state(legacy=False)["state"]["key"] == numpy_before).all()  # noqa: NPY002
 
     def test_dropout_masks_differ_from_epoch_to_epoch(self) -> None:
         masks: list[torch.Tensor] = []
@@ -268,7 +268,7 @@ def test_scaling_is_fitted_on_the_training_set_alone(monkeypatch: pytest.MonkeyP
     training, validation = data(), Labelled(data(seed=1).inputs + 100, data(seed=1).labels)
     module = head("two-module", centre=True)
     train(module, training, validation, QUICK)
-    torch.testing.assert_close(module.amplitudes.mean, training.inputs.mean(dim=0))  # type: ignore[union-attr]
+    torch.testing.assert_close(module.amplitudes.mean, training.inputs.mean(dim=0))
     given: list[torch.Tensor] = []
     for name in ("logistic", "svc"):
         solver = built_head(name, D, K)

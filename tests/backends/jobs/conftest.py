@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from backends.jobs.bench import Bench
 
-from hybridqies import journals
-
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
@@ -18,4 +16,4 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here pulls the plug, and thousands of synced writes take minutes."""
-    monkeypatch.setattr(journals.os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr("hybridqies.journals.os.fsync", lambda descriptor: None)

@@ -23,6 +23,7 @@ from hybridqies.backends.jobs import (
     UncertainError,
     Work,
 )
+from hybridqies.backends.resources import Resources
 from hybridqies.circuit import Circuit, Weight, gate
 
 POLLS = 3
@@ -106,6 +107,10 @@ class FakeProvider:
 
     def ready(self) -> None:
         """Nothing is missing here."""
+
+    def resources(self, circuit: Circuit) -> Resources:
+        """The circuit as it is: nothing is compiled here."""
+        return Resources.of(circuit)
 
     def submit(self, key: str, work: Work) -> str:
         with self._request("submit") as late, self.service.jobs() as jobs:

@@ -133,7 +133,7 @@ class TestDisk:
 
         if not Path("/proc/self/fd").is_dir():
             pytest.skip("asks /proc what a descriptor is")
-        monkeypatch.setattr(journals.os, "fsync", fsync)
+        monkeypatch.setattr("hybridqies.journals.os.fsync", fsync)
         journal = Journal(path)
         key = intend(journal, some_work())
         size = path.stat().st_size

@@ -45,12 +45,12 @@ class TestAccuracyAgainstQubits:
         assert drawn(figure) == ["two-module", "svc"]
         curve, beside = figure.axes
         (band,) = curve.collections
-        assert list(curve.lines[0].get_xdata()) == [2, 4]
-        assert list(curve.lines[0].get_ydata()) == pytest.approx([70, 72])
+        assert list(np.asarray(curve.lines[0].get_xdata())) == [2, 4]
+        assert list(np.asarray(curve.lines[0].get_ydata())) == pytest.approx([70, 72])
         assert band.get_paths()[0].get_extents().y0 == pytest.approx(68)
         assert band.get_paths()[0].get_extents().y1 == pytest.approx(74)
-        assert list(curve.lines[1].get_ydata()) == pytest.approx([78, 78])
-        assert list(beside.lines[1].get_ydata()) == pytest.approx([76, 80])
+        assert list(np.asarray(curve.lines[1].get_ydata())) == pytest.approx([78, 78])
+        assert list(np.asarray(beside.lines[1].get_ydata())) == pytest.approx([76, 80])
         assert list(curve.get_xticks()) == [2, 4]
 
     def test_one_seed_has_no_band(self) -> None:
@@ -102,8 +102,8 @@ class TestHalfNormal:
         right = half_normal(self.screening()).axes[1]
         assert [label.get_text() for label in right.get_yticklabels()] == ["qubits", r"\$depth"]
         assert right.yaxis_inverted()
-        assert list(right.lines[0].get_xdata()) == pytest.approx([6, 10])
-        assert list(right.lines[2].get_xdata()) == pytest.approx([-3, 1])
+        assert list(np.asarray(right.lines[0].get_xdata())) == pytest.approx([6, 10])
+        assert list(np.asarray(right.lines[2].get_xdata())) == pytest.approx([-3, 1])
 
     def test_nothing_active_and_no_spare_contrast(self) -> None:
         quiet = self.screening() | {"effects": [effect("qubits", 0.0, 0.5)], "spare": []}
@@ -118,7 +118,7 @@ class TestDifferences:
         drawn(figure)
         (panel,) = figure.axes
         assert [label.get_text() for label in panel.get_yticklabels()] == ["no encoder", "no PQC 2"]
-        assert list(panel.lines[0].get_xdata()) == pytest.approx([-11, -9])
+        assert list(np.asarray(panel.lines[0].get_xdata())) == pytest.approx([-11, -9])
         assert panel.get_title() == "orange: a difference was shown (Holm, 5 %)"
         assert panel.lines[0].get_color() != panel.lines[2].get_color()
 
@@ -126,4 +126,4 @@ class TestDifferences:
         figure = differences([difference("no encoder", -0.1, "no difference was shown", None)])
         drawn(figure)
         assert figure.axes[0].get_title() == "no difference was shown"
-        assert list(figure.axes[0].lines[0].get_xdata()) == pytest.approx([-10])
+        assert list(np.asarray(figure.axes[0].lines[0].get_xdata())) == pytest.approx([-10])

@@ -76,7 +76,7 @@ class TestModules:
             for role in same:
                 assert built[name].circuits()[role] == whole[role]
         for name in ("re-upload", "pqc-2", "readout"):
-            assert torch.equal(built[name].encoders.weights, built[""].encoders.weights)
+            assert torch.equal(built[name].encoders.weights, built[""].encoders.weights)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(("module", "part"), [("encoder", "encoders"), ("readout", "readout")])
     def test_what_is_untrained_stays_as_it_was_drawn(self, module: str, part: str) -> None:

@@ -47,12 +47,12 @@ class Nodes:
     """A Ray cluster on this machine: a head without CPUs, and nodes of one or more that come and go."""
 
     def __init__(self, folder: Path) -> None:
-        from ray._private.utils import get_ray_address_file
+        from ray._private.utils import get_ray_address_file  # type: ignore[attr-defined]
         from ray.cluster_utils import Cluster as LocalCluster
 
         # A lost node is noticed after five of them.
         checks = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500}
-        self._room = {"object_store_memory": 80 * 2**20, "node_ip_address": LOOPBACK}
+        self._room: dict[str, Any] = {"object_store_memory": 80 * 2**20, "node_ip_address": LOOPBACK}
         head = {
             "num_cpus": 0,
             "include_dashboard": False,
@@ -297,7 +297,8 @@ class TestOverAWholeStudy:
         with Cluster(nodes.address, plan.source) as executor:
             executor.submit([trial])
             wait_until(lambda: nodes.at_work(node))
-            os.kill(*nodes.at_work(node), signal.SIGKILL)
+            (worker,) = nodes.at_work(node)
+            os.kill(worker, signal.SIGKILL)
             (outcome,) = executor.collect()
             assert isinstance(outcome, TrialFailure)
             assert outcome.error.startswith("its process was lost in each of 1 tries: ")

@@ -73,7 +73,9 @@ class TestWorkers:
         assert len(outcomes) == 3
         for outcome in outcomes:
             assert isinstance(outcome, TrialRecord)
-            assert outcome.same_numbers(together[outcome.key])
+            alone = together[outcome.key]
+            assert isinstance(alone, TrialRecord)
+            assert outcome.same_numbers(alone)
 
     def test_workers_end_with_their_parent(self, plan: SweepPlan) -> None:
         code = (

@@ -222,7 +222,7 @@ class TestMainEffects:
     def test_curvature(self) -> None:
         given = [Factor(name, 0, 2, 1) for name in NAMES]
         design = plackett_burman(given, centre=True)
-        rng, covered = np.random.default_rng(3), []
+        rng, covered, measured = np.random.default_rng(3), [], np.empty((13, 5))
         for _ in range(SCREENS):
             runs = np.append(0.75 + np.array(design.signs) @ EFFECTS / 2, 0.7)
             measured = runs[:, None] + rng.normal(0, 0.03, 5) + rng.normal(0, 0.02, (13, 5))

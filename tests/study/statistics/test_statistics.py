@@ -33,7 +33,11 @@ class TestSpread:
         values = [0.781, 0.764, 0.79, 0.775, 0.769]
         found = spread(values)
         low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-        assert (found.n, found.mean, found.deviation) == (5, np.mean(values), np.std(values, ddof=1))
+        assert (found.n, found.mean, found.deviation) == (
+            5,
+            float(np.mean(values)),
+            float(np.std(values, ddof=1)),
+        )
         assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
 
     def test_one_seed_has_no_interval(self) -> None:
