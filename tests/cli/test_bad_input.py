@@ -237,7 +237,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors' is missing"),
     "edited config": (
         lambda f: edit(f / "config.json", '"good"', '"fine"'),
-        "was altered after it was written",
+        "was altered or damaged after it was written",
     ),
     "truncated config": (lambda f: cut(f / "config.json"), "truncated or damaged"),
     "no config": (lambda f: (f / "config.json").unlink(), "holds no config.json"),
@@ -287,7 +287,7 @@ class TestPredict:
         assert "text 2 of 2: the text is empty" in refused("predict", model, "a film", "  ")
         assert "both texts and --file were given" in refused("predict", model, "a", "--file", "t.txt")
         (tmp_path / "t.md").write_text("a")
-        assert "expected one of .csv, .tsv, .jsonl, .parquet, .txt" in refused(
+        assert "expected one of .csv, .tsv, .jsonl, .json, .parquet, .xlsx" in refused(
             "predict", model, "--file", tmp_path / "t.md"
         )
         assert "cannot be read: No such file" in refused("predict", model, "--file", tmp_path / "none.txt")
