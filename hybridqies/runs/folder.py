@@ -66,8 +66,9 @@ def check_room(folder: Path, *, overwrite: bool = False) -> None:
     InputError: as `start_run`.
     """
     folder = folder.resolve()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{str(folder)!r} is a file", expected="a new folder", todo="choose another --out")
+    place = next(each for each in (folder, *folder.parents) if each.exists())
+    if not place.is_dir():
+        raise InputError(f"{str(place)!r} is a file", expected="a new folder", todo="choose another --out")
     if _is_new(folder):
         return
     if not overwrite:

@@ -208,7 +208,7 @@ class TestOutFolder:
     ) -> None:
         (tmp_path / "file").write_text("")
         line = refused(*self.flags(reviews, tiny_encoder), "--out", tmp_path / "file" / "run")
-        assert "Not a directory" in line
+        assert f"{str(tmp_path / 'file')!r} is a file; expected a new folder" in line
 
 
 class TestResume:
