@@ -62,8 +62,10 @@ def evaluate(text: Value, names: Mapping[str, Value]) -> Value:
         value: Value = _value(_parse(text), names)
     except InputError:
         raise
-    except (SyntaxError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        raise CircuitError(f"recipe expression {text!r} cannot be evaluated: {error}") from None
+    # Python's parser raises MemoryError where brackets are too deep inside each other.
+    except (SyntaxError, TypeError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
+        reason = str(error) or "it is nested too deeply"
+        raise CircuitError(f"recipe expression {text!r} cannot be evaluated: {reason}") from None
     return value
 
 

@@ -89,3 +89,9 @@ def test_whole_refuses_fractions():
 )
 def test_whole_numbers(given, numbers):
     assert whole_numbers(given, NAMES) == numbers
+
+
+@pytest.mark.parametrize("bracket", ["[", "{", "("])
+def test_refuses_what_pythons_parser_cannot_hold(bracket):
+    with pytest.raises(CircuitError, match="cannot be evaluated"):
+        evaluate(f"n + {bracket * 900}", NAMES)
