@@ -87,7 +87,7 @@ def read_record(
             raise refuse("is damaged: its digest has another name")
     elif recorded != digest_of(content):
         raise refuse("was altered or damaged after it was written: its digest does not fit")
-    problem = _lacking(content, needed or {})
+    problem = lacking(content, needed or {})
     if problem:
         raise refuse(f"is damaged: {problem}")
     return Record(content, is_checked=recorded is not None)
@@ -132,7 +132,7 @@ def read_lines(
     for number, line in enumerate(lines, 1):
         try:
             contents.append(seal.open(line + b"\n", last=number == len(lines)))
-            problem = _lacking(contents[-1], needed or {})
+            problem = lacking(contents[-1], needed or {})
         except ValueError as error:
             problem = str(error)
         if problem:
@@ -212,6 +212,16 @@ def digest_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()
 
 
+def lacking(content: Mapping[str, Any], needed: Needed) -> str:
+    """What is wrong with the needed keys; empty where nothing is. `read_record` asks this of its keys."""
+    for name, kind in needed.items():
+        if name not in content:
+            return f"it has no {name!r}"
+        if not _is_a(content[name], kind):
+            return f"{name!r} is {content[name]!r:.60}"
+    return ""
+
+
 def _refuse_constant(word: str) -> None:
     raise ValueError(f"it holds {word}, which is no number")
 
@@ -230,16 +240,6 @@ def _has_misnamed_digest(content: Mapping[str, Any]) -> bool:
         for key, value in content.items()
         if isinstance(value, str) and len(value) == hashlib.sha256().digest_size * 2
     )
-
-
-def _lacking(content: Mapping[str, Any], needed: Needed) -> str:
-    """What is wrong with the needed keys; empty where nothing is."""
-    for name, kind in needed.items():
-        if name not in content:
-            return f"it has no {name!r}"
-        if not _is_a(content[name], kind):
-            return f"{name!r} is {content[name]!r:.60}"
-    return ""
 
 
 def _is_a(value: object, kind: type | UnionType) -> bool:

@@ -19,7 +19,7 @@ from hybridqies.errors import DataError, ModelFolderError
 from hybridqies.files import sha256_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.records import read_record, write_record
+from hybridqies.records import Needed, lacking, read_record, write_record
 from hybridqies.tasks.base import OnProgress
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.specs import ModelSpec
@@ -32,6 +32,20 @@ from hybridqies.training import TrainingConfig, predict_probabilities, predictio
 CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
 FORMAT = 2
 _HASH_DIGITS = 16
+_NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
+_NEEDED_OF_MODEL: Needed = {
+    "encoder": dict,
+    "trainable_layers": int,
+    "head": str,
+    "options": dict,
+    "circuits": dict,
+    "classes": list,
+    "backend": str,
+    "training": dict,
+    "weights_sha256": str,
+    "trained_on_sha256": str,
+}
+_NEEDED_OF_ENCODER: Needed = {"name": str, "fingerprint": str}
 
 
 @dataclass
@@ -218,7 +232,7 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
             f"{str(folder)!r} holds no {CONFIG}",
             expected="a folder written by save_pretrained or `hybridqies train`",
         )
-    record = read_record(path, needed={"format": int}, what="model configuration")
+    record = read_record(path, needed=_NEEDED, what="model configuration")
     content = record.content
     if content["format"] != FORMAT:
         raise ModelFolderError(
@@ -231,7 +245,23 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
             f"the run in {str(folder)!r} has not finished",
             todo=f"continue with: hybridqies train --resume --out {shlex.quote(str(folder))}",
         )
+    problem = "" if content["model"] is None else _unfit(content["model"])
+    if problem:
+        raise ModelFolderError(
+            f"model configuration {str(path)!r} is damaged: {problem}", todo="restore it or train again"
+        )
     return content
+
+
+def _unfit(model: Mapping[str, Any]) -> str:
+    """What is wrong with the model that a configuration describes; empty where nothing is."""
+    problem = lacking(model, _NEEDED_OF_MODEL)
+    if problem:
+        return problem
+    kinds = {type(label) for label in model["classes"]}
+    if len(model["classes"]) < 2 or not kinds <= {str, int, float, bool}:
+        return f"'classes' is {model['classes']!r:.60}"
+    return lacking(model["encoder"], _NEEDED_OF_ENCODER)
 
 
 def hash_text(text: str) -> str:

@@ -23,6 +23,8 @@ from hybridqies.text import Encoder
 QUICK: dict[str, Any] = {"epochs": 3, "learning_rate": 0.05}
 Sentences = Callable[[int], tuple[list[str], list[str]]]
 
+MODEL_PARTS = ("encoder", "trainable_layers", "head", "options", "circuits", "classes", "backend", "training")
+
 pytestmark = [
     pytest.mark.usefixtures("own_cache"),
     # Three epochs are few, and say so.
@@ -335,6 +337,30 @@ class TestFolder:
     def test_spoilt(self, spoil: Callable[[Path], Any], said: str, saved: Path) -> None:
         spoil(saved)
         with pytest.raises(ModelFolderError, match=said) as caught:
+            HybridClassifier.from_pretrained(saved)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [
+            *[(f"model.{name}", value) for name in MODEL_PARTS for value in (None, 7.5)],
+            *[(f"model.encoder.{name}", value) for name in ("name", "fingerprint") for value in (None, 7)],
+            *[("model.classes", value) for value in ([], ["bad"], [[], {}], [None, "good"])],
+            *[(name, 7) for name in ("model", "run", "fingerprints")],
+        ],
+    )
+    def test_signed_but_unfit(self, path: str, value: object, saved: Path) -> None:
+        """A digest can be made by anybody; None is for a key that is not there."""
+        content = read_record(saved / CONFIG).content
+        *outer, name = path.split(".")
+        home = content
+        for each in outer:
+            home = home[each]
+        home[name] = value
+        if value is None:
+            del home[name]
+        write_record(saved / CONFIG, content)
+        with pytest.raises(ModelFolderError, match=f"damaged: .*'{name}'") as caught:
             HybridClassifier.from_pretrained(saved)
         assert "\n" not in str(caught.value)
 
