@@ -207,6 +207,8 @@ def _keys(path: Path) -> Iterator[bytes]:
             if size > _LONGEST_HEADER:
                 raise ValueError(f"a header of {size} bytes")
             start, end = json.loads(shard.read(size))["keys"]["data_offsets"]
+            if not 0 <= start <= end <= os.fstat(shard.fileno()).st_size:
+                raise ValueError(f"its keys stand at {start} to {end}")
             shard.seek(8 + size + start)
             table = shard.read(end - start)
         if len(table) != end - start or len(table) % _KEY_BYTES:
@@ -217,14 +219,23 @@ def _keys(path: Path) -> Iterator[bytes]:
 
 
 def _read_shard(path: Path) -> tuple[list[bytes], torch.Tensor]:
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != path.stem:
         raise _damaged(path, "its content is not the one it was written with")
-    tensors = load(content)
-    table = tensors["keys"].numpy().tobytes()
-    return [table[at : at + _KEY_BYTES] for at in range(0, len(table), _KEY_BYTES)], tensors["embeddings"]
+    try:
+        tensors = load(content)
+        table, vectors = tensors["keys"], tensors["embeddings"]
+        if (table.dtype, vectors.dtype) != (torch.uint8, torch.float32):
+            raise ValueError(f"it holds {table.dtype} and {vectors.dtype}")
+        if table.shape != (len(vectors), _KEY_BYTES) or vectors.ndim != 2:
+            raise ValueError(f"it has keys of shape {tuple(table.shape)} for {tuple(vectors.shape)}")
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise _damaged(path, str(error)) from error
+    keys = table.numpy().tobytes()
+    return [keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)], vectors
 
 
 def _merge_small(folder: Path) -> None:

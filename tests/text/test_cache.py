@@ -159,6 +159,31 @@ class TestShards:
         path.unlink()
         assert torch.equal(embed(StubEncoder(), TEXTS, cache), StubEncoder().encode(TEXTS))
 
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            (b'"U8"', b'"I8"'),
+            (b'"U8"', b'"XX"'),
+            (b'"F32"', b'"F00"'),
+            (b'"shape":[4,32]', b'"shape":[2,64]'),
+            (b'"embeddings"', b'"embeddingz"'),
+            (b'"keys"', b'"kays"'),
+            (b'"data_offsets":[80,208]', b'"data_offsets":[80,9e9]'),
+        ],
+    )
+    def test_a_damaged_shard_under_the_name_of_its_content(
+        self, cache: EmbeddingCache, old: bytes, new: bytes
+    ) -> None:
+        embed(StubEncoder(), TEXTS, cache)
+        (path,) = shards(cache.folder)
+        content = path.read_bytes()
+        assert old in content
+        content = content.replace(old, new)
+        path.unlink()
+        path.with_name(f"{hashlib.sha256(content).hexdigest()}.safetensors").write_bytes(content)
+        with pytest.raises(InputError, match=r"is damaged.*delete it"):
+            embed(StubEncoder(), TEXTS, cache)
+
     def test_half_written_files_are_not_read(self, cache: EmbeddingCache) -> None:
         embed(StubEncoder(), ["one"], cache)
         (path,) = shards(cache.folder)
