@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import io
 import json
 import os
@@ -155,6 +156,16 @@ def _parquet(folder: Path) -> list[bytes]:
     table = pa.table({"text": ["a lovely film", "a dull film"], "label": ["good", "bad"]})
     parquet.write_table(table, folder / "seed.parquet", compression="none")
     return [(folder / "seed.parquet").read_bytes()]
+
+
+def _spreadsheet(folder: Path) -> list[bytes]:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in _TABLE.decode().splitlines():
+        book.active.append(row.split(","))
+    book.save(folder / "seed.xlsx")
+    return [(folder / "seed.xlsx").read_bytes()]
 
 
 def _objects(content: bytes) -> list[dict[str, Any]]:
@@ -479,8 +490,13 @@ READERS: dict[str, Reader] = {
         Reader("csv", _file("data.csv", _load_data), _given(_TABLE)),
         Reader("tsv", _file("data.tsv", _load_data), _given(_TABLE.replace(b",", b"\t"))),
         Reader("jsonl", _file("data.jsonl", _load_data), _given(_ROWS)),
+        Reader(
+            "json", _file("data.json", _load_data), _given(b"[" + _ROWS.strip().replace(b"\n", b",") + b"]")
+        ),
+        Reader("gzip", _file("data.csv.gz", _load_data), _given(gzip.compress(_TABLE, mtime=0))),
+        Reader("spreadsheet", _file("data.xlsx", _load_data), _spreadsheet),
         Reader("parquet", _file("data.parquet", _load_data), _parquet),
-        Reader("lines of text", _file("texts.txt", _load_texts), _given(b"a film\n\na sea\r\n")),
+        Reader("lines of text", _file("texts.txt", _load_texts), _given(b"a film\na sea\r\n")),
         Reader(
             "result record",
             _read_result,
