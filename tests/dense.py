@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hybridqies.circuit import Feature
-from hybridqies.engine.frame import Frame
+from hybridqies.engine.basis_map import BasisMap
 from hybridqies.engine.lowering import Factor, Fixed, Step
 
 Matrix = np.ndarray[Any, Any]
@@ -35,7 +35,7 @@ def of_step(
     return result
 
 
-def of_frame(frame: Frame) -> Matrix:
+def of_frame(frame: BasisMap) -> Matrix:
     """The permutation that puts each stored amplitude where its basis state lies."""
     n_qubits = len(frame.masks)
     result = np.zeros((2**n_qubits, 2**n_qubits))

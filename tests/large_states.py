@@ -7,16 +7,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from hybridqies.engine import cpu, pieces, plan
+from hybridqies.engine import large_tiles, plan
 
 
 @contextmanager
 def as_large_states(whole_qubits: int = 0, block_qubits: int = 2, n_pieces: int = 3) -> Iterator[None]:
-    """Inside, plans of more qubits than this go through `pieces`, with each pass cut up."""
+    """Inside, plans of more qubits than this go through `large_tiles`, with each pass cut up."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "WHOLE_QUBITS", whole_qubits)
         patch.setattr(plan, "BLOCK_QUBITS", block_qubits)
-        patch.setattr(cpu, "WHOLE_QUBITS", whole_qubits)
-        patch.setattr(pieces, "PIECES", n_pieces)
-        patch.setattr(pieces._each, "__defaults__", (1,))
+        patch.setattr(large_tiles, "PIECES", n_pieces)
+        patch.setattr(large_tiles._each, "__defaults__", (1,))
         yield

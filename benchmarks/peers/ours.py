@@ -28,7 +28,7 @@ def prepare(work: Workload) -> Prepared:
     batch = len(work.features)
     floats = 1 if circuit.is_real else 2
     facts: dict[str, Any] = {"state_bytes": batch * 2**work.n_qubits * floats * dtype.itemsize}
-    return Prepared(step, work.precision, fresh, facts | {"counts": plan_counts(circuit, batch, dtype)})
+    return Prepared(step, work.precision, fresh, facts | {"counts": count_costs(circuit, batch, dtype)})
 
 
 def _layer(
@@ -51,6 +51,6 @@ def _step(layer: QuantumLayer, features: torch.Tensor, cotangent: torch.Tensor) 
     return values.detach().cpu(), features.grad.cpu(), layer.weights.grad.cpu()
 
 
-def plan_counts(circuit: Circuit, batch: int, dtype: torch.dtype) -> dict[str, int]:
+def count_costs(circuit: Circuit, batch: int, dtype: torch.dtype) -> dict[str, int]:
     """What the engine says one step costs: float operations, bytes moved, passes over the state."""
-    return dataclasses.asdict(engine.plan_counts(engine.compile_plan(circuit), batch, dtype))
+    return dataclasses.asdict(engine.count_costs(engine.compile_plan(circuit), batch, dtype))

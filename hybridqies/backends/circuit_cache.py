@@ -43,5 +43,9 @@ class CircuitCache(Generic[Made]):
         self._held.move_to_end(key)
         return held[1]
 
+    def values(self) -> list[Made]:
+        """What is held, the circuit used last at the end."""
+        return [made for _, made in self._held.values()]
+
     def __len__(self) -> int:
         return len(self._held)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,23 +10,15 @@ import torch
 from torch import Tensor
 
 from hybridqies.backends.base import Capabilities, Variant
-from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.executor import ExecutingBackend, derive_seed, to_double
 from hybridqies.backends.frequencies import Frequencies, estimate_observables
 from hybridqies.backends.gradient_rules import Gradient
-from hybridqies.backends.measurement_bases import split_by_basis
 from hybridqies.backends.memory import check_memory
-from hybridqies.backends.noise import Noise, NoiseOptions, Trajectories
+from hybridqies.backends.noise import Noise, NoiseOptions
+from hybridqies.backends.plan_cache import PlanCache
 from hybridqies.circuit import Circuit
-from hybridqies.engine import (
-    StatePlan,
-    bytes_needed,
-    compile_plan,
-    compile_states,
-    expectations,
-    final_states,
-)
+from hybridqies.engine import bytes_needed, expectations, final_states
 from hybridqies.options import within
 
 # Bytes that are not worth asking the system for: the question takes longer than a small circuit.
@@ -81,50 +72,47 @@ class StateVector(ExecutingBackend):
         super().__init__(target, **options)
         self.noise: Noise = self.options.noise
         self._is_exact = self.options.shots is None and self.noise.is_none
-        self._plans = {
-            batched: CircuitCache(partial(compile_plan, batched_weights=batched)) for batched in (False, True)
-        }
-        self._state_plans = {
-            batched: CircuitCache(partial(compile_states, batched_weights=batched))
-            for batched in (False, True)
-        }
-        self._noisy = CircuitCache(Trajectories.of)
-        self._readouts = CircuitCache(_readouts)
+        self._compiled = PlanCache()
 
     @property
     def is_exact(self) -> bool:
         """Whether it was asked for neither shots nor noise."""
         return self._is_exact
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes kept between calls: the plans of the last circuits, and arrays for the next call."""
+        return self._compiled.nbytes
+
     def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
         adjoint = self.options.gradient is Gradient.ADJOINT
         if self.is_exact and adjoint:
-            return self._exact(circuit, features, weights, amplitudes)
+            return self._run_exactly(circuit, features, weights, amplitudes)
         given = [features, weights] if amplitudes is None else [features, weights, amplitudes]
         wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in given)
         if self.is_exact and not wants_gradient:
-            return self._exact(circuit, features, weights, amplitudes)
+            return self._run_exactly(circuit, features, weights, amplitudes)
         if not (wants_gradient and adjoint):
             return super()._run(circuit, features, weights, amplitudes)
-        smooth = self._averaged(circuit, features, weights, amplitudes)
+        smooth = self._average_trajectories(circuit, features, weights, amplitudes)
         if self.options.shots is None:
             return smooth
         with torch.no_grad():
             sampled = super()._run(circuit, features, weights, amplitudes)
-        # The value is the sampled one, the slope that of the exact expectation.
+        # The value is the sampled one, the gradient that of the exact expectation.
         return smooth + (sampled - smooth).detach()
 
     def _estimate(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Estimate:
         if self.is_exact:
-            return Estimate(self._exact(circuit, features, weights, amplitudes))
+            return Estimate(self._run_exactly(circuit, features, weights, amplitudes))
         return super()._estimate(circuit, features, weights, amplitudes)
 
-    def _exact(
+    def _run_exactly(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
-        plan = self._plans[weights.dim() == 2](circuit)
+        plan = self._compiled(circuit).plan(batched_weights=weights.dim() == 2)
         # Sixteen complex numbers an amplitude are more than any state needs.
         if features.shape[0] << plan.n_qubits > _ALWAYS_THERE // 256:
             check_memory(features, plan.n_qubits, bytes_needed(plan, features, amplitudes))
@@ -138,27 +126,27 @@ class StateVector(ExecutingBackend):
     def _states(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
-        plan = self._state_plans[weights.dim() == 2](circuit)
+        plan = self._compiled(circuit).state_plan(batched_weights=weights.dim() == 2)
         check_memory(features, circuit.n_qubits, (features.shape[0] << circuit.n_qubits) * _BYTES_SAMPLED)
         return final_states(plan, features, weights, amplitudes)
 
-    def _averaged(
+    def _average_trajectories(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
         """Expectations under the noise, averaged over its trajectories, with their exact gradient."""
         free, times = self.free(circuit), self._n_trajectories
         angles = free.values(features, weights)
-        noisy, errors = self._drawn(free.circuit, angles.detach().cpu().double(), to_double(amplitudes))
+        noisy, errors = self._draw_errors(free.circuit, angles.detach().cpu().double(), to_double(amplitudes))
         rows = angles.repeat_interleave(times, dim=0)
         if errors is not None:
             rows = torch.cat([rows, errors.to(rows)], dim=1)
         starts = None if amplitudes is None else amplitudes.repeat_interleave(times, dim=0)
-        values = self._exact(noisy, rows.new_zeros(len(rows), 0), rows, starts)
+        values = self._run_exactly(noisy, rows.new_zeros(len(rows), 0), rows, starts)
         mean = values.reshape(len(features), times, -1).mean(dim=1)
         return mean * mean.new_tensor(self.noise.fading(circuit.observables))
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
-        noisy, errors = self._drawn(circuit, angles, amplitudes)
+        noisy, errors = self._draw_errors(circuit, angles, amplitudes)
         draw = np.random.default_rng(derive_seed(self.options.seed, circuit, angles, amplitudes))
         times = self._n_trajectories
         at_once = max(1, (_AT_ONCE >> circuit.n_qubits) // times)
@@ -172,11 +160,11 @@ class StateVector(ExecutingBackend):
             starts = None
             if amplitudes is not None:
                 starts = amplitudes[at : at + at_once].repeat_interleave(times, dim=0)
-            pieces.append(self._sampled(noisy, rows, starts, times, draw))
+            pieces.append(self._sample(noisy, rows, starts, times, draw))
         covariances = [piece.covariance for piece in pieces if piece.covariance is not None]
         return Estimate(torch.cat([piece.values for piece in pieces]), torch.cat(covariances))
 
-    def _sampled(
+    def _sample(
         self,
         circuit: Circuit,
         rows: Tensor,
@@ -186,7 +174,7 @@ class StateVector(ExecutingBackend):
     ) -> Estimate:
         """What is read of `circuit`, averaged over each `times` rows that follow each other."""
         read = []
-        for plan in self._readouts(circuit):
+        for plan in self._compiled(circuit).readouts:
             states = final_states(plan, rows.new_zeros(len(rows), 0), rows, starts)
             read.append(self.noise.blur((states.abs() ** 2).numpy()))
         averages = [
@@ -207,18 +195,13 @@ class StateVector(ExecutingBackend):
     def _n_trajectories(self) -> int:
         return int(self.options.trajectories) if self.noise.has_gate_errors else 1
 
-    def _drawn(
+    def _draw_errors(
         self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None
     ) -> tuple[Circuit, Tensor | None]:
         """The circuit with room for errors, and the errors of every trajectory of every row."""
         if not self.noise.has_gate_errors:
             return circuit, None
-        paths = self._noisy(circuit)
+        paths = self._compiled(circuit).trajectories
         random = np.random.default_rng(derive_seed(self.options.seed, circuit, angles, amplitudes) ^ 1)
         rows = len(angles) * self._n_trajectories
         return paths.circuit, torch.from_numpy(paths.draw(self.noise, rows, random))
-
-
-def _readouts(circuit: Circuit) -> list[StatePlan]:
-    """A plan for each basis that the circuit is read in."""
-    return [compile_states(each, batched_weights=True) for each in split_by_basis(circuit)]

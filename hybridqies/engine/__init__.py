@@ -1,20 +1,26 @@
 """The native state-vector simulator: batched, differentiable, on CPU and accelerators."""
 
-from hybridqies.engine.counts import Counts, plan_counts
-from hybridqies.engine.final import StatePlan, compile_states, final_states
+from hybridqies.engine.compilation import Compilation, compile_kernels, watch_compilation
+from hybridqies.engine.costs import PlanCosts, count_costs
 from hybridqies.engine.plan import Plan, Rules, compile_plan
 from hybridqies.engine.simulate import all_finite, bytes_needed, expectations
+from hybridqies.engine.state_plans import StatePlan, compile_states, final_states
+from hybridqies.engine.workspace import Workspace
 
 __all__ = [
-    "Counts",
+    "Compilation",
     "Plan",
+    "PlanCosts",
     "Rules",
     "StatePlan",
+    "Workspace",
     "all_finite",
     "bytes_needed",
+    "compile_kernels",
     "compile_plan",
     "compile_states",
+    "count_costs",
     "expectations",
     "final_states",
-    "plan_counts",
+    "watch_compilation",
 ]

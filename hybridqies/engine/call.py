@@ -52,8 +52,8 @@ class Call:
         return self.plan.workspace.empty(n_tiles, size, self.features.dtype)
 
 
-class Slopes:
-    """Room for a loss's slopes: shared angles (tiles, angles), features and weights, amplitudes."""
+class Gradients:
+    """Room for a loss's gradients: shared angles (tiles, angles), features and weights, amplitudes."""
 
     def __init__(self, call: Call, *, wants_amplitudes: bool) -> None:
         self.call, kind = call, call.features.dtype

@@ -1,7 +1,7 @@
-"""Angles to matrices, and slopes back to angles: the small numbers beside the big states.
+"""Angles to matrices, and gradients back to angles: the small numbers beside the big states.
 
-A step's slopes are g_P = Im <bra| P |ket> for P = X, Y, Z, taken after the step. A rotation
-exp(-i t/2 P) that stands last in it has dL/dt = g_P; the slopes before that
+A step's gradients are g_P = Im <bra| P |ket> for P = X, Y, Z, taken after the step. A rotation
+exp(-i t/2 P) that stands last in it has dL/dt = g_P; the gradients before that
 rotation are the vector g turned back by it. So one walk over a step's factors
 gives the gradient of every angle in it, with no matrix derivative anywhere.
 All of it is done in double, a vector of samples at a time.
@@ -153,7 +153,7 @@ def _column(r: Array, j: int, x: Any, y: Any, z: Any, like: Array, lanes: Any) -
 def chain(
     tables: Tables,
     step: int,
-    slopes: Array,
+    gradients: Array,
     at: int,
     shared: Array,
     batched: Array,
@@ -161,10 +161,10 @@ def chain(
     of_batched: Array,
     lanes: Any,
 ) -> None:
-    """Adds slopes number `at` of (…, 3, lanes), those of a step, to (angles,) and flat (angles, lanes)."""
+    """Adds gradients number `at` of (…, 3, lanes), those of a step, to (angles,) and flat (angles, lanes)."""
     width = len(lanes)
-    x = load(slopes, 3 * at * width, lanes)
-    y, z = load(slopes, (3 * at + 1) * width, lanes), load(slopes, (3 * at + 2) * width, lanes)
+    x = load(gradients, 3 * at * width, lanes)
+    y, z = load(gradients, (3 * at + 1) * width, lanes), load(gradients, (3 * at + 2) * width, lanes)
     for f in range(tables.step_first[step + 1] - 1, tables.step_first[step] - 1, -1):
         kind, index = tables.factor_kind[f], tables.factor_index[f]
         if kind == FIXED:
@@ -196,24 +196,24 @@ def chain(
 
 
 @kernel
-def add_input_slopes(
-    tables: Tables, first: int, slopes: Array, inputs: Any, start: int, n_samples: int, into: Any
+def add_input_gradients(
+    tables: Tables, first: int, gradients: Array, inputs: Any, start: int, n_samples: int, into: Any
 ) -> None:
-    """Adds the slopes (angles, lanes) of the angles from `first` on to those of their inputs.
+    """Adds the gradients (angles, lanes) of the angles from `first` on to those of their inputs.
 
-    `inputs` are features (B, F) and weights (1 or B, W), `into` their slopes; lane 0 is sample `start`.
+    `inputs` are features (B, F) and weights (1 or B, W), `into` their gradients; lane 0 is sample `start`.
     """
     features, _ = inputs
     of_features, of_weights = into
     scales, firsts, sources = tables.angle_scale, tables.angle_first, tables.angle_source
     n_features, batched = tables.n_features, tables.batched_weights
-    for at in range(slopes.shape[0]):
+    for at in range(gradients.shape[0]):
         begin, end = firsts[first + at], firsts[first + at + 1]
         for s in range(begin, end):
             source = sources[s]
             for lane in range(n_samples):
                 sample = start + lane
-                product = slopes[at, lane] * scales[first + at]
+                product = gradients[at, lane] * scales[first + at]
                 for other in range(begin, end):
                     if other != s:
                         product *= features[sample, sources[other]]

@@ -1,33 +1,68 @@
-"""How this package compiles: once for each kind of argument, kept on disk, without the interpreter's lock."""
+"""How kernels are compiled: once for each kind of argument, kept on disk, without the interpreter's lock."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
+from numba.core.caching import FunctionCache
 from numba.extending import overload
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def kernel(function: Function) -> Function:
-    """A function compiled on its first call with new kinds of arguments.
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache on disk, good for these sources of the engine alone, and never a reason to fail.
 
-    What is kept on disk is good for these sources of the engine alone. Numba by itself asks only the
-    function's own file whether it has changed, and functions of other files are compiled into it.
+    Numba by itself asks only the function's own file whether it has changed, and functions of other
+    files are compiled into it.
     """
-    compiled: Any = njit(cache=True, nogil=True)(function)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = _digest_of_sources()
+
+    @contextmanager
+    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, EOFError) as error:
+            _warn_uncached(str(error))
+
+
+def kernel(function: Function) -> Function:
+    """A function compiled on its first call with new kinds of arguments, and kept on disk if possible.
+
+    Without a place (no home directory beside a read-only installation, a full disk) each process compiles
+    for itself, after one warning.
+    """
+    compiled: Any = njit(nogil=True)(function)
     try:
-        compiled._cache._cache_file._source_stamp = _digest_of_sources()
+        compiled._cache = _Cache(function)
+    except RuntimeError as error:
+        if "cannot cache function" not in str(error):
+            raise
+        _warn_uncached("no cache folder is writable")
     except AttributeError:
         # A Numba that keeps its stamp elsewhere: better compiled in every process than stale.
-        compiled = njit(nogil=True)(function)
+        pass
     result: Function = compiled
     return result
+
+
+@cache
+def _warn_uncached(reason: str) -> None:
+    warnings.warn(
+        f"compiled kernels can't be kept on disk ({reason}): every process compiles them again, for 20 s "
+        "and more; set NUMBA_CACHE_DIR to a folder that can be written",
+        stacklevel=2,
+    )
 
 
 @cache

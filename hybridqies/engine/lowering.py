@@ -18,7 +18,7 @@ import numpy.typing as npt
 from hybridqies.circuit import Angle, Circuit, Constant, Feature, Gate, Weight
 from hybridqies.circuit.angles import scaled, terms
 from hybridqies.circuit.gate_type import Apply, Relabel, Rotation, Rows, X, Y, Z
-from hybridqies.engine.frame import Frame
+from hybridqies.engine.basis_map import BasisMap
 
 Matrix = npt.NDArray[np.complex128]
 
@@ -81,13 +81,13 @@ def _is_diagonal(factor: Factor) -> bool:
     return not (factor.matrix[0, 1] or factor.matrix[1, 0])
 
 
-def lower(circuit: Circuit) -> tuple[list[Step], Frame]:
+def lower(circuit: Circuit) -> tuple[list[Step], BasisMap]:
     """The steps of a circuit, and the labels that its observables are read with."""
-    frame = Frame(circuit.n_qubits)
+    frame = BasisMap(circuit.n_qubits)
     return list(_steps(circuit, frame)), frame
 
 
-def _steps(circuit: Circuit, frame: Frame) -> Iterator[Step]:
+def _steps(circuit: Circuit, frame: BasisMap) -> Iterator[Step]:
     for gate in circuit.gates:
         for move in gate.type.lowering:
             if isinstance(move, Relabel):
@@ -96,7 +96,7 @@ def _steps(circuit: Circuit, frame: Frame) -> Iterator[Step]:
                 yield _placed(move, gate, frame)
 
 
-def _placed(move: Apply, gate: Gate, frame: Frame) -> Step:
+def _placed(move: Apply, gate: Gate, frame: BasisMap) -> Step:
     qubit = gate.qubits[move.place]
     factors = [made for factor in move.factors for made in _factors(factor, gate.angles)]
     # Where the label of the qubit is inverted, the factors are, too: then 0 stands first again.

@@ -33,7 +33,7 @@ def _part(integers: Any, which: int) -> Any:
 
 
 @kernel
-def unpacked(packed: Any) -> Any:
+def unpack(packed: Any) -> Any:
     """The plan's `Flat`; its arrays are views."""
     integers, floats, fixed = packed
     angle_first, factor_kind = _part(integers, _ANGLE_FIRST), _part(integers, _FACTOR_KIND)

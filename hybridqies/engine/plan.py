@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hybridqies.circuit import Circuit, PauliString, Start
-from hybridqies.engine.frame import Frame
+from hybridqies.engine.basis_map import BasisMap
 from hybridqies.engine.fusion import (
     Block,
     Span,
@@ -134,16 +134,31 @@ class Plan:
     workspace: Workspace = field(default_factory=Workspace, repr=False)
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of its arrays, without the workspace."""
+        arrays = (*self.flat.tables, *self.flat.layout, *self.packed)
+        return sum(each.nbytes for each in arrays if isinstance(each, np.ndarray))
+
+    @property
     def is_whole(self) -> bool:
         """Whether one block holds the whole state."""
         return int(self.flat.layout.basis.shape[1]) == self.n_qubits
 
 
-def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rules | None = None) -> Plan:
-    """The plan of `circuit`; `batched_weights` says that each sample brings its own weights."""
+def compile_plan(
+    circuit: Circuit,
+    *,
+    batched_weights: bool = False,
+    rules: Rules | None = None,
+    workspace: Workspace | None = None,
+) -> Plan:
+    """The plan of `circuit`; `batched_weights` says that each sample brings its own weights.
+
+    Plans that share a `workspace` reuse each other's arrays; by default a plan has its own.
+    """
     rules = rules or Rules()
-    steps, frame = lower(circuit)
-    observables = [_masks(observable, frame) for observable in circuit.observables]
+    steps, basis_map = lower(circuit)
+    observables = [_masks(observable, basis_map) for observable in circuit.observables]
     if rules.prune:
         steps = prune(steps, [(flip, mask) for flip, mask, _, _ in observables])
     if rules.fuse:
@@ -174,6 +189,7 @@ def compile_plan(circuit: Circuit, *, batched_weights: bool = False, rules: Rule
         steps=ordered,
         flat=flat,
         packed=pack(flat),
+        workspace=Workspace() if workspace is None else workspace,
     )
 
 
@@ -205,14 +221,14 @@ def _product(product: dict[int, Step], n_qubits: int) -> Array:
     return np.array([numbers.get(bit, -1) for bit in range(n_qubits)], dtype=np.int64)
 
 
-def _masks(observable: PauliString, frame: Frame) -> tuple[int, int, int, int]:
+def _masks(observable: PauliString, basis_map: BasisMap) -> tuple[int, int, int, int]:
     flip, mask, constant, n_y = 0, 0, 0, 0
     for qubit, letter in observable.factors:
         if letter in "XY":
-            flip ^= frame.flips[qubit]
+            flip ^= basis_map.flips[qubit]
         if letter in "YZ":
-            mask ^= frame.masks[qubit]
-            constant ^= frame.constants[qubit]
+            mask ^= basis_map.masks[qubit]
+            constant ^= basis_map.constants[qubit]
         n_y += letter == "Y"
     return flip, mask, n_y, 1 - 2 * constant
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hybridqies.engine import device
+from hybridqies.engine.kernels import find_kernels
 from hybridqies.engine.plan import Plan
 from hybridqies.errors import CapabilityError, InputError
 
@@ -26,9 +24,10 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
     Raises
     ------
     InputError: weights a sample for a plan without, or the reverse.
-    CapabilityError: a second derivative, when it is asked for.
+    CapabilityError: a second derivative, when it is asked for, or a transform of torch.func.
     """
-    plan = fitting(plan, weights, amplitudes)
+    refuse_transforms(features, weights, amplitudes)
+    plan = fit_plan(plan, weights, amplitudes)
     if torch.is_grad_enabled() and (
         features.requires_grad
         or weights.requires_grad
@@ -36,18 +35,22 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
     ):
         result: Tensor = _Adjoint.apply(plan, features, weights, amplitudes)  # type: ignore[no-untyped-call]
         return result
-    values: Tensor
-    values, _ = _kernels(features.device.type).forward(plan, features, weights, amplitudes, keep=False)
+    values, _ = find_kernels(features.device.type).forward(plan, features, weights, amplitudes, keep=False)
     return values
 
 
 def all_finite(features: Tensor, weights: Tensor) -> bool:
-    """Whether inputs of one device hold neither NaN nor infinity; cheaper on the CPU than torch's own."""
-    finite: bool = _kernels(features.device.type).all_finite(features, weights)
-    return finite
+    """Whether inputs of one device hold neither NaN nor infinity; cheaper on the CPU than torch's own.
+
+    Raises
+    ------
+    CapabilityError: a transform of torch.func.
+    """
+    refuse_transforms(features, weights)
+    return find_kernels(features.device.type).all_finite(features, weights)
 
 
-def fitting(plan: Plan, weights: Tensor, amplitudes: Tensor | None) -> Plan:
+def fit_plan(plan: Plan, weights: Tensor, amplitudes: Tensor | None) -> Plan:
     """The plan for these inputs: complex where the amplitudes are.
 
     Raises
@@ -69,14 +72,28 @@ def bytes_needed(plan: Plan, features: Tensor, amplitudes: Tensor | None) -> int
     """Memory that states take in a forward and backward pass of this batch, without its inputs."""
     is_real = plan.is_real and not (amplitudes is not None and amplitudes.is_complex())
     size = features.element_size()
-    states: int = _kernels(features.device.type).states_held(plan.n_qubits, features.shape[0], size)
+    states = find_kernels(features.device.type).count_states(plan, features.shape[0], size)
     return states * size * (1 if is_real else 2) << plan.n_qubits
 
 
-@cache
-def _kernels(device_type: str) -> Any:
-    """The module that runs plans on a kind of device; the CPU's is compiled, and so imported late."""
-    return device if device_type != "cpu" else importlib.import_module("hybridqies.engine.cpu")
+def refuse_transforms(*tensors: Tensor | None) -> None:
+    """Says no to torch.func (vmap, grad, jacrev) and to vectorised Jacobians, which the kernels can't follow.
+
+    Raises
+    ------
+    CapabilityError: a tensor that such a transform has wrapped.
+    """
+    for tensor in tensors:
+        if tensor is not None and (
+            torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+            or torch._C._functorch.is_legacy_batchedtensor(tensor)
+        ):
+            raise CapabilityError(
+                "a circuit was run inside a transform of torch.func or a vectorised Jacobian",
+                expected="plain tensors",
+                todo="pass the batch as it is, and use torch.autograd.grad or "
+                "torch.autograd.functional.jacobian without vectorize=True",
+            )
 
 
 class _Adjoint(torch.autograd.Function):
@@ -84,8 +101,7 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
-        values: Tensor
-        kernels = _kernels(features.device.type)
+        kernels = find_kernels(features.device.type)
         values, ctx.kept = kernels.forward(plan, features, weights, amplitudes, keep=True)
         ctx.plan = plan
         ctx.save_for_backward(features, weights, amplitudes)
@@ -93,6 +109,7 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradients: Tensor) -> tuple[Any, ...]:
+        refuse_transforms(gradients)
         if torch.is_grad_enabled():
             raise CapabilityError(
                 "a second derivative of a circuit was asked for (create_graph=True)",
@@ -101,7 +118,7 @@ class _Adjoint(torch.autograd.Function):
             )
         # Torch looks here whether an input was changed in place since the forward pass.
         inputs = ctx.saved_tensors
-        kernels = _kernels(inputs[0].device.type)
+        kernels = find_kernels(inputs[0].device.type)
         kept, ctx.kept = ctx.kept, None
         if kept is None:
             # A first backward pass has used them up; a second one over the same graph runs forward again.

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from hybridqies.engine.amplitudes import conjugate, get, matrix, plus_times, put, times
 from hybridqies.engine.jit import chosen_by_type, kernel
-from hybridqies.engine.kernels import conjugate, get, matrix, plus_times, put, times
 from hybridqies.engine.vectors import add, fma, fnma, load, mul, neg, parity, splat, store
 
 # Rows whose terms are added in the state's own precision before the sum goes on in double.
@@ -136,7 +136,7 @@ def shrink_product(
     sums: Any,
     shape: Any,
 ) -> None:
-    """Takes the top bit off `bra`, for rows first..last, and writes the slopes of its step into `sums`.
+    """Takes the top bit off `bra`, for rows first..last, and writes the gradients of its step into `sums`.
 
     The product state of the bits below has to stand at row 2**bit of `ket`.
     """
@@ -150,19 +150,19 @@ def shrink_product(
         c0 = plus_times(conjugate(low), below, c0)
         c1 = plus_times(conjugate(high), below, c1)
         put(bra, p, plus_times(v1, high, times(v0, low)), shape)
-    x, y, z = column_slopes(u0, u1, c0, c1)
+    x, y, z = column_gradients(u0, u1, c0, c1)
     store(sums, 0, x)
     store(sums, len(shape[0]), y)
     store(sums, 2 * len(shape[0]), z)
 
 
-def column_slopes(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
+def column_gradients(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
     """Im sum_b (P u)_b c_b for P = X, Y, Z."""
     raise NotImplementedError
 
 
-@chosen_by_type(column_slopes)
-def _column_slopes(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
+@chosen_by_type(column_gradients)
+def _column_gradients(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
     def only_y(u0: Any, u1: Any, c0: Any, c1: Any) -> Any:
         y = fnma(u1[0], c0[0], mul(u0[0], c1[0]))
         zero = add(y, neg(y))

@@ -1,6 +1,6 @@
 """Whole passes over a tile: a plan forwards from its start to its expectations, and back to its angles.
 
-`flat` is a plan's `Flat`; `matrices` and `slopes` are pairs: of steps that all samples share,
+`flat` is a plan's `Flat`; `matrices` and `gradients` are pairs: of steps that all samples share,
 and of those that differ by sample.
 """
 
@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from hybridqies.engine.amplitudes import put
 from hybridqies.engine.coefficients import (
-    add_input_slopes,
+    add_input_gradients,
     batched_matrices,
     chain,
     shared_matrices,
 )
 from hybridqies.engine.jit import kernel
-from hybridqies.engine.kernels import apply, put, undo
-from hybridqies.engine.packed import unpacked
+from hybridqies.engine.packed import unpack
+from hybridqies.engine.passes import apply, undo
 from hybridqies.engine.plan import Op
 from hybridqies.engine.states import (
     grow_product,
@@ -35,16 +36,16 @@ _WANTS, _SECOND = Op._fields.index("wants_gradient"), Op._fields.index("second")
 
 
 @kernel
-def add_slopes(step: int, slots: Any, sums: Any, at: int, slopes: Any, lanes: Any) -> None:
-    """Adds slopes number `at` of `sums` (…, 3, lanes) to those of a step, in double."""
+def add_gradients(step: int, slots: Any, sums: Any, at: int, gradients: Any, lanes: Any) -> None:
+    """Adds gradients number `at` of `sums` (…, 3, lanes) to those of a step, in double."""
     width, slot = len(lanes), slots[step]
     for axis in range(3):
-        own = cast(slopes[1], load(sums, (3 * at + axis) * width, lanes))
+        own = cast(gradients[1], load(sums, (3 * at + axis) * width, lanes))
         if slot < 0:
-            slopes[0][3 * ~slot + axis] += total(own)
+            gradients[0][3 * ~slot + axis] += total(own)
         else:
             to = (3 * slot + axis) * width
-            store(slopes[1], to, add(load(slopes[1], to, lanes), own))
+            store(gradients[1], to, add(load(gradients[1], to, lanes), own))
 
 
 @kernel
@@ -57,16 +58,16 @@ def undo_op(
     ket: Any,
     bra: Any,
     sums: Any,
-    slopes: Any,
+    gradients: Any,
     ahead: Any,
     shape: Any,
 ) -> None:
-    """Takes both states back through one op, and adds its slopes."""
+    """Takes both states back through one op, and adds its gradients."""
     undo(op, slots, n_bits, base, matrices, ket, bra, sums, ahead, shape)
     if op[_WANTS]:
-        add_slopes(op[0], slots, sums, 0, slopes, shape[0])
+        add_gradients(op[0], slots, sums, 0, gradients, shape[0])
         if op[_SECOND] >= 0:
-            add_slopes(op[_SECOND], slots, sums, 1, slopes, shape[0])
+            add_gradients(op[_SECOND], slots, sums, 1, gradients, shape[0])
 
 
 @kernel
@@ -77,11 +78,11 @@ def _through(flat: Any, matrices: Any, tile: Any, shape: Any) -> None:
 
 
 @kernel
-def _back_through(flat: Any, matrices: Any, ket: Any, bra: Any, slopes: Any, shape: Any) -> None:
+def _back_through(flat: Any, matrices: Any, ket: Any, bra: Any, gradients: Any, shape: Any) -> None:
     ops, slots = flat.layout.ops, flat.tables.step_slot
     sums = np.empty(6 * len(shape[0]), ket.dtype)
     for at in range(len(ops) - 1, -1, -1):
-        undo_op(ops[at], slots, flat.n_qubits, 0, matrices, ket, bra, sums, slopes, (), shape)
+        undo_op(ops[at], slots, flat.n_qubits, 0, matrices, ket, bra, sums, gradients, (), shape)
 
 
 @kernel
@@ -103,8 +104,8 @@ def _start(flat: Any, amplitudes: Any, start: int, matrices: Any, tile: Any, sha
 
 
 @kernel
-def _back_to_zero(flat: Any, matrices: Any, ket: Any, bra: Any, slopes: Any, shape: Any) -> None:
-    """The slopes of the steps of a product state, from its bra; `ket` is written anew."""
+def _back_to_zero(flat: Any, matrices: Any, ket: Any, bra: Any, gradients: Any, shape: Any) -> None:
+    """The gradients of the steps of a product state, from its bra; `ket` is written anew."""
     slots, sums = flat.tables.step_slot, np.empty(3 * len(shape[0]), ket.dtype)
     start_zero(ket, 1, shape)
     for bit in range(flat.n_qubits - 1):
@@ -114,7 +115,7 @@ def _back_to_zero(flat: Any, matrices: Any, ket: Any, bra: Any, slopes: Any, sha
         step = flat.layout.product[bit]
         shrink_product(step, bit, 0, 1 << bit, slots, matrices, ket, bra, sums, shape)
         if step >= 0:
-            add_slopes(step, slots, sums, 0, slopes, shape[0])
+            add_gradients(step, slots, sums, 0, gradients, shape[0])
 
 
 @kernel
@@ -130,7 +131,7 @@ def forward_tiles(
     shape: Any,
 ) -> None:
     """Runs tiles first..last whole: final states into `states` (tiles or 1, …), ⟨P⟩ into `values` (B, M)."""
-    flat, (lanes, planes) = unpacked(packed), shape
+    flat, (lanes, planes) = unpack(packed), shape
     features, weights = inputs
     shared_angles, shared = shared_matrices(flat.tables, weights, features, alone, planes)
     read = np.empty((values.shape[1], len(lanes)), np.float64)
@@ -154,18 +155,18 @@ def write_values(read: Any, start: int, values: Any) -> None:
 
 
 @kernel
-def tile_weights(gradients: Any, start: int, lanes: int) -> Any:
-    """One tile's part of the gradients (B, M), flat as (M, lanes); 0 for lanes beyond the batch."""
-    result = np.zeros(gradients.shape[1] * lanes, gradients.dtype)
-    for lane in range(min(lanes, len(gradients) - start)):
-        for m in range(gradients.shape[1]):
-            result[m * lanes + lane] = gradients[start + lane, m]
+def tile_weights(of_values: Any, start: int, lanes: int) -> Any:
+    """One tile's part of the gradients for ⟨P⟩ (B, M), flat as (M, lanes); 0 for lanes beyond the batch."""
+    result = np.zeros(of_values.shape[1] * lanes, of_values.dtype)
+    for lane in range(min(lanes, len(of_values) - start)):
+        for m in range(of_values.shape[1]):
+            result[m * lanes + lane] = of_values[start + lane, m]
     return result
 
 
 @kernel
-def empty_slopes(tables: Any, lanes: int) -> Any:
-    """Zeros for the slopes of shared (steps, 3) and batched steps (steps, 3, lanes), flat."""
+def empty_gradients(tables: Any, lanes: int) -> Any:
+    """Zeros for the gradients of shared (steps, 3) and batched steps (steps, 3, lanes), flat."""
     n_own = len(tables.step_slot) - tables.n_shared_steps
     return np.zeros(3 * tables.n_shared_steps, np.float64), np.zeros(3 * n_own * lanes, np.float64)
 
@@ -176,55 +177,55 @@ def finish_tile(
     inputs: Any,
     start: int,
     angles: Any,
-    slopes: Any,
+    gradients: Any,
     of_angles: Any,
     of_inputs: Any,
     alone: Any,
     lanes: Any,
 ) -> None:
-    """Chains a tile's slopes to the inputs of its samples, and to the shared angles in `of_angles`."""
+    """Chains a tile's gradients to the inputs of its samples, and to the shared angles in `of_angles`."""
     n_shared, width = tables.n_shared_angles, len(lanes)
     n_own = len(tables.angle_scale) - n_shared
     of_own = np.zeros(n_own * width, np.float64)
     for step in range(len(tables.step_slot)):
         slot = tables.step_slot[step]
         if slot < 0:
-            chain(tables, step, slopes[0], ~slot, angles[0], angles[0], of_angles, of_angles, alone)
+            chain(tables, step, gradients[0], ~slot, angles[0], angles[0], of_angles, of_angles, alone)
         else:
-            chain(tables, step, slopes[1], slot, angles[0], angles[1], of_angles, of_own, lanes)
+            chain(tables, step, gradients[1], slot, angles[0], angles[1], of_angles, of_own, lanes)
     n_samples = min(width, len(inputs[0]) - start)
-    add_input_slopes(tables, n_shared, of_own.reshape(n_own, width), inputs, start, n_samples, of_inputs)
+    add_input_gradients(tables, n_shared, of_own.reshape(n_own, width), inputs, start, n_samples, of_inputs)
 
 
 @kernel
-def shared_weight_slopes(tables: Any, of_angles: Any, inputs: Any, of_inputs: Any) -> None:
-    """Adds the slopes of the shared angles, a row a tile, to those of the weights."""
+def shared_weight_gradients(tables: Any, of_angles: Any, inputs: Any, of_inputs: Any) -> None:
+    """Adds the gradients of the shared angles, a row a tile, to those of the weights."""
     sums = np.zeros((tables.n_shared_angles, 1), np.float64)
     for tile in range(len(of_angles)):
         for a in range(tables.n_shared_angles):
             sums[a, 0] += of_angles[tile, a]
-    add_input_slopes(tables, 0, sums, inputs, 0, 1, of_inputs)
+    add_input_gradients(tables, 0, sums, inputs, 0, 1, of_inputs)
 
 
 @kernel
 def backward_tiles(
     packed: Any,
     inputs: Any,
-    gradients: Any,
+    of_values: Any,
     first: int,
     last: int,
     states: Any,
-    slopes: Any,
+    gradients: Any,
     alone: Any,
     shape: Any,
 ) -> None:
-    """Takes tiles first..last from their final `states`, which are used up, back to the slopes of inputs.
+    """Takes tiles first..last from their final `states`, which are used up, back to the gradients of inputs.
 
-    Slopes of shared angles go on to their weights here when these are all tiles.
+    Gradients of shared angles go on to their weights here when these are all tiles.
     """
-    flat, (lanes, planes) = unpacked(packed), shape
+    flat, (lanes, planes) = unpack(packed), shape
     features, weights = inputs
-    of_angles, of_inputs, of_amplitudes = slopes
+    of_angles, of_inputs, of_amplitudes = gradients
     shared_angles, shared = shared_matrices(flat.tables, weights, features, alone, planes)
     bra = np.empty_like(states[0])
     for at in range(first, last):
@@ -232,9 +233,9 @@ def backward_tiles(
         own_angles, own = batched_matrices(
             flat.tables, features, weights, start, shared_angles, lanes, planes
         )
-        of_steps = empty_slopes(flat.tables, len(lanes))
-        slope = tile_weights(gradients, start, len(lanes))
-        start_bra(flat.layout.observables, 0, 1 << flat.n_qubits, slope, ket, bra, shape)
+        of_steps = empty_gradients(flat.tables, len(lanes))
+        weights_of_values = tile_weights(of_values, start, len(lanes))
+        start_bra(flat.layout.observables, 0, 1 << flat.n_qubits, weights_of_values, ket, bra, shape)
         _back_through(flat, (shared, own), ket, bra, of_steps, shape)
         if len(flat.layout.product):
             _back_to_zero(flat, (shared, own), ket, bra, of_steps, shape)
@@ -243,4 +244,4 @@ def backward_tiles(
         angles = (shared_angles, own_angles)
         finish_tile(flat.tables, inputs, start, angles, of_steps, of_angles[at], of_inputs, alone, lanes)
     if last - first == len(states):
-        shared_weight_slopes(flat.tables, of_angles, inputs, of_inputs)
+        shared_weight_gradients(flat.tables, of_angles, inputs, of_inputs)

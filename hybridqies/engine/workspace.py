@@ -1,7 +1,8 @@
-"""Memory for states, handed on from call to call."""
+"""Memory for states, reused from call to call."""
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -10,34 +11,48 @@ from hybridqies.engine.tables import Array
 
 # Bytes of a cache line, and of a huge page.
 _LINE, _HUGE_PAGE = 64, 2**21
-# Smaller arrays cost nothing to get; what is larger in sum is not held back from others.
+# Smaller arrays cost nothing to get; more than this in sum is left to others.
 _LEAST, _MOST = 2**21, 2**28
 
 
 class Workspace:
-    """The arrays that calls of one plan have done with, for its next calls.
+    """Arrays freed by earlier calls, for the next ones; shared by the plans of one owner.
 
     A large array that is freed goes back to the system, which clears it before it is had again: with
-    18 qubits that took a fifth of a step.
+    18 qubits that took a fifth of a step. The arrays freed last are kept, 256 MiB at most.
     """
 
     def __init__(self) -> None:
-        self._free: dict[tuple[int, int, Any], list[Array]] = {}
+        self._free: list[Array] = []
+        self._lock = Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that are held for the next calls."""
+        with self._lock:
+            return sum(array.nbytes for array in self._free)
 
     def empty(self, rows: int, width: int, kind: Any) -> Array:
         """An array (rows, width) of any content."""
-        try:
-            # One step, so that no two threads get the same.
-            return self._free[rows, width, kind].pop()
-        except (KeyError, IndexError):
-            return _aligned(rows, width, kind)
+        with self._lock:
+            for at in range(len(self._free) - 1, -1, -1):
+                if self._free[at].shape == (rows, width) and self._free[at].dtype == kind:
+                    return self._free.pop(at)
+        return _aligned(rows, width, kind)
 
     def take_back(self, *arrays: Array) -> None:
-        """Takes arrays that nobody uses any more."""
-        for each in arrays:
-            held = sum(array.nbytes for free in list(self._free.values()) for array in list(free))
-            if _LEAST <= each.nbytes <= _MOST - held:
-                self._free.setdefault((*each.shape, each.dtype), []).append(each)
+        """Takes arrays that nobody uses any more; those taken longest ago make room for them."""
+        with self._lock:
+            self._free += [each for each in arrays if _LEAST <= each.nbytes <= _MOST]
+            held = sum(array.nbytes for array in self._free)
+            while held > _MOST:
+                held -= self._free.pop(0).nbytes
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Workspace.__init__(self)
 
 
 def _aligned(rows: int, width: int, kind: Any) -> Array:

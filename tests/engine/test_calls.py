@@ -10,8 +10,8 @@ import torch
 from strategies import every_gate
 
 from hybridqies.circuit import load_circuit
-from hybridqies.engine import Rules, all_finite, compile_plan, cpu, device, simulate
-from hybridqies.engine.packed import unpacked
+from hybridqies.engine import Rules, all_finite, compile_plan, cpu_kernels, simulate, torch_kernels
+from hybridqies.engine.packed import unpack
 
 
 def assert_same(found, expected):
@@ -30,16 +30,16 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("circuit", [every_gate(), load_circuit("rot-ring", 4)], ids=["gates", "ring"])
 def test_a_plan_is_unpacked_as_it_was(circuit, block_qubits, batched_weights):
     plan = compile_plan(circuit, batched_weights=batched_weights, rules=Rules(block_qubits=block_qubits))
-    flat = unpacked(plan.packed)
+    flat = unpack(plan.packed)
     assert flat.n_qubits == plan.n_qubits
     assert_same(flat.tables, plan.flat.tables)
     assert_same(flat.layout, plan.flat.layout)
 
 
-@pytest.mark.parametrize("kernels", [cpu, device])
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_every_number_is_looked_at(monkeypatch, kernels, dtype):
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: kernels)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: kernels)
     # Their sum is not finite, and each of them is.
     features, weights = torch.full((33, 2), torch.finfo(dtype).max, dtype=dtype), torch.ones(3, dtype=dtype)
     assert all_finite(features, weights)

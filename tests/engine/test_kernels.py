@@ -17,7 +17,16 @@ from references import inputs_of
 from strategies import Case, case_of, cases, circuits, every_gate
 
 from hybridqies.circuit import Circuit, PauliString, Start, Weight, feature, gate, load_circuit
-from hybridqies.engine import Rules, bytes_needed, compile_plan, cpu, device, expectations, simulate, tiles
+from hybridqies.engine import (
+    Rules,
+    bytes_needed,
+    compile_plan,
+    cpu_kernels,
+    expectations,
+    simulate,
+    tiles,
+    torch_kernels,
+)
 from hybridqies.engine.call import lanes_of
 from hybridqies.engine.plan import Plan
 from hybridqies.engine.workers import each_part
@@ -30,7 +39,7 @@ BATCHES = (1, 7, 8, 9, 16, 17, 33)
 @pytest.fixture
 def threads(monkeypatch):
     """Sets torch's number of threads, which even the smallest plan then uses, and puts it back."""
-    monkeypatch.setattr(cpu, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(cpu_kernels, "_WORTH_A_THREAD", 0)
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
@@ -64,7 +73,8 @@ def run_kernels(kernels, case: Case, *, batched_weights: bool = False) -> list[t
 
 def assert_both_modules_agree(case: Case, *, batched_weights: bool = False) -> None:
     by_cpu, by_torch = (
-        run_kernels(kernels, case, batched_weights=batched_weights) for kernels in (cpu, device)
+        run_kernels(kernels, case, batched_weights=batched_weights)
+        for kernels in (cpu_kernels, torch_kernels)
     )
     for ours, theirs in zip(by_cpu, by_torch, strict=True):
         assert ours.dtype == theirs.dtype
@@ -120,7 +130,7 @@ def test_torch_operations_equal_the_cpu_kernels_on_every_gate_and_on_real_states
 def test_gradients_by_torch_operations_through_autograd(monkeypatch, autocast):
     case = case_of(encoder(3, 2), seed=4, batch=5)
     by_cpu = value_and_gradients(case, SINGLE)
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: device)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: torch_kernels)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         by_torch = value_and_gradients(case, SINGLE)
     for ours, theirs in zip(by_cpu, by_torch, strict=True):
@@ -349,7 +359,7 @@ def test_without_gradients_no_state_is_kept(threads, path):
     assert 0.95 * tile < peak < 1.5 * tile
 
 
-@pytest.mark.parametrize("kernels", [cpu, device])
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
 def test_kernels_keep_what_they_are_asked_to_keep(kernels):
     features, weights, _ = inputs_of(case_of(every_gate(), seed=0))
     plan = compile_plan(every_gate())
@@ -390,7 +400,7 @@ def test_real_circuits_keep_real_states(monkeypatch):
         assert states.dtype == np.float32
         asked = bytes_needed(compile_plan(circuit), torch.zeros(2, 0), start)
         assert asked == 2 * states.nbytes
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: device)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: torch_kernels)
     assert kept_of(real, vector)[-1].dtype == SINGLE
     assert kept_of(turned, vector)[-1].dtype == torch.complex64
 
@@ -413,9 +423,31 @@ def test_a_second_derivative_is_refused():
         torch.autograd.grad(values.sum(), features, create_graph=True)
 
 
-@pytest.mark.parametrize("kernels", [cpu, device])
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
+def test_transforms_of_torch_func_are_refused_by_name(monkeypatch, kernels):
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: kernels)
+    case = case_of(encoder(3, 1), seed=0, batch=4)
+    features, weights, _ = inputs_of(case)
+    plan = compile_plan(case.circuit)
+
+    def run(rows: torch.Tensor) -> torch.Tensor:
+        assert simulate.all_finite(rows.detach() if rows.requires_grad else rows, weights)
+        return expectations(plan, rows, weights)
+
+    for transform in (
+        lambda: torch.func.vmap(run)(features[:, None]),
+        lambda: torch.func.grad(lambda rows: run(rows).sum())(features),
+        lambda: torch.func.jacrev(run)(features),
+        lambda: torch.autograd.functional.jacobian(run, features, vectorize=True),
+    ):
+        with pytest.raises(CapabilityError, match=r"torch\.func"):
+            transform()
+    assert torch.autograd.functional.jacobian(run, features).shape == (*run(features).shape, *features.shape)
+
+
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
 def test_backward_may_be_called_again(monkeypatch, path, kernels):
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: kernels)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: kernels)
     case = case_of(encoder(3, 1), seed=0, batch=9)
     inputs = inputs_of(case, wants_gradient=True)
     total = expectations(compile_plan(case.circuit), *inputs).sum()
@@ -426,9 +458,9 @@ def test_backward_may_be_called_again(monkeypatch, path, kernels):
 
 
 @pytest.mark.parametrize("changed", [0, 1, 2])
-@pytest.mark.parametrize("kernels", [cpu, device])
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
 def test_an_input_changed_in_place_is_refused(monkeypatch, kernels, changed):
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: kernels)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: kernels)
     case = case_of(encoder(3, 1), seed=0, batch=9)
     inputs = inputs_of(case, wants_gradient=True)
     total = expectations(compile_plan(case.circuit), *inputs).sum()
@@ -466,9 +498,9 @@ def test_no_gradient_no_graph():
 
 
 @pytest.mark.parametrize("start", list(Start))
-@pytest.mark.parametrize("kernels", [cpu, device])
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
 def test_an_empty_batch(monkeypatch, path, kernels, start):
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: kernels)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: kernels)
     circuit = encoder(3, 1, start)
     features = torch.zeros(0, 3, dtype=DOUBLE, requires_grad=True)
     weights = torch.rand(circuit.n_weights, dtype=DOUBLE, requires_grad=True)
@@ -481,9 +513,9 @@ def test_an_empty_batch(monkeypatch, path, kernels, start):
     assert amplitudes is None or amplitudes.grad.shape == (0, 8)
 
 
-@pytest.mark.parametrize("kernels", [cpu, device])
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
 def test_any_memory_layout_is_taken_and_compiles_nothing_new(monkeypatch, kernels):
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: kernels)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: kernels)
     circuit = encoder(3, 1)
     plan = compile_plan(circuit)
     case = case_of(circuit, seed=1, batch=9, complex_amplitudes=True)
@@ -518,9 +550,9 @@ def test_gradients_of_any_memory_layout_are_taken():
     assert all(map(torch.equal, repeated, whole))
 
 
-@pytest.mark.parametrize("kernels", [cpu, device])
+@pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
 def test_inputs_stay_as_they_were(monkeypatch, path, kernels):
-    monkeypatch.setattr(simulate, "_kernels", lambda device_type: kernels)
+    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: kernels)
     case = case_of(encoder(3, 1), seed=1, batch=3)
     inputs = inputs_of(case, wants_gradient=True)
     before = [each.detach().clone() for each in inputs]

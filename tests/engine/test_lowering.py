@@ -25,7 +25,7 @@ from hybridqies.circuit import (
 )
 from hybridqies.circuit.gate_type import Relabelling
 from hybridqies.engine import Rules, compile_plan
-from hybridqies.engine.frame import Frame
+from hybridqies.engine.basis_map import BasisMap
 from hybridqies.engine.lowering import Turn, lower
 
 NOT_A_STEP = ("X", "CNOT", "SWAP")
@@ -115,7 +115,7 @@ def test_labels_cost_no_step_and_stay_a_dual_basis(circuit):
 
 def test_a_frame_takes_relabelling_gates_alone():
     with pytest.raises(ValueError, match="relabelling"):
-        Frame(2).relabel(Relabelling.SWAP, (0,))
+        BasisMap(2).relabel(Relabelling.SWAP, (0,))
 
 
 @pytest.mark.parametrize("name", [name for name in GATES if name not in NOT_A_STEP])

@@ -35,6 +35,7 @@ def test_neither_small_arrays_nor_more_than_the_limit_are_held(monkeypatch) -> N
     room = Workspace()
     arrays = [room.empty(1, size, FLOAT) for size in (LARGE - 1, LARGE, LARGE, LARGE)]
     room.take_back(*arrays)
+    assert room.nbytes == 2 * workspace._LEAST
     again = [room.empty(1, size, FLOAT) for size in (LARGE - 1, LARGE, LARGE, LARGE)]
     found = sum(any(new is old for old in arrays) for new in again)
     assert found == 2
@@ -48,11 +49,11 @@ def test_two_graphs_of_one_plan_do_not_share_a_state(monkeypatch) -> None:
     features = torch.rand(2, 9, circuit.n_features, generator=draw, dtype=torch.float64)
     weights = torch.rand(circuit.n_weights, generator=draw, dtype=torch.float64, requires_grad=True)
 
-    def slopes(plan, each: torch.Tensor) -> torch.Tensor:
+    def gradients(plan, each: torch.Tensor) -> torch.Tensor:
         return torch.autograd.grad(expectations(plan, each, weights).sum(), weights)[0]
 
     with as_large_states():
-        expected = [slopes(compile_plan(circuit), each) for each in features]
+        expected = [gradients(compile_plan(circuit), each) for each in features]
         plan = compile_plan(circuit)
         for _ in range(2):
             graphs = [expectations(plan, each, weights).sum() for each in features]

@@ -11,8 +11,8 @@ from references import inputs_of
 from strategies import Case, case_of, cases, circuits, every_gate
 
 from hybridqies.circuit import Circuit, feature, gate, load_circuit, to_pennylane
-from hybridqies.engine import compile_states, device, final, final_states
-from hybridqies.engine.simulate import fitting
+from hybridqies.engine import compile_states, final_states, state_plans, torch_kernels
+from hybridqies.engine.simulate import fit_plan
 from hybridqies.errors import InputError
 
 DOUBLE, SINGLE = torch.float64, torch.float32
@@ -65,8 +65,8 @@ def test_states_that_are_cut_into_pieces(n_qubits):
 @given(cases(circuits(max_qubits=4), complex_amplitudes=True, batch=3))
 def test_the_path_of_accelerators_agrees(case):
     plan, inputs = compile_states(case.circuit), inputs_of(case, DOUBLE)
-    _, kept = device.forward(fitting(plan.plan, *inputs[1:]), *inputs, keep=True)
-    theirs = kept[-1][:, final._places(plan)]
+    places = state_plans._find_places(plan)
+    theirs = torch_kernels.final_states(fit_plan(plan.plan, *inputs[1:]), *inputs, places)
     np.testing.assert_allclose(final_states(plan, *inputs), theirs, rtol=0, atol=1e-12)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybridqies.circuit.gate_type import Relabelling
 
 
-class Frame:
+class BasisMap:
     """Which stored amplitude stands for which basis state, as an affine map over GF(2).
 
     Qubit t of the basis state stored at index p is parity(masks[t] & p) ^ constants[t],

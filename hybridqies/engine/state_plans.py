@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from hybridqies.circuit import Circuit, PauliString
-from hybridqies.engine import device
+from hybridqies.engine.kernels import find_kernels
 from hybridqies.engine.lowering import lower
 from hybridqies.engine.plan import Plan, Rules, compile_plan
-from hybridqies.engine.simulate import fitting
+from hybridqies.engine.simulate import fit_plan, refuse_transforms
+from hybridqies.engine.workspace import Workspace
 
 # ⟨1⟩: the least that the kernels can be asked to read.
 _IDENTITY = PauliString(())
@@ -29,16 +30,21 @@ class StatePlan:
     flips: tuple[int, ...]
 
 
-def compile_states(circuit: Circuit, *, batched_weights: bool = False) -> StatePlan:
+def compile_states(
+    circuit: Circuit, *, batched_weights: bool = False, workspace: Workspace | None = None
+) -> StatePlan:
     """The plan of `circuit` for `final_states`; what the circuit reads plays no part in it."""
-    _, frame = lower(circuit)
+    _, basis_map = lower(circuit)
     origin = 0
-    for flip, constant in zip(frame.flips, frame.constants, strict=True):
+    for flip, constant in zip(basis_map.flips, basis_map.constants, strict=True):
         origin ^= flip * constant
     plan = compile_plan(
-        replace(circuit, observables=(_IDENTITY,)), batched_weights=batched_weights, rules=Rules(prune=False)
+        replace(circuit, observables=(_IDENTITY,)),
+        batched_weights=batched_weights,
+        rules=Rules(prune=False),
+        workspace=workspace,
     )
-    return StatePlan(plan, origin, tuple(frame.flips))
+    return StatePlan(plan, origin, tuple(basis_map.flips))
 
 
 @torch.no_grad()
@@ -52,32 +58,18 @@ def final_states(
 
     Raises
     ------
+    CapabilityError: a transform of torch.func.
     InputError: weights a sample for a plan without, or the reverse.
     """
-    fitted = fitting(plan.plan, weights, amplitudes)
-    if features.device.type == "cpu":
-        return _on_cpu(fitted, _places(plan), features, weights, amplitudes)
-    _, kept = device.forward(fitted, features, weights, amplitudes, keep=True)
-    states: Tensor = kept[-1]  # type: ignore[index]
-    return states[:, _places(plan).to(features.device)]
+    refuse_transforms(features, weights, amplitudes)
+    fitted = fit_plan(plan.plan, weights, amplitudes)
+    kernels = find_kernels(features.device.type)
+    return kernels.final_states(fitted, features, weights, amplitudes, _find_places(plan))
 
 
-def _places(plan: StatePlan) -> Tensor:
+def _find_places(plan: StatePlan) -> Tensor:
     """Where each basis state is stored, (2**n,)."""
     places = torch.tensor([plan.origin])
     for flip in reversed(plan.flips):
         places = torch.cat([places, places ^ flip])
     return places
-
-
-def _on_cpu(
-    plan: Plan, places: Tensor, features: Tensor, weights: Tensor, amplitudes: Tensor | None
-) -> Tensor:
-    from hybridqies.engine import cpu
-
-    _, kept = cpu.forward(plan, features, weights, amplitudes, keep=True)
-    call, states = kept  # type: ignore[misc]
-    lanes, planes = map(len, call.shape)
-    tiles = torch.from_numpy(states).view(call.n_tiles, 1 << plan.n_qubits, planes, lanes)
-    samples = tiles[:, places].permute(0, 3, 1, 2).reshape(-1, 1 << plan.n_qubits, planes)[: call.batch]
-    return samples[..., 0] if plan.is_real else torch.view_as_complex(samples.contiguous())

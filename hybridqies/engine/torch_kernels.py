@@ -23,6 +23,14 @@ def forward(
     plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, *, keep: bool
 ) -> tuple[Tensor, Kept | None]:
     """Expectations (B, M) and, if `backward` is to follow, the inputs and the final states (B, 2**n)."""
+    state = _run_forward(plan, features, weights, amplitudes)
+    rows = plan.flat.layout.observables.tolist()
+    values = [(state.conj() * _pauli(row, state)).sum(dim=1).real for row in rows]
+    return torch.stack(values, dim=1), (plan, features, weights, amplitudes, state) if keep else None
+
+
+def _run_forward(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
+    """The final states (B, 2**n), as stored."""
     kind = features.dtype if plan.is_real else features.dtype.to_complex()
     if amplitudes is None:
         state = torch.zeros(len(features), 2**plan.n_qubits, dtype=kind, device=features.device)
@@ -31,9 +39,7 @@ def forward(
         state = amplitudes.detach().to(kind).clone()
     for step in plan.steps:
         _mix(step, _matrix(step, features, weights, kind), state)
-    rows = plan.flat.layout.observables.tolist()
-    values = [(state.conj() * _pauli(row, state)).sum(dim=1).real for row in rows]
-    return torch.stack(values, dim=1), (plan, features, weights, amplitudes, state) if keep else None
+    return state
 
 
 def backward(
@@ -47,7 +53,7 @@ def backward(
     of_features, of_weights = torch.zeros_like(features), torch.zeros_like(weights)
     for step in reversed(plan.steps):
         if any(isinstance(factor, Turn) for factor in step.factors):
-            _chain(step, _slopes(step, bra, states), features, weights, of_features, of_weights)
+            _chain(step, _pauli_gradients(step, bra, states), features, weights, of_features, of_weights)
         a, b, c, d = (each.conj() for each in _matrix(step, features, weights, states.dtype))
         _mix(step, (a, c, b, d), states)
         _mix(step, (a, c, b, d), bra)
@@ -56,12 +62,20 @@ def backward(
     return of_features, of_weights, 2 * (bra if amplitudes.is_complex() else bra.real)
 
 
+def final_states(
+    plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, places: Tensor
+) -> Tensor:
+    """Final states (B, 2**n), where basis state x is the amplitude stored at places[x]."""
+    states = _run_forward(plan, features, weights, amplitudes)
+    return states[:, places.to(states.device)]
+
+
 def all_finite(features: Tensor, weights: Tensor) -> bool:
     """Whether inputs hold neither NaN nor infinity."""
     return bool(features.isfinite().all() & weights.isfinite().all())
 
 
-def states_held(n_qubits: int, batch: int, itemsize: int) -> int:  # noqa: ARG001
+def count_states(plan: Plan, batch: int, itemsize: int) -> int:  # noqa: ARG001
     """How many states are in memory at the worst moment of a forward and backward pass."""
     # The final state, its bra, the rows that a step mixes, and one product of them.
     return 5 * batch
@@ -98,10 +112,10 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _chain(
-    step: Step, slopes: Tensor, features: Tensor, weights: Tensor, of_features: Tensor, of_weights: Tensor
+    step: Step, gradients: Tensor, features: Tensor, weights: Tensor, of_features: Tensor, of_weights: Tensor
 ) -> None:
-    """Adds a step's slopes (B, 3) to those of its angles; see `coefficients`."""
-    x, y, z = slopes.unbind(dim=1)
+    """Adds a step's gradients (B, 3) to those of its angles; see `coefficients`."""
+    x, y, z = gradients.unbind(dim=1)
     for factor in reversed(step.factors):
         vector = [x, y, z]
         if isinstance(factor, Fixed):
@@ -123,14 +137,14 @@ def _turned_back(factor: Fixed, vector: list[Tensor]) -> list[Tensor]:
     return [sum((float(matrix[i, j]) * vector[i] for i in range(3)), torch.zeros(())) for j in range(3)]
 
 
-def _add(factor: Turn, slope: Tensor, features: Tensor, of_features: Tensor, of_weights: Tensor) -> None:
-    slope = slope * (factor.sign * factor.angle.scale)
+def _add(factor: Turn, gradient: Tensor, features: Tensor, of_features: Tensor, of_weights: Tensor) -> None:
+    gradient = gradient * (factor.sign * factor.angle.scale)
     if not isinstance(factor.angle, Feature):
         target = of_weights[..., factor.angle.index]
-        target += slope if of_weights.dim() == 2 else slope.sum()
+        target += gradient if of_weights.dim() == 2 else gradient.sum()
         return
     for at, index in enumerate(factor.angle.indices):
-        product = slope
+        product = gradient
         for other, source in enumerate(factor.angle.indices):
             if other != at:
                 product = product * features[:, source]
@@ -149,7 +163,7 @@ def _rows(step: Step, state: Tensor) -> tuple[Tensor, Tensor]:
     return first, first ^ step.flip
 
 
-def _slopes(step: Step, bra: Tensor, ket: Tensor) -> Tensor:
+def _pauli_gradients(step: Step, bra: Tensor, ket: Tensor) -> Tensor:
     """Im ⟨bra| P |ket⟩ over the step's pairs for P = X, Y, Z: (B, 3), in double."""
     first, second = _rows(step, ket)
     l0, l1 = bra[:, first].conj(), bra[:, second].conj()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hybridqies.engine import cosets, states, tiles
-from hybridqies.engine.call import ALONE, Call, Slopes
+from hybridqies.engine.call import ALONE, Call, Gradients
 from hybridqies.engine.coefficients import batched_matrices, shared_matrices
 from hybridqies.engine.tables import Array
 from hybridqies.engine.workers import each_part
@@ -34,15 +34,15 @@ def forward(call: Call, kept: Array, values: Array) -> None:
         tiles.write_values(tile.measure(), tile.start, values)
 
 
-def backward(call: Call, kept: Array, gradients: Array, slopes: Slopes) -> None:
-    """Takes every tile from its final state in `kept`, which is used up, back to the slopes of its inputs."""
+def backward(call: Call, kept: Array, of_values: Array, gradients: Gradients) -> None:
+    """Takes every tile from its final state in `kept`, which is used up, back to its inputs."""
     tables = call.plan.flat.tables
     shared_angles, shared = shared_matrices(tables, call.weights, call.features, ALONE, call.shape[1])
     bras = call.empty_states(1)
     bra = bras[0]
     for at in range(call.n_tiles):
         tile = _Tile(call, at, shared_angles, shared, kept[at])
-        of_steps = tile.backward(bra, tiles.tile_weights(gradients, tile.start, call.lanes), slopes)
+        of_steps = tile.backward(bra, tiles.tile_weights(of_values, tile.start, call.lanes), gradients)
         angles = (shared_angles, tile.angles)
         tiles.finish_tile(
             tables,
@@ -50,12 +50,12 @@ def backward(call: Call, kept: Array, gradients: Array, slopes: Slopes) -> None:
             tile.start,
             angles,
             of_steps,
-            slopes.of_angles[at],
-            slopes.of_inputs,
+            gradients.of_angles[at],
+            gradients.of_inputs,
             ALONE,
             call.shape[0],
         )
-    tiles.shared_weight_slopes(tables, slopes.of_angles, call.inputs, slopes.of_inputs)
+    tiles.shared_weight_gradients(tables, gradients.of_angles, call.inputs, gradients.of_inputs)
     call.plan.workspace.take_back(kept, bras)
 
 
@@ -105,10 +105,10 @@ class _Tile:
         _each(run, 1 << self.flat.n_qubits)
         return np.asarray(parts.sum(axis=0))
 
-    def backward(self, bra: Array, weights: Array, slopes: Slopes) -> Pair:
-        """The slopes of shared and of batched steps, flat; uses up ket and `bra`."""
+    def backward(self, bra: Array, weights: Array, gradients: Gradients) -> Pair:
+        """The gradients of shared and of batched steps, flat; uses up ket and `bra`."""
         layout = self.flat.layout
-        parts = [tiles.empty_slopes(self.flat.tables, self.call.lanes) for _ in range(PIECES)]
+        parts = [tiles.empty_gradients(self.flat.tables, self.call.lanes) for _ in range(PIECES)]
 
         def start(piece: int, first: int, last: int) -> None:  # noqa: ARG001
             states.start_bra(layout.observables, first, last, weights, self.ket, bra, self.shape)
@@ -118,8 +118,8 @@ class _Tile:
             self._back_through(block, bra, parts)
         if len(layout.product):
             self._unwind(bra, parts)
-        elif len(slopes.of_amplitudes):
-            self._store(bra, slopes.of_amplitudes)
+        elif len(gradients.of_amplitudes):
+            self._store(bra, gradients.of_amplitudes)
         return np.sum([part[0] for part in parts], axis=0), np.sum([part[1] for part in parts], axis=0)
 
     def _load(self) -> None:
@@ -177,4 +177,4 @@ class _Tile:
 
             n_pieces = _each(run, 1 << bit)
             for piece in range(n_pieces if step >= 0 else 0):
-                tiles.add_slopes(step, slots, sums[piece], 0, parts[piece], self.shape[0])
+                tiles.add_gradients(step, slots, sums[piece], 0, parts[piece], self.shape[0])

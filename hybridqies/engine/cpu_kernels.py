@@ -1,7 +1,7 @@
-"""The plan on the CPU: tiles of samples for small states, pieces of one tile for large ones.
+"""The kernels of the CPU: tiles of samples for small states, pieces of one tile for large ones.
 
-Up to WHOLE_QUBITS a thread takes whole tiles; above, all threads share each pass over a
-tile. How the work is cut depends on the sizes alone and partial sums are added in
+Where one block holds the state, a thread takes whole tiles; above, all threads share each pass
+over a tile. How the work is cut depends on the sizes alone and partial sums are added in
 a fixed order: results do not depend on the number of threads.
 """
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridqies.engine import coefficients, pieces, tiles
-from hybridqies.engine.call import ALONE, Call, Slopes, array_of, inputs_of, lanes_of
-from hybridqies.engine.plan import WHOLE_QUBITS, Plan
+from hybridqies.engine import coefficients, large_tiles, tiles
+from hybridqies.engine.call import ALONE, Call, Gradients, array_of, inputs_of, lanes_of
+from hybridqies.engine.plan import Plan
 from hybridqies.engine.tables import Array
 from hybridqies.engine.workers import each_part
 
@@ -28,11 +28,19 @@ def forward(
     plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, *, keep: bool
 ) -> tuple[Tensor, Kept | None]:
     """Expectations (B, M) and, if `backward` is to follow, the call and its final states (tiles, …)."""
+    call, states, values = _run_forward(plan, features, weights, amplitudes, keep=keep)
+    return torch.from_numpy(values), (call, states) if keep else None
+
+
+def _run_forward(
+    plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, *, keep: bool
+) -> tuple[Call, Array, Array]:
+    """The call, its final states (of all tiles with `keep`) and ⟨P⟩ (B, M)."""
     call = Call(plan, features, weights, amplitudes)
     values = np.empty((call.batch, len(plan.flat.layout.observables)), call.features.dtype)
     states = call.empty_states(call.n_tiles if keep else 1)
     if not plan.is_whole:
-        pieces.forward(call, states, values)
+        large_tiles.forward(call, states, values)
         if not keep:
             plan.workspace.take_back(states)
     else:
@@ -44,7 +52,7 @@ def forward(
             )
 
         each_part(run, call.n_tiles, _threads(call))
-    return torch.from_numpy(values), (call, states) if keep else None
+    return call, states, values
 
 
 def backward(
@@ -52,12 +60,12 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); what was kept is used up."""
     call, states = kept
-    slopes = Slopes(call, wants_amplitudes=wants_amplitudes)
     given, plan = array_of(gradients), call.plan
+    of_loss = Gradients(call, wants_amplitudes=wants_amplitudes)
     if not plan.is_whole:
-        pieces.backward(call, states, given, slopes)
+        large_tiles.backward(call, states, given, of_loss)
     else:
-        mine = (slopes.of_angles, slopes.of_inputs, slopes.of_amplitudes)
+        mine = (of_loss.of_angles, of_loss.of_inputs, of_loss.of_amplitudes)
 
         def run(first: int, last: int) -> None:
             tiles.backward_tiles(
@@ -67,8 +75,22 @@ def backward(
         threads = _threads(call)
         each_part(run, call.n_tiles, threads)
         if threads > 1:
-            tiles.shared_weight_slopes(plan.flat.tables, slopes.of_angles, call.inputs, slopes.of_inputs)
-    return slopes.tensors()
+            tiles.shared_weight_gradients(plan.flat.tables, of_loss.of_angles, call.inputs, of_loss.of_inputs)
+    return of_loss.tensors()
+
+
+def final_states(
+    plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None, places: Tensor
+) -> Tensor:
+    """Final states (B, 2**n), where basis state x is the amplitude stored at places[x]."""
+    call, states, _ = _run_forward(plan, features, weights, amplitudes, keep=True)
+    lanes, planes = map(len, call.shape)
+    tiles_of_states = torch.from_numpy(states).view(call.n_tiles, 1 << plan.n_qubits, planes, lanes)
+    samples = tiles_of_states[:, places].permute(0, 3, 1, 2).reshape(-1, 1 << plan.n_qubits, planes)
+    plan.workspace.take_back(states)
+    if plan.is_real:
+        return samples[: call.batch, :, 0]
+    return torch.view_as_complex(samples[: call.batch].contiguous())
 
 
 def all_finite(features: Tensor, weights: Tensor) -> bool:
@@ -83,10 +105,10 @@ def _threads(call: Call) -> int:
     return min(torch.get_num_threads(), call.n_tiles)
 
 
-def states_held(n_qubits: int, batch: int, itemsize: int) -> int:
+def count_states(plan: Plan, batch: int, itemsize: int) -> int:
     """How many states are in memory at the worst moment of a forward and backward pass, without inputs."""
-    lanes = lanes_of(n_qubits, batch, itemsize)
+    lanes = lanes_of(plan.n_qubits, batch, itemsize)
     n_tiles = -(-batch // lanes)
-    at_once = 1 if n_qubits > WHOLE_QUBITS else min(torch.get_num_threads(), n_tiles)
+    at_once = min(torch.get_num_threads(), n_tiles) if plan.is_whole else 1
     # The final states of the batch, kept for the backward pass, and a bra for each tile in work.
     return (n_tiles + at_once) * lanes

@@ -12,7 +12,7 @@ _SECOND, _CONDITIONS = Op._fields.index("second"), Op._fields.index("conditions"
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class PlanCosts:
     """The work of one forward and backward pass.
 
     `steps` are 2x2 matrices, `passes` the walks of a kernel over a state (or over ket and bra),
@@ -35,7 +35,7 @@ class _Costs:
     multiply_add: int
     square: int
     overlap: int
-    slopes: int
+    gradients: int
     planes: int
 
     @property
@@ -44,17 +44,17 @@ class _Costs:
         return 2 * (self.multiply + self.multiply_add)
 
 
-_REAL = _Costs(multiply=1, multiply_add=2, square=1, overlap=1, slopes=4, planes=1)
-_COMPLEX = _Costs(multiply=6, multiply_add=8, square=3, overlap=3, slopes=24, planes=2)
+_REAL = _Costs(multiply=1, multiply_add=2, square=1, overlap=1, gradients=4, planes=1)
+_COMPLEX = _Costs(multiply=6, multiply_add=8, square=3, overlap=3, gradients=24, planes=2)
 
 
-def plan_counts(plan: Plan, batch: int, dtype: torch.dtype = torch.float32) -> Counts:
+def count_costs(plan: Plan, batch: int, dtype: torch.dtype = torch.float32) -> PlanCosts:
     """The counts of a plan for a batch of samples, in a precision."""
     costs = _REAL if plan.is_real else _COMPLEX
     layout, size = plan.flat.layout, 1 << plan.n_qubits
     ops = layout.ops.tolist()
     pairs = sum(_pairs(op, size) for op in ops)
-    flops = pairs * (3 * costs.mix + costs.slopes)
+    flops = pairs * (3 * costs.mix + costs.gradients)
     passes = 2 * len(ops) + 2
     if len(layout.product):
         # Grown, grown again, and taken apart from the bra.
@@ -64,7 +64,7 @@ def plan_counts(plan: Plan, batch: int, dtype: torch.dtype = torch.float32) -> C
         passes += 3
     flops += _read(layout.observables.tolist(), costs) * size
     state = size * costs.planes * dtype.itemsize
-    return Counts(len(plan.steps), passes, flops * batch, round(_trips(plan) * state * batch))
+    return PlanCosts(len(plan.steps), passes, flops * batch, round(_trips(plan) * state * batch))
 
 
 def _pairs(op: list[int], size: int) -> int:
