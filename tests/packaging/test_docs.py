@@ -18,7 +18,7 @@ FLOORS = (
     "hybridqies.engine",
     "hybridqies.backends",
     "hybridqies.backends.jobs",
-    "hybridqies.plugins",
+    "hybridqies.pennylane_device",
     "hybridqies.testing",
     "hybridqies.heads",
     "hybridqies.text",

@@ -54,13 +54,16 @@ def is_gate(operation: Any) -> bool:
     return operation.name in TARGET_GATES
 
 
-def taken_apart(operation: Any) -> Sequence[Any]:
+def decompose_once(operation: Any) -> Sequence[Any]:
     """The next smaller operations of one that is no gate; those of its matrix where it names none.
 
     Raises
     ------
     DeviceError: a gradient is wanted for a matrix on several wires.
     """
+    rotation = _pauli_rotation(operation)
+    if rotation is not None:
+        return [rotation]
     is_matrix = operation.name == "QubitUnitary" or not operation.has_decomposition
     if is_matrix and len(operation.wires) > 1 and any(map(qml.math.requires_grad, operation.data)):
         raise DeviceError(
@@ -73,6 +76,21 @@ def taken_apart(operation: Any) -> Sequence[Any]:
     return parts
 
 
+def _pauli_rotation(operation: Any) -> Any | None:
+    """The rotation for an exponential of a Pauli word by a torch number: PennyLane can't decompose it."""
+    if not isinstance(operation, qml.ops.Exp) or qml.math.get_interface(operation.coeff) != "torch":
+        return None
+    terms = list((operation.base.pauli_rep or {}).items())
+    if len(terms) != 1:
+        return None
+    (word, factor), wires = terms[0], operation.base.wires
+    coefficient = torch.as_tensor(operation.coeff * factor).to(torch.complex128)
+    if coefficient.real != 0:
+        return None
+    letters = "".join(word.get(wire, "I") for wire in wires)
+    return qml.PauliRot((2j * coefficient).real, letters, wires)
+
+
 def read_tape(tape: Any, observables: Sequence[PauliString] = ()) -> Program:
     """The program of a tape on wires 0 to n-1 whose operations are gates, but for a preparation at its start.
 
@@ -80,7 +98,7 @@ def read_tape(tape: Any, observables: Sequence[PauliString] = ()) -> Program:
 
     Raises
     ------
-    DeviceError: parameters with batches of different sizes.
+    DeviceError: parameters with batches of different sizes, or of more than one axis.
     """
     n_qubits = max(1, len(tape.wires))
     gates, amplitudes, operations = _start(tape.operations, n_qubits)
@@ -88,6 +106,7 @@ def read_tape(tape: Any, observables: Sequence[PauliString] = ()) -> Program:
     sizes = set() if amplitudes is None else set(amplitudes.shape[:-1])
     for each in operations:
         differs = tuple(_ndim(value) > 0 for value in each.data)
+        _refuse_further_axes(each)
         sizes.update(len(value) for value, by_sample in zip(each.data, differs, strict=True) if by_sample)
         if each.name in _PHASES:
             continue
@@ -100,11 +119,11 @@ def read_tape(tape: Any, observables: Sequence[PauliString] = ()) -> Program:
         raise DeviceError(f"parameters with batches of {sorted(sizes)} were given; expected one size for all")
     size = max(sizes, default=1)
     start = Start.ZERO if amplitudes is None else Start.AMPLITUDES
-    weights = stacked(columns[False])
+    weights = stack(columns[False])
     return Program(
         Structure(n_qubits, start, tuple(gates), tuple(observables)),
         tuple(sizes),
-        stacked(columns[True]) if columns[True] else weights.new_empty(size, 0),
+        stack(columns[True]) if columns[True] else weights.new_empty(size, 0),
         weights,
         None if amplitudes is None else amplitudes.expand(size, -1),
     )
@@ -141,7 +160,7 @@ def global_phase(tape: Any) -> npt.NDArray[np.float64]:
     return np.asarray(total)
 
 
-def stacked(values: Sequence[Any]) -> Tensor:
+def stack(values: Sequence[Any]) -> Tensor:
     """Numbers, or columns (B,), as one double tensor (…, N) with the gradient of those that are torch's."""
     tensors = [value for value in values if isinstance(value, Tensor)]
     if not tensors:
@@ -171,6 +190,15 @@ def _amplitudes(preparation: Any, n_qubits: int) -> Tensor:
     shape = () if preparation.batch_size is None else (preparation.batch_size,)
     tensor = state if isinstance(state, Tensor) else torch.from_numpy(np.array(state))
     return tensor.to(torch.complex128 if tensor.is_complex() else torch.float64).reshape(*shape, 2**n_qubits)
+
+
+def _refuse_further_axes(operation: Any) -> None:
+    for value in operation.data:
+        if _ndim(value) > 1:
+            raise DeviceError(
+                f"{operation.name} was given a parameter of shape {tuple(value.shape)}; "
+                "expected a number, or one axis of samples; flatten the batch"
+            )
 
 
 def _ndim(value: Any) -> int:

@@ -16,7 +16,7 @@ from references import by_pennylane, inputs_of
 from strategies import Case, case_of, cases, every_gate
 
 from hybridqies.circuit import to_pennylane
-from hybridqies.plugins import StateVectorDevice
+from hybridqies.pennylane_device import StateVectorDevice
 
 NAME = "hybridqies.statevector"
 DOUBLE = torch.float64
@@ -284,9 +284,9 @@ def test_a_batch_runs_as_one_circuit_and_a_structure_is_compiled_once():
         for shift in range(3):
             node(BATCH + shift, WEIGHTS + shift)
     assert tracker.totals["simulations"] == 3
-    assert len(ours._plans._expectations) == 1
+    assert ours._plans.n_plans == 1
     node(BATCH[0], WEIGHTS)
-    assert len(ours._plans._expectations) == 2
+    assert ours._plans.n_plans == 2
 
 
 def test_a_device_can_be_pickled():
@@ -471,3 +471,47 @@ class TestRefusals:
 
         with pytest.raises(DeviceError, match="GiB"):
             circuit()
+
+
+@pytest.mark.parametrize("generator", [qml.X(0), qml.X(0) @ qml.Z(1), 0.7 * qml.Y(1) @ qml.X(0)])
+def test_evolution_with_a_torch_number(generator):
+    def evolve(time):
+        qml.RY(0.4, 0)
+        qml.evolve(generator, time)
+        return qml.expval(qml.Z(0)), qml.expval(qml.Y(1))
+
+    values, gradients = [], []
+    for node in both(evolve, 2):
+        time = torch.tensor(0.3, dtype=DOUBLE, requires_grad=True)
+        read = node(time)
+        values.append(read)
+        gradients.append(torch.autograd.grad(sum(read), time))
+    close(*values)
+    close(*gradients)
+
+
+def test_trotter_product_with_a_torch_number():
+    def evolve(time):
+        qml.RY(0.4, 0)
+        qml.TrotterProduct(qml.sum(qml.X(0), 0.5 * qml.Z(0) @ qml.Y(1)), time, n=2, order=2)
+        return qml.expval(qml.Z(0)), qml.expval(qml.X(1))
+
+    ours, theirs = both(evolve, 2)
+    # PennyLane's own exponential of a torch number is right to 4e-10 only.
+    close(ours(torch.tensor(0.3, dtype=DOUBLE)), theirs(0.3))
+
+
+def test_a_tape_without_measurements_has_no_results():
+    tape = qml.tape.QuantumScript([qml.X(0)], [])
+    theirs = qml.execute([tape], qml.device("default.qubit", wires=1), diff_method=None)
+    assert qml.execute([tape], device(1), diff_method=None) == theirs
+
+
+@pytest.mark.parametrize("convert", [np.asarray, torch.as_tensor])
+def test_a_batch_of_two_axes_is_refused(convert):
+    def rotate(angles):
+        qml.RX(angles, 0)
+        return qml.expval(qml.Z(0))
+
+    with pytest.raises((DeviceError, ValueError), match=r"axis|dimension|shape"):
+        qml.QNode(rotate, device(1))(convert(np.ones((2, 3))))

@@ -16,8 +16,8 @@ from hybridqies.backends.memory import check_memory
 from hybridqies.circuit import PauliString
 from hybridqies.engine import bytes_needed, expectations, final_states
 from hybridqies.errors import CapabilityError
-from hybridqies.plugins.plans import Plans
-from hybridqies.plugins.tape import Program, global_phase, read_tape, stacked
+from hybridqies.pennylane_device.plans import Plans
+from hybridqies.pennylane_device.tape import Program, global_phase, read_tape, stack
 
 # Bytes that are not worth asking the system for.
 _ALWAYS_THERE = 2**26
@@ -100,7 +100,7 @@ def _each_a_word(terms: Sequence[tuple[int, int]], coefficients: Sequence[Any], 
 
 def _matrix(terms: Sequence[tuple[int, int]], coefficients: Sequence[Any], shape: tuple[int, int]) -> Tensor:
     """Coefficients as a matrix (words, measurements)."""
-    values = stacked(coefficients)
+    values = stack(coefficients)
     at = torch.tensor(terms, device=values.device).unbind(dim=1)
     return values.new_zeros(shape).index_put(at, values, accumulate=True)
 

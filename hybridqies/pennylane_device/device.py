@@ -22,9 +22,9 @@ from pennylane.exceptions import DeviceError
 from pennylane.math import Interface
 from pennylane.measurements import ClassicalShadowMP, ShadowExpvalMP
 
-from hybridqies.plugins.measure import measured_states, pauli_expectations, reads_pauli_words
-from hybridqies.plugins.plans import Plans
-from hybridqies.plugins.tape import TARGET_GATES, is_gate, taken_apart
+from hybridqies.pennylane_device.measure import measured_states, pauli_expectations, reads_pauli_words
+from hybridqies.pennylane_device.plans import Plans
+from hybridqies.pennylane_device.tape import TARGET_GATES, decompose_once, is_gate
 
 _JAX = (Interface.JAX, Interface.JAX_JIT)
 
@@ -86,7 +86,7 @@ class StateVectorDevice(Device):  # type: ignore[misc]
         program.add_transform(
             decompose,
             stopping_condition=is_gate,
-            decomposer=taken_apart,
+            decomposer=decompose_once,
             device_wires=self.wires,
             target_gates=TARGET_GATES,
             name=self.name,
@@ -158,7 +158,7 @@ class StateVectorDevice(Device):  # type: ignore[misc]
         values = pauli_expectations(tape, self._plans)
         in_torch = in_torch or any(each.requires_grad for each in values)
         results = values if in_torch else tuple(each.cpu().numpy() for each in values)
-        return results if len(results) > 1 else results[0]
+        return results[0] if len(results) == 1 else results
 
     def _differentiable(self, tape: Any) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
         """The trainable parameters of a tape as leaves, and its expectations."""
@@ -178,7 +178,7 @@ class StateVectorDevice(Device):  # type: ignore[misc]
         given = cotangent if len(values) > 1 else (cotangent,)
         pairs = zip(values, given, strict=True)
         total = sum(((torch.as_tensor(np.asarray(c)) * v).sum() for v, c in pairs), torch.zeros(()))
-        return _slopes(total, leaves)
+        return _gradients_of(total, leaves)
 
     @torch.enable_grad()
     def _jacobian(self, tape: Any) -> Any:
@@ -188,16 +188,16 @@ class StateVectorDevice(Device):  # type: ignore[misc]
                 "take vector-Jacobian products (compute_vjp), or expand the batch"
             )
         leaves, values = self._differentiable(tape)
-        rows = [_slopes(value, leaves) for value in values]
+        rows = [_gradients_of(value, leaves) for value in values]
         columns = [row[0] if len(row) == 1 else row for row in rows]
         return columns[0] if len(columns) == 1 else tuple(columns)
 
 
-def _slopes(total: torch.Tensor, leaves: Sequence[torch.Tensor]) -> tuple[Any, ...]:
+def _gradients_of(total: torch.Tensor, leaves: Sequence[torch.Tensor]) -> tuple[Any, ...]:
     if not leaves or not total.requires_grad:
         return tuple(np.zeros(leaf.shape) for leaf in leaves)
-    slopes = torch.autograd.grad(total, leaves, retain_graph=True, materialize_grads=True)
-    return tuple(slope.numpy() for slope in slopes)
+    gradients = torch.autograd.grad(total, leaves, retain_graph=True, materialize_grads=True)
+    return tuple(gradient.numpy() for gradient in gradients)
 
 
 def _floating(value: Any) -> Any:
