@@ -23,6 +23,7 @@ from hybridqies.text import Encoder
 QUICK: dict[str, Any] = {"epochs": 3, "learning_rate": 0.05}
 Sentences = Callable[[int], tuple[list[str], list[str]]]
 
+UNFIT_CLASSES: list[list[object]] = [[], ["bad"], [[], {}], [None, "good"]]
 MODEL_PARTS = ("encoder", "trainable_layers", "head", "options", "circuits", "classes", "backend", "training")
 
 pytestmark = [
@@ -343,9 +344,9 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("path", "value"),
         [
-            *[(f"model.{name}", value) for name in MODEL_PARTS for value in (None, 7.5)],
-            *[(f"model.encoder.{name}", value) for name in ("name", "fingerprint") for value in (None, 7)],
-            *[("model.classes", value) for value in ([], ["bad"], [[], {}], [None, "good"])],
+            *[(f"model.{name}", wrong) for name in MODEL_PARTS for wrong in (None, 7.5)],
+            *[(f"model.encoder.{name}", wrong) for name in ("name", "fingerprint") for wrong in (None, 7)],
+            *[("model.classes", classes) for classes in UNFIT_CLASSES],
             *[(name, 7) for name in ("model", "run", "fingerprints")],
         ],
     )

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import numba
 import pytest
@@ -53,7 +54,8 @@ def test_a_full_disk_is_a_warning(monkeypatch):
     def kernel(number):
         return number + 1
 
-    compiled = jit.kernel(kernel)
+    # Numba types its dispatcher as the function that it compiles.
+    compiled: Any = jit.kernel(kernel)
 
     def fail(*args):
         raise OSError(28, "No space left on device")

@@ -480,7 +480,8 @@ def test_evolution_with_a_torch_number(generator):
         qml.evolve(generator, time)
         return qml.expval(qml.Z(0)), qml.expval(qml.Y(1))
 
-    values, gradients = [], []
+    values: list[Any] = []
+    gradients: list[Any] = []
     for node in both(evolve, 2):
         time = torch.tensor(0.3, dtype=DOUBLE, requires_grad=True)
         read = node(time)
