@@ -188,12 +188,9 @@ def _sign(path: Path, content: bytes) -> None:
     """The record as it is where it is no JSON object, else with a digest that fits."""
     from hybridqies.records import digest_of
 
-    try:
-        record = json.loads(content)
-        record["digest"] = digest_of({name: each for name, each in record.items() if name != "digest"})
-        content = json.dumps(record).encode()
-    except (ValueError, TypeError, RecursionError):
-        pass
+    for record in _objects(content.replace(b"\n", b" ")):
+        plain = {name: each for name, each in record.items() if name != "digest"}
+        content = json.dumps(plain | {"digest": digest_of(plain)}).encode()
     path.write_bytes(content)
 
 
