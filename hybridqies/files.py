@@ -21,6 +21,23 @@ _TEMPORARY = re.compile(r"\..+-[0-9a-f]{12}(\.[^.]*)?|\.tmp[0-9A-Za-z]{6}")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
+def expand_home(path: str | Path) -> Path:
+    """`path` with `~` and `~name` replaced by that home folder.
+
+    Raises
+    ------
+    InputError: there is no such user, or no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{str(path)!r} names a home folder that doesn't exist",
+            expected="a path that exists",
+            todo="write the path out",
+        ) from None
+
+
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yields a temporary path beside `target`; on success it becomes `target`, on error it vanishes.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from hybridqies import defaults
+from hybridqies.files import expand_home
 from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec
 from hybridqies.training import TrainingConfig
 
@@ -59,5 +59,5 @@ class RunConfig:
 
 def _absolute(name: str) -> str:
     """`name` as an absolute path where there is something at it, else as it is."""
-    path = Path(name).expanduser()
+    path = expand_home(name)
     return str(path.absolute()) if path.exists() else name

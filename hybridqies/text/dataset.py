@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies.errors import DataError, UnknownNameError, nearest
+from hybridqies.files import expand_home
 from hybridqies.text.builtin import BUILT_IN, read_builtin
 from hybridqies.text.checks import check_texts, fault_of_label, unify_labels, warn_of_twins
 from hybridqies.text.formats import FORMATS, ending_of, stem_of
@@ -155,7 +156,7 @@ def load_dataset(
     MissingExtraError: Parquet, XLSX or a hub data set without the extra `data`.
     """
     columns = Columns(text_column, label_column, drop_empty=drop_empty)
-    path, name = Path(source).expanduser(), str(source)
+    path, name = expand_home(source), str(source)
     if path.is_dir():
         files = _split_files(path)
         return _assemble(

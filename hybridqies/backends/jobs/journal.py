@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 from hybridqies.backends.jobs.record import JobRecord
 from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.errors import InputError
+from hybridqies.files import expand_home
 from hybridqies.journals import LineJournal
 
 FILE_NAME = "jobs.jsonl"
@@ -37,9 +38,9 @@ def default_journal() -> Path:
     """$HYBRIDQIES_JOBS, else hybridqies/jobs.jsonl in $XDG_DATA_HOME, else in ~/.local/share."""
     own, shared = os.environ.get("HYBRIDQIES_JOBS"), os.environ.get("XDG_DATA_HOME")
     if own:
-        return Path(own).expanduser()
+        return expand_home(own)
     # A relative XDG_DATA_HOME is to be ignored, says the XDG base directory specification.
-    base = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".local" / "share"
+    base = Path(shared) if shared and Path(shared).is_absolute() else expand_home("~/.local/share")
     return base / "hybridqies" / FILE_NAME
 
 
@@ -58,7 +59,7 @@ class Journal(LineJournal):
     todo_unusable: ClassVar[str] = "fix that, or set HYBRIDQIES_JOBS to another file"
 
     def __init__(self, path: str | Path | None = None, *, now: Callable[[], float] = time.time) -> None:
-        given = Path(path).expanduser() if path else default_journal()
+        given = expand_home(path) if path else default_journal()
         super().__init__(given / FILE_NAME if given.is_dir() else given)
         self._now = now
         self._records: dict[str, JobRecord] = {}
