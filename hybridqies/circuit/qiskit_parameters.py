@@ -168,6 +168,9 @@ def _polynomial(expression: Any) -> list[tuple[float, list[Parameter]]]:
                 raise _unsupported(expression)
             if scale:
                 found.append((scale, factors))
+        if len(found) == 1:
+            # Derivatives of a power round; where every parameter is 1, a single product is its number.
+            found = [(_value(expression, dict.fromkeys(parameters, 1.0)), found[0][1])]
         _verify(expression, parameters, found)
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, CircuitError):

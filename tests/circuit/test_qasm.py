@@ -14,6 +14,7 @@ from strategies import cases, circuits, every_gate
 
 from hybridqies.circuit import (
     Circuit,
+    Feature,
     PauliString,
     Start,
     Weight,
@@ -28,6 +29,13 @@ from hybridqies.circuit import (
 from hybridqies.errors import CircuitError, MissingExtraError, UnknownNameError
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
+
+
+@pytest.mark.parametrize("indices", [(0,), (0, 0), (0, 0, 0), (0, 1, 1), (0, 0, 0, 1, 1)])
+@pytest.mark.parametrize("scale", [0.1, -0.7, math.pi])
+def test_numbers_of_products_come_back_exactly(indices, scale):
+    circuit = Circuit.of(1, [gate("RX", 0, Feature(indices, scale))])
+    assert from_openqasm3(to_openqasm3(circuit)) == circuit
 
 
 @settings(max_examples=40, deadline=None)
