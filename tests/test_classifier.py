@@ -159,7 +159,7 @@ class TestFitting:
             (([], []), "has no rows"),
             ((texts, labels[:9]), "10 texts and 9 labels"),
             ((["", *texts[1:]], labels), "text 1 of 10: the text is empty"),
-            ((texts, [None, *labels[1:]]), "label 1 is NoneType"),
+            ((texts, [None, *labels[1:]]), "label 1 of 10: the label is missing"),
             ((texts, [1, *labels[1:]]), "mix strings and integers"),
             ((texts, labels, (texts[:1], ["new"])), "the label 'new' never occurs in the training data"),
             ((texts, labels, 1.5), "validation fraction 1.5"),

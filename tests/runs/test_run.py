@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from hybridqies import HybridClassifier
 from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.records import read_record
@@ -233,10 +235,10 @@ class TestFolder:
         with pytest.raises(ModelFolderError, match=r"holds no config\.json"):
             recorded_config(tmp_path)
 
-    def test_a_model_without_a_run(self, config: RunConfig, tmp_path: Path) -> None:
-        from hybridqies.saved_model import write_config
-
-        write_config(tmp_path, {}, None)
+    def test_a_model_without_a_run(
+        self, tiny_encoder: Path, sentences: Callable[[int], tuple[list[str], list[str]]], tmp_path: Path
+    ) -> None:
+        HybridClassifier(tiny_encoder, "logistic").fit(*sentences(20)).save_pretrained(tmp_path)
         with pytest.raises(ModelFolderError, match="holds a model but no run to resume"):
             recorded_config(tmp_path)
 
