@@ -69,10 +69,11 @@ class TextClassification(Task):
 
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TextData:
         """The data set and the encoder; the encoder's weights are loaded when first needed."""
-        made = Encoder.load(encoder, device)
         dataset = load_dataset(
             options.source, options.text_column, options.label_column, drop_empty=options.drop_empty
         )
+        # After the data, which is checked sooner than an encoder can be found.
+        made = Encoder.load(encoder, device)
         return TextData(dataset, options, made, EmbeddingCache() if cached else None, device)
 
 
@@ -85,7 +86,7 @@ def with_encoder(head: Head, spec: ModelSpec, encoder: Encoder) -> nn.Module:
     """
     if not spec.trainable_layers:
         return head
-    if hasattr(head, "solve"):
+    if head.is_solved:
         raise InputError(
             f"trainable_layers={spec.trainable_layers} was given with head {spec.head!r}, which is solved",
             expected="a head that is trained by gradients",

@@ -11,10 +11,12 @@ import torch
 
 from hybridqies import HybridClassifier
 from hybridqies.backends import load_backend
-from hybridqies.errors import InputError
+from hybridqies.errors import DataError, InputError
+from hybridqies.heads import Head
 from hybridqies.roles import Role, roles_of
 from hybridqies.tasks import DataOptions, ModelSpec
-from hybridqies.tasks.text_classification import TextData
+from hybridqies.tasks.text_classification import TextClassification, TextData, with_encoder
+from hybridqies.tasks.text_model import TextModel
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples
 from hybridqies.training import TrainingConfig
 
@@ -117,3 +119,16 @@ def test_it_resumes_bit_for_bit(encoder: Encoder, sentences: Sentences, tmp_path
     resumed = HybridClassifier(encoder, **TUNED).fit(texts, labels, folder=tmp_path, resume=True)
     ours, theirs = whole.model_.module.state_dict(), resumed.model_.module.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_solved_head_is_known_by_its_row(data: TextData, encoder: Encoder) -> None:
+    """A head may have a method `solve` that is something else."""
+    head = data.build(ModelSpec("dressed", n_qubits=2), load_backend("statevector"), 0)
+    assert isinstance(head, Head)
+    head.solve = lambda: None  # type: ignore[assignment]
+    assert isinstance(with_encoder(head, SPEC, encoder), TextModel)
+
+
+def test_data_is_checked_before_the_encoder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file or folder"):
+        TextClassification().load(DataOptions(str(tmp_path / "absent.csv")), "no such encoder", "cpu")
