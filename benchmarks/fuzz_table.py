@@ -144,9 +144,9 @@ def _load_data(path: Path) -> None:
 
 
 def _load_texts(path: Path) -> None:
-    from hybridqies.text.readers import read_texts
+    from hybridqies.text import read_table
 
-    read_texts(path)
+    read_table(path)
 
 
 def _parquet(folder: Path) -> list[bytes]:

@@ -19,12 +19,14 @@ from hybridqies.saved_model import SavedModel, hash_text, load_model
 from hybridqies.tasks import DataOptions, ModelSpec
 from hybridqies.tasks.text_classification import TextData
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, split
-from hybridqies.text.checks import as_labels, as_texts
+from hybridqies.text.checks import as_labels
+from hybridqies.text.entries import as_entries
 from hybridqies.training import Outcome, TrainingConfig, fit
 
 OnProgress = Callable[[int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]
-Validation = float | tuple[Sequence[str], Sequence[Any]] | None
+Texts = Sequence[str | Sequence[str]] | np.ndarray
+Validation = float | tuple[Texts, Sequence[Any]] | None
 
 
 class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -32,6 +34,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     >>> model = HybridClassifier(circuit="long-range-reupload", n_qubits=9, epochs=40)
     >>> model.fit(texts, labels, validation=0.15).predict(["a sentence"])
+
+    Texts are strings, or pairs of strings: a sequence of either, a NumPy array (B,) or (B, 2), a pandas
+    Series, or for pairs a data frame with the columns `text` and `text_pair` alone. A model that was fitted
+    on pairs reads pairs only.
 
     `circuit` is the name or file of a recipe, or a Circuit. `backend` says where it runs. `trainable_layers`
     counts the last layers of the encoder that are trained with the head. `cache` keeps embeddings; None is
@@ -94,7 +100,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        texts: Sequence[str],
+        texts: Texts,
         labels: Sequence[Any] | np.ndarray,
         validation: Validation = None,
         *,
@@ -116,14 +122,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         spec, config = self._split()
         backend = load_backend(self.backend)
-        encoder = self._load_encoder()
         seed = config.seed
         dataset = _read(texts, labels, validation, seed)
+        encoder = self._load_encoder()
         data = TextData(dataset, DataOptions(), encoder, self._load_cache(), self.device)
         module = data.build(spec, backend, seed)
-        if folder is not None:
-            if isinstance(backend, RemoteBackend):
-                backend.journal_in(Path(folder))
+        if folder is not None and isinstance(backend, RemoteBackend):
+            backend.journal_in(Path(folder))
         train, held_out = dataset.train, dataset.validation
         rows = data.rows(train, spec, on_text)
         self.outcome_: Outcome = fit(
@@ -147,32 +152,31 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.device,
                 data.cache,
                 frozenset(map(hash_text, train.texts)),
+                data.paired,
             )
         )
         measured = rows if held_out is None else data.rows(held_out, spec)
         warn_of(self.outcome_, module, measured, dataset.classes, config)
         return self
 
-    def predict_proba(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
+    def predict_proba(self, texts: Texts, on_text: OnProgress | None = None) -> np.ndarray:
         """Class probabilities (B, K), columns in the order of `classes_`."""
-        return self._fitted().predict_texts(as_texts(texts), on_text)
+        return self._fitted().predict_texts(as_entries(texts), on_text)
 
-    def predict(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
+    def predict(self, texts: Texts, on_text: OnProgress | None = None) -> np.ndarray:
         """The most probable label of each text, (B,)."""
         best = self.predict_proba(texts, on_text).argmax(axis=1)
         labels: np.ndarray = self.classes_[best]
         return labels
 
-    def score(
-        self, texts: Sequence[str], labels: Sequence[Any] | np.ndarray, sample_weight: Any = None
-    ) -> float:
+    def score(self, texts: Texts, labels: Sequence[Any] | np.ndarray, sample_weight: Any = None) -> float:
         """The fraction of texts whose predicted label is the given one.
 
         Raises
         ------
         DataError: no texts, or not as many labels.
         """
-        given, truth = as_texts(texts), as_labels(labels)
+        given, truth = as_entries(texts), as_labels(labels)
         if len(given) != len(truth) or not len(given):
             raise DataError(
                 f"{len(given)} texts and {len(truth)} labels were given", expected="as many, at least one"
@@ -282,11 +286,11 @@ def _cache_of(cache: EmbeddingCache | bool | None) -> EmbeddingCache | None:
 
 def _read(texts: Any, labels: Any, validation: Validation, seed: int) -> Dataset:
     """The training texts, and those of validation, given or drawn."""
-    training = Examples.of(as_texts(texts), as_labels(labels))
+    training = Examples.of(as_entries(texts), as_labels(labels))
     if validation is None:
         return Dataset.of("given texts", training, None, None)
     if isinstance(validation, tuple) and len(validation) == 2:
-        held_out = Examples.of(as_texts(validation[0]), as_labels(validation[1]))
+        held_out = Examples.of(as_entries(validation[0]), as_labels(validation[1]))
         return Dataset.of("given texts", training, held_out, None)
     if not isinstance(validation, int | float) or isinstance(validation, bool):
         raise DataError(

@@ -6,4 +6,6 @@ DATA = "sms_spam"
 ENCODER = "all-MiniLM-L6-v2"
 HEAD = "two-module"
 BACKEND = "statevector"
+# The column `text_pair` where there is one.
+PAIR_COLUMN = "auto"
 COMPARE = ("logistic", "svc", "mlp", "matched-mlp")

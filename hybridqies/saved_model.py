@@ -26,16 +26,21 @@ from hybridqies.tasks.specs import ModelSpec
 from hybridqies.tasks.text_classification import with_encoder
 from hybridqies.tasks.text_model import TextModel, head_of
 from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
-from hybridqies.text import EmbeddingCache, Encoder, embed
+from hybridqies.text import EmbeddingCache, Encoder, Entry, embed_entries
+from hybridqies.text.entries import are_pairs, check_entries, name_kind
+from hybridqies.text.pairs import row_width, tokenise_entries
 from hybridqies.training import TrainingConfig, predict_probabilities, prediction_batch
 
 CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
 FORMAT = 2
+# Models from before there were pairs have no such key, and read single texts.
+PAIRS = "pairs"
 _HASH_DIGITS = 16
 _NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
 _NEEDED_OF_MODEL: Needed = {
     "encoder": dict,
     "trainable_layers": int,
+    PAIRS: bool,
     "head": str,
     "options": dict,
     "circuits": dict,
@@ -52,7 +57,8 @@ _NEEDED_OF_ENCODER: Needed = {"name": str, "fingerprint": str}
 class SavedModel:
     """A trained model: its encoder, its module, and the labels of its outputs.
 
-    `trained_on` holds short hashes of the training texts, which tell whether a text was among them.
+    `trained_on` holds short hashes of the training texts, which tell whether a text was among them. A model
+    that is `paired` reads pairs of texts, and no others.
     """
 
     encoder: Encoder
@@ -64,17 +70,41 @@ class SavedModel:
     device: str = "cpu"
     cache: EmbeddingCache | None = None
     trained_on: frozenset[str] = field(default=frozenset(), repr=False)
+    paired: bool = False
 
     @property
     def head(self) -> Head:
         """The head of the module."""
         return head_of(self.module)
 
-    def read(self, texts: Sequence[str], on_text: OnProgress | None = None) -> Any:
-        """What the module reads of B texts: embeddings (B, D), or tokens where its encoder was trained."""
+    def check_reads(self, texts: Sequence[Entry]) -> None:
+        """Refuses texts that cannot be embedded, and single ones in the place of pairs or the reverse.
+
+        Raises
+        ------
+        DataError: the first of them by its number, or the kind that was given.
+        """
+        check_entries(texts)
+        if len(texts) and are_pairs(texts) != self.paired:
+            raise DataError(
+                f"{name_kind(not self.paired)} were given to a model of {name_kind(self.paired)}",
+                expected=name_kind(self.paired),
+                todo="give two texts each, or a file with a column of second texts (--pair-column)"
+                if self.paired
+                else "give one text each, or leave second texts out (--pair-column none)",
+            )
+
+    def read(self, texts: Sequence[Entry], on_text: OnProgress | None = None) -> Any:
+        """What the module reads of B texts or pairs: numbers, or tokens for an encoder that was trained.
+
+        Raises
+        ------
+        DataError: as `check_reads`.
+        """
+        self.check_reads(texts)
         if self.spec.trainable_layers:
-            return self.encoder.tokenise(texts)
-        rows: Tensor = embed(self.encoder, texts, self.cache, on_text)
+            return tokenise_entries(self.encoder, texts, paired=self.paired)
+        rows = embed_entries(self.encoder, texts, self.cache, on_text, paired=self.paired)
         return rows.to(self.device)
 
     def predict(self, inputs: Any) -> np.ndarray:
@@ -82,11 +112,11 @@ class SavedModel:
         batch = prediction_batch(self.module, len(inputs), self.training.batch_size)
         return predict_probabilities(self.module, inputs, batch)
 
-    def predict_texts(self, texts: Sequence[str], on_text: OnProgress | None = None) -> np.ndarray:
-        """Class probabilities (B, K) for B texts."""
+    def predict_texts(self, texts: Sequence[Entry], on_text: OnProgress | None = None) -> np.ndarray:
+        """Class probabilities (B, K) for B texts or pairs."""
         return self.predict(self.read(texts, on_text))
 
-    def count_trained_on(self, texts: Sequence[str]) -> int | None:
+    def count_trained_on(self, texts: Sequence[Entry]) -> int | None:
         """How many of `texts` the model was trained on; None where that was not recorded."""
         if not self.trained_on:
             return None
@@ -125,6 +155,7 @@ class SavedModel:
         model = {
             "encoder": self.encoder.describe(),
             "trainable_layers": self.spec.trainable_layers,
+            PAIRS: self.paired,
             "head": self.spec.head,
             "options": to_mapping(head.config),
             "circuits": {role: circuit.to_mapping() for role, circuit in head.circuits().items()},
@@ -169,8 +200,10 @@ def load_model(
     )
     training = from_mapping(TrainingConfig, model["training"], what="training option")
     classes = tuple(model["classes"])
-    head = build_head_of(spec, found.dimension, len(classes), placed, training.seed)
-    module = with_encoder(head, spec, found)
+    paired = model.get(PAIRS, False)
+    width = row_width(found.dimension, paired=paired)
+    head = build_head_of(spec, width, len(classes), placed, training.seed)
+    module = with_encoder(head, spec, found, paired=paired)
     tensors, _ = load_tensors(folder / WEIGHTS)
     _load_trained_state(module, tensors, folder / WEIGHTS)
     return SavedModel(
@@ -183,6 +216,7 @@ def load_model(
         device,
         cache,
         frozenset(read_record(folder / TRAINED_ON, needed={"texts": list}).content["texts"]),
+        paired,
     )
 
 
@@ -255,7 +289,7 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
 
 def _unfit(model: Mapping[str, Any]) -> str:
     """What is wrong with the model that a configuration describes; empty where nothing is."""
-    problem = lacking(model, _NEEDED_OF_MODEL)
+    problem = lacking({PAIRS: False, **model}, _NEEDED_OF_MODEL)
     if problem:
         return problem
     kinds = {type(label) for label in model["classes"]}
@@ -264,9 +298,17 @@ def _unfit(model: Mapping[str, Any]) -> str:
     return lacking(model["encoder"], _NEEDED_OF_ENCODER)
 
 
-def hash_text(text: str) -> str:
-    """A short hash that tells whether two texts are the same."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
+def hash_text(text: Entry) -> str:
+    """A short hash that tells whether two texts, or two pairs, are the same."""
+    if isinstance(text, tuple):
+        content = b"".join(hashlib.sha256(_encode(each)).digest() for each in text)
+    else:
+        content = _encode(text)
+    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _trained_state(module: nn.Module) -> dict[str, Tensor]:

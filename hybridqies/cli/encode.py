@@ -15,6 +15,7 @@ from hybridqies.cli.output import progress, say, say_json
 def command(
     data: flags.Data = flags.DEFAULT_DATA,
     text_column: flags.TextColumn = "text",
+    pair_column: flags.PairColumn = flags.DEFAULT_PAIR_COLUMN,
     label_column: flags.LabelColumn = "label",
     drop_empty: flags.DropEmpty = False,
     encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
@@ -26,20 +27,24 @@ def command(
 ) -> None:
     """Embed every text of a data set into the cache, so that later runs start faster.
 
+    Of pairs of texts --out gets the rows that a head reads: both embeddings, their distance, their product.
+
     Example: `hybridqies encode --data reviews.csv --out reviews.safetensors`
     """
     from hybridqies.tensors import save_tensors
-    from hybridqies.text import EmbeddingCache, Encoder, embed, load_dataset
+    from hybridqies.text import EmbeddingCache, Encoder, embed_entries, load_dataset
 
     start = time.perf_counter()
-    splits = load_dataset(data, text_column, label_column, drop_empty=drop_empty).splits()
+    dataset = load_dataset(data, text_column, label_column, pair_column=pair_column, drop_empty=drop_empty)
+    splits, paired = dataset.splits(), dataset.has_pairs
     model = Encoder.load(encoder, device)
     with progress(json) as hooks:
         texts = [text for part in splits.values() for text in part.texts]
         hooks.on_stage("embedding", len(texts))
-        rows = embed(model, texts, EmbeddingCache(), hooks.on_text)
+        rows = embed_entries(model, texts, EmbeddingCache(), hooks.on_text, paired=paired)
     record = {
         "data": data,
+        "pairs": paired,
         "texts": {name: len(part) for name, part in splits.items()},
         "encoder": model.describe(),
         "seconds": round(time.perf_counter() - start, 3),
@@ -51,4 +56,6 @@ def command(
     if json:
         say_json(record)
     else:
-        say(f"{len(texts)} texts, {model.dimension} numbers each, by {model.name} in {record['seconds']} s")
+        kind = "pairs of texts" if paired else "texts"
+        each = f"{rows.shape[1]} numbers each"
+        say(f"{len(texts)} {kind}, {each}, by {model.name} in {record['seconds']} s")

@@ -16,6 +16,7 @@ def command(
     data: flags.OtherData = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     text_column: flags.KnownTextColumn = None,
+    pair_column: flags.KnownPairColumn = None,
     label_column: flags.KnownLabelColumn = None,
     drop_empty: flags.DropEmpty = False,
     backend: flags.OtherBackend = None,
@@ -41,10 +42,9 @@ def command(
 
     options = None
     if data is not None:
-        given = {"text_column": text_column, "label_column": label_column}
+        given = {"text_column": text_column, "pair_column": pair_column, "label_column": label_column}
         columns = recorded_columns(run) | {name: each for name, each in given.items() if each is not None}
-        text, label = columns.get("text_column", "text"), columns.get("label_column", "label")
-        options = DataOptions(data, text, label, drop_empty=drop_empty)
+        options = DataOptions(data, **columns, drop_empty=drop_empty)
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(

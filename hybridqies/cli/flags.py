@@ -20,10 +20,25 @@ Data = Annotated[
 ]
 OtherData = Annotated[str | None, typer.Option(help="Data to measure on. Default: the data of the run.")]
 TextColumn = Annotated[str, typer.Option(help="The column that holds the texts.")]
+PairColumn = Annotated[
+    str,
+    typer.Option(
+        help="The column that holds the second texts of pairs; none reads single texts, "
+        "auto a column text_pair where there is one."
+    ),
+]
 LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
 KnownTextColumn = Annotated[
     str | None,
     typer.Option("--text-column", help="The column that holds the texts. Default: as in training."),
+]
+KnownPairColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--pair-column",
+        help="The column that holds the second texts of pairs; none reads single texts. "
+        "Default: as in training.",
+    ),
 ]
 KnownLabelColumn = Annotated[
     str | None,
@@ -100,4 +115,5 @@ JournalFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, without progress bars.")]
 
 DEFAULT_DATA, DEFAULT_ENCODER = defaults.DATA, defaults.ENCODER
+DEFAULT_PAIR_COLUMN = defaults.PAIR_COLUMN
 DEFAULT_HEAD, DEFAULT_COMPARE = defaults.HEAD, ",".join(defaults.COMPARE)

@@ -17,9 +17,10 @@ from hybridqies.cli import flags
 from hybridqies.cli.output import escape_formula, progress, say_data, to_json
 from hybridqies.cli.planning import check_backend, show_plan
 from hybridqies.errors import InputError
+from hybridqies.text.entries import PAIR_COLUMN
 
 if TYPE_CHECKING:
-    from hybridqies.text import Table
+    from hybridqies.text import Entry, Table
 
 Classes = tuple[str | int | float | bool, ...]
 
@@ -40,7 +41,12 @@ def command(
         Path | None,
         typer.Option(help="A .txt file with one text per line, or a data file with a text column."),
     ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(help="The second text of a pair; as often as there are texts."),
+    ] = None,
     text_column: flags.KnownTextColumn = None,
+    pair_column: flags.KnownPairColumn = None,
     drop_empty: flags.DropEmpty = False,
     format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
@@ -65,6 +71,8 @@ def command(
 
     Example: `hybridqies predict runs/demo "You have won a prize" --format jsonl`
 
+    A model of pairs takes `"First text" --pair "Second text"`, or a --file with both columns.
+
     Every row of --file gives one row: its own columns, then those of the prediction. A column of the
     file that has the name of one of these, such as `label`, is renamed to `given_label`.
 
@@ -72,16 +80,22 @@ def command(
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.files import write_text
-    from hybridqies.runs import plan_prediction, predict_run, recorded_columns
+    from hybridqies.runs import plan_prediction, predict_run
 
     as_json = json or format_ is Format.JSONL
-    column = text_column or recorded_columns(run).get("text_column", "text")
-    table = _table(texts or [], file, column, drop_empty)
+    columns = {"text_column": text_column, "pair_column": pair_column}
+    named = {name: column for name, column in columns.items() if column is not None}
+    if file is None:
+        table = _read_words(texts or [], pair or [], named, drop_empty)
+    elif texts or pair:
+        raise InputError("both texts and --file were given", expected="one of them")
+    else:
+        table = _read_file(run, file, named, drop_empty)
     given = table.texts
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(
-        lambda figures: plan_prediction(run, len(given), backend=backend, limits=limits, rates=figures),
+        lambda figures: plan_prediction(run, given, backend=backend, limits=limits, rates=figures),
         dry_run=dry_run,
         rates=rates,
         limits=limits,
@@ -101,7 +115,7 @@ def command(
             cached=not no_cache,
         )
     rows = [_row(text, row, classes) for text, row in zip(given, probabilities, strict=True)]
-    others = _rename(table.others, classes)
+    others = _rename(table.others, {*rows[0], *(f"p_{label}" for label in classes)})
     written = _jsonl(rows, others) if as_json else _csv(rows, others, classes, spreadsheet_safe)
     if out is None:
         say_data(written)
@@ -109,40 +123,57 @@ def command(
         write_text(out, written)
 
 
-def _table(texts: list[str], file: Path | None, column: str, drop_empty: bool) -> Table:
-    from hybridqies.text import Table, read_lines, read_table
+def _read_words(texts: list[str], seconds: list[str], named: Mapping[str, str], drop_empty: bool) -> Table:
+    """The texts of the command line, each with its second one where there are such, or the lines of stdin."""
+    from hybridqies.text import Table, read_lines
 
-    if texts and file is not None:
-        raise InputError("both texts and --file were given", expected="one of them")
-    if file is not None:
-        return read_table(file, column, drop_empty)
-    if not texts:
-        if sys.stdin.isatty():
-            raise InputError(
-                "no text was given",
-                expected="texts, --file, or lines on stdin",
-                todo='as in: predict RUN "a text"',
-            )
-        return Table(read_lines(sys.stdin.buffer.read(), "stdin", drop_empty))
-    return Table(tuple(texts))
+    for name in named:
+        raise InputError(
+            f"--{name.replace('_', '-')} was given without --file", expected="a file that has columns"
+        )
+    if seconds and len(seconds) != len(texts):
+        raise InputError(
+            f"{len(texts)} texts and {len(seconds)} second texts (--pair) were given",
+            expected="as many of one as of the other",
+            todo='as in: predict RUN "a text" --pair "its second text"',
+        )
+    if texts:
+        return Table(tuple(zip(texts, seconds, strict=True)) if seconds else tuple(texts))
+    if sys.stdin.isatty():
+        raise InputError(
+            "no text was given",
+            expected="texts, --file, or lines on stdin",
+            todo='as in: predict RUN "a text"',
+        )
+    return Table(read_lines(sys.stdin.buffer.read(), "stdin", drop_empty))
 
 
-def _rename(others: Mapping[str, Sequence[Any]], classes: Classes) -> dict[str, Sequence[Any]]:
-    """The file's other columns, under names that the prediction's columns do not have."""
-    taken = {"text", "label", "probabilities", *(f"p_{label}" for label in classes)}
+def _read_file(run: Path, file: Path, named: Mapping[str, str], drop_empty: bool) -> Table:
+    """The texts of a file; columns that are not named are those of training."""
+    from hybridqies.runs import recorded_columns
+    from hybridqies.text import read_table
+
+    columns = {**recorded_columns(run), **named}
+    text, pair = columns["text_column"], columns["pair_column"]
+    return read_table(file, text, pair_column=pair, drop_empty=drop_empty)
+
+
+def _rename(others: Mapping[str, Sequence[Any]], taken: set[str]) -> dict[str, Sequence[Any]]:
+    """The file's other columns, under names that the prediction's columns, `taken`, do not have."""
     renamed: dict[str, Sequence[Any]] = {}
     for name, values in others.items():
         while name in taken:
             name = f"given_{name}"
-        taken.add(name)
+        taken = taken | {name}
         renamed[name] = values
     return renamed
 
 
-def _row(text: str, probabilities: Any, classes: Classes) -> dict[str, Any]:
+def _row(text: Entry, probabilities: Any, classes: Classes) -> dict[str, Any]:
     best = int(probabilities.argmax())
+    texts = {"text": text[0], PAIR_COLUMN: text[1]} if isinstance(text, tuple) else {"text": text}
     return {
-        "text": text,
+        **texts,
         "label": classes[best],
         "probabilities": {
             str(label): round(float(p), 6) for label, p in zip(classes, probabilities, strict=True)
@@ -166,9 +197,10 @@ def _csv(
     safe = escape_formula if spreadsheet_safe else _as_it_is
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*map(safe, others), "text", "label", *(safe(f"p_{label}") for label in classes)])
+    plain = [name for name in rows[0] if name != "probabilities"]
+    writer.writerow([*map(safe, others), *plain, *(safe(f"p_{label}") for label in classes)])
     for at, row in enumerate(rows):
-        named = [*(values[at] for values in others.values()), row["text"], row["label"]]
+        named = [*(values[at] for values in others.values()), *(row[name] for name in plain)]
         writer.writerow([*map(safe, named), *row["probabilities"].values()])
     return stream.getvalue()
 

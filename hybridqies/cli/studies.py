@@ -53,6 +53,7 @@ _SCALING = Flag(
 _SHARED: dict[str, tuple[str, Any]] = {
     "data": ("data.source", flags.Data),
     "text_column": ("data.text_column", flags.TextColumn),
+    "pair_column": ("data.pair_column", flags.PairColumn),
     "label_column": ("data.label_column", flags.LabelColumn),
     "drop_empty": ("data.drop_empty", flags.DropEmpty),
     "per_class": ("data.per_class", flags.PerClass),

@@ -32,6 +32,7 @@ def command(
     context: typer.Context,
     data: flags.Data = flags.DEFAULT_DATA,
     text_column: flags.TextColumn = "text",
+    pair_column: flags.PairColumn = flags.DEFAULT_PAIR_COLUMN,
     label_column: flags.LabelColumn = "label",
     drop_empty: flags.DropEmpty = False,
     per_class: flags.PerClass = None,
@@ -201,7 +202,7 @@ def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
             )
         if key not in training and given[flag] is not None:
             training[key] = given[flag]
-    columns = ("text_column", "label_column", "drop_empty", "per_class")
+    columns = ("text_column", "pair_column", "label_column", "drop_empty", "per_class")
     fractions = ("validation_fraction", "test_fraction")
     return RunConfig(
         data=DataOptions(source=given["data"], **{name: given[name] for name in (*columns, *fractions)}),

@@ -15,6 +15,7 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
     """One row a head from what `comparison.json` holds: parameters, accuracies, macro-F1, seconds."""
     rows = comparison["data"]["rows"]
     counts = ", ".join(f"{rows[name]} {name}" for name in rows)
+    counts += " (pairs of texts)" if comparison["data"].get("pairs") else ""
     table = Table(title=f"{comparison['data']['name']}: {counts}", title_justify="left")
     table.add_column("head")
     # Two words a heading stand on two lines, which leaves the width to the head's name.
@@ -43,7 +44,7 @@ def evaluation_tables(record: Mapping[str, Any]) -> list[Table]:
     metrics = Table(
         "measured on", "value", title=f"{record['data']} / {record['split']}", title_justify="left"
     )
-    metrics.add_row("texts", f"{record['n_test']:,}")
+    metrics.add_row("pairs of texts" if record.get("pairs") else "texts", f"{record['n_test']:,}")
     for name in ("accuracy", "macro_f1", "calibration_error"):
         metrics.add_row(name.replace("_", " "), percent(record[name]))
     metrics.add_row("log loss", f"{record['log_loss']:.4f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hybridqies.runs.config import DataOptions
 from hybridqies.runs.evaluation import evaluation_part
 from hybridqies.runs.paying import bound_payment, check_runs_circuit
 from hybridqies.saved_model import load_model
+from hybridqies.text import Entry
 from hybridqies.training import prediction_batch
 
 
@@ -38,22 +40,24 @@ def plan_evaluation(
     InputError: the head has no circuit, or there are `limits` where nothing is paid.
     """
     _, part = evaluation_part(folder, options, split_name)
-    return plan_prediction(folder, len(part), backend=backend, limits=limits, rates=rates)
+    return plan_prediction(folder, part.texts, backend=backend, limits=limits, rates=rates)
 
 
 def plan_prediction(
     folder: Path,
-    n_texts: int,
+    texts: Sequence[Entry],
     *,
     backend: str | Backend | None = None,
     limits: Limits | None = None,
     rates: Rates | None = None,
 ) -> list[DryRun]:
-    """What `predict_run` would hand in for so many texts; as `plan_evaluation`."""
+    """What `predict_run` would hand in for these texts; as `plan_evaluation`."""
     model = load_model(folder, backend=backend)
+    model.check_reads(texts)
     check_runs_circuit((model.spec.head,), "a dry run was asked for")
     bound_payment(model.backend, (model.spec.head,), limits)
-    counts = _batches(n_texts, prediction_batch(model.module, n_texts, model.training.batch_size))
+    count = len(texts)
+    counts = _batches(count, prediction_batch(model.module, count, model.training.batch_size))
     return [
         replace(dry_run(_backend(layer), layer.circuit, counts, rates), head=model.spec.head)
         for layer in _layers(model.module, model.backend)

@@ -21,10 +21,12 @@ from hybridqies.runs.measure import measure_model
 from hybridqies.runs.paying import bound_payment
 from hybridqies.saved_model import SavedModel, load_model, read_config
 from hybridqies.tasks import runs_circuit
-from hybridqies.text import Dataset, EmbeddingCache, Examples, load_dataset
+from hybridqies.tasks.text_classification import read_dataset
+from hybridqies.text import Dataset, EmbeddingCache, Entry, Examples
 from hybridqies.training import Labelled
 
 _SPLITS = ("train", "validation", "test")
+_COLUMNS = ("text_column", "label_column", "pair_column")
 
 
 def evaluate_run(
@@ -46,12 +48,13 @@ def evaluate_run(
 
     Raises
     ------
-    DataError: the data has no such split, or a label that training never saw.
+    DataError: a label that training never saw, or single texts for a model of pairs, or the reverse.
+    UnknownNameError: the data has no such split.
     InputError: a cap or a journal where nothing is paid.
     """
     hooks = hooks or Hooks()
-    model = _load(folder, backend, device, limits, journal, hooks, cached)
     data, part = evaluation_part(folder, options, split_name)
+    model = _load(folder, backend, device, limits, journal, hooks, cached)
     labels = model.indices_of(_like(part.labels, model.classes))
     inputs = _read(model, part.texts, hooks)
     rows = Labelled(inputs, torch.tensor(labels, dtype=torch.int64, device=model.device))
@@ -61,6 +64,7 @@ def evaluate_run(
         "backend": model.backend.spec if runs_circuit(model.spec.head) else None,
         "data": data.name,
         "split": split_name,
+        "pairs": part.are_pairs,
         **measured,
         "classes": list(model.classes),
         "overlap": None if split_name == "train" else model.count_trained_on(part.texts),
@@ -69,7 +73,7 @@ def evaluate_run(
 
 def predict_run(
     folder: Path,
-    texts: Sequence[str],
+    texts: Sequence[Entry],
     *,
     backend: str | Backend | None = None,
     device: str = "cpu",
@@ -82,7 +86,7 @@ def predict_run(
 
     Raises
     ------
-    DataError: no texts, or an empty one.
+    DataError: an empty text, or single texts for a model of pairs, or the reverse.
     InputError: a cap or a journal where nothing is paid.
     """
     hooks = hooks or Hooks()
@@ -102,13 +106,14 @@ def evaluation_part(folder: Path, options: DataOptions | None, split_name: str) 
     return data, named[split_name]
 
 
-def recorded_columns(folder: Path) -> dict[str, str]:
-    """The columns that a run's data was read by; none for a model that was trained without a run."""
+def recorded_columns(folder: Path) -> dict[str, Any]:
+    """The names of the columns that a run read, by the field of `DataOptions`.
+
+    For a model that was trained without a run they are the defaults.
+    """
     run = read_config(folder)["run"]
-    if run is None:
-        return {}
-    data = from_mapping(RunConfig, run, what="run option").data
-    return {"text_column": data.text_column, "label_column": data.label_column}
+    data = DataOptions() if run is None else from_mapping(RunConfig, run, what="run option").data
+    return {name: getattr(data, name) for name in _COLUMNS}
 
 
 def _load(
@@ -125,7 +130,7 @@ def _load(
     return model
 
 
-def _read(model: SavedModel, texts: Sequence[str], hooks: Hooks) -> Any:
+def _read(model: SavedModel, texts: Sequence[Entry], hooks: Hooks) -> Any:
     """What the model reads of the texts; the stage that begins then is the circuit's, where that is slow."""
     hooks.on_stage("embedding", len(texts))
     inputs = model.read(texts, hooks.on_text)
@@ -146,9 +151,7 @@ def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
         return _own_data(folder, own)
     if options is None:
         raise ModelFolderError(f"{str(folder)!r} holds a model but no run", expected="--data to measure on")
-    return load_dataset(
-        options.source, options.text_column, options.label_column, drop_empty=options.drop_empty
-    )
+    return read_dataset(options)
 
 
 def _own_data(folder: Path, config: RunConfig) -> Dataset:
@@ -164,4 +167,4 @@ def _own_data(folder: Path, config: RunConfig) -> Dataset:
 
 def _same_source(given: DataOptions, own: DataOptions) -> bool:
     same = Path(given.source).resolve() == Path(own.source).resolve() or given.source == own.source
-    return same and (given.text_column, given.label_column) == (own.text_column, own.label_column)
+    return same and all(getattr(given, name) == getattr(own, name) for name in _COLUMNS)

@@ -165,6 +165,7 @@ def _saved_model(prepared: PreparedRun, arm: Arm) -> SavedModel:
         config.device,
         data.cache,
         frozenset(map(hash_text, prepared.drawn.train.texts)),
+        data.paired,
     )
 
 
@@ -197,6 +198,7 @@ def _result(prepared: PreparedRun, arm: Arm, outcome: Outcome) -> dict[str, Any]
         "encoder": data.encoder.name,
         "trainable_layers": arm.spec.trainable_layers,
         "data": data.name,
+        "pairs": data.paired,
         **{f"{name}_fingerprint": value for name, value in data.fingerprints.items()},
         "seed": config.training.seed,
         "best_epoch": outcome.best_epoch,

@@ -15,7 +15,7 @@ from hybridqies.errors import DataError
 from hybridqies.tasks.base import OnProgress, Splits, TaskData
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.specs import DataOptions, ModelSpec
-from hybridqies.text import Dataset, Examples, few_shot, split
+from hybridqies.text import Dataset, Entry, Examples, few_shot, split
 from hybridqies.training import CrossEntropy, Labelled, Rows, TrainingConfig
 
 
@@ -44,7 +44,7 @@ class ClassificationData(TaskData):
         """Numbers in a row, D."""
 
     @abstractmethod
-    def _compute(self, entries: list[str], on_progress: OnProgress | None) -> Tensor:
+    def _compute(self, entries: list[Entry], on_progress: OnProgress | None) -> Tensor:
         """The rows (N, D) of N different entries."""
 
     def draw(self, seed: int) -> Splits[Examples]:
@@ -112,7 +112,7 @@ class ClassificationData(TaskData):
         return CrossEntropy.of(config, training, len(self.classes))
 
     @cached_property
-    def _index(self) -> dict[str, int]:
+    def _index(self) -> dict[Entry, int]:
         """Every different entry of the data, in order of appearance, with its number."""
         entries = (text for part in self.dataset.splits().values() for text in part.texts)
         return {entry: at for at, entry in enumerate(dict.fromkeys(entries))}

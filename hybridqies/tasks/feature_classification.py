@@ -11,7 +11,7 @@ from torch import Tensor
 from hybridqies.tasks.base import OnProgress
 from hybridqies.tasks.classification import ClassificationData
 from hybridqies.tasks.specs import DataOptions
-from hybridqies.text import Dataset, Examples
+from hybridqies.text import Dataset, Entry, Examples
 
 
 class FeatureData(ClassificationData):
@@ -33,5 +33,5 @@ class FeatureData(ClassificationData):
         """Numbers in a row, D."""
         return int(self.features.shape[1])
 
-    def _compute(self, entries: list[str], on_progress: OnProgress | None) -> Tensor:  # noqa: ARG002
+    def _compute(self, entries: list[Entry], on_progress: OnProgress | None) -> Tensor:  # noqa: ARG002
         return self.features

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class DataOptions:
     """Which data: a path, a built-in name or a hub name, and how it is split.
 
-    With `per_class` all splits are pooled and that many rows of each class are drawn for training and
-    validation; without it missing splits are drawn from the training rows.
+    `pair_column` holds the second texts of pairs. "auto" is a column `text_pair` where there is one, and
+    "none" reads single texts. With `per_class` all splits are pooled and that many rows of each class are
+    drawn for training and validation; without it missing splits are drawn from the training rows.
     """
 
     source: str = defaults.DATA
     text_column: str = "text"
     label_column: str = "label"
+    pair_column: str = defaults.PAIR_COLUMN
     per_class: int | None = None
     validation_fraction: float = 0.15
     test_fraction: float = 0.2

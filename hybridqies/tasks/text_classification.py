@@ -1,4 +1,4 @@
-"""Text classification: texts to one of K classes, through a sentence encoder."""
+"""Text classification: texts, or pairs of texts, to one of K classes, through a sentence encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.classification import ClassificationData
 from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.tasks.text_model import TextModel
-from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, embed, load_dataset
+from hybridqies.text import Dataset, EmbeddingCache, Encoder, Entry, Examples, embed_entries, load_dataset
+from hybridqies.text.pairs import row_width, tokenise_entries
 from hybridqies.training import Labelled
 
 
@@ -44,22 +45,28 @@ class TextData(ClassificationData):
 
     @property
     def n_inputs(self) -> int:
-        """Width D of an embedding."""
-        return self.encoder.dimension
+        """Width of a row: D for a text, 4 D for a pair."""
+        return row_width(self.encoder.dimension, paired=self.paired)
+
+    @property
+    def paired(self) -> bool:
+        """Whether entries are pairs of texts."""
+        return self.dataset.has_pairs
 
     def rows(self, part: Examples, spec: ModelSpec, on_progress: OnProgress | None = None) -> Labelled:
         """Embeddings (B, D), or tokens where the encoder is trained, with class indices (B,)."""
         if spec.trainable_layers:
-            return Labelled(self.encoder.tokenise(part.texts), self.label_indices(part.labels))
+            tokens = tokenise_entries(self.encoder, part.texts, paired=self.paired)
+            return Labelled(tokens, self.label_indices(part.labels))
         return super().rows(part, spec, on_progress)
 
     def build(self, spec: ModelSpec, backend: Backend, seed: int) -> nn.Module:
         """A head, or with trained layers the encoder and the head in one module."""
         head = build_head_of(spec, self.n_inputs, len(self.classes), backend, seed)
-        return with_encoder(head, spec, self.encoder).to(self.device)
+        return with_encoder(head, spec, self.encoder, paired=self.paired).to(self.device)
 
-    def _compute(self, entries: list[str], on_progress: OnProgress | None) -> Tensor:
-        return embed(self.encoder, entries, self.cache, on_progress)
+    def _compute(self, entries: list[Entry], on_progress: OnProgress | None) -> Tensor:
+        return embed_entries(self.encoder, entries, self.cache, on_progress, paired=self.paired)
 
 
 class TextClassification(Task):
@@ -69,16 +76,25 @@ class TextClassification(Task):
 
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TextData:
         """The data set and the encoder; the encoder's weights are loaded when first needed."""
-        dataset = load_dataset(
-            options.source, options.text_column, options.label_column, drop_empty=options.drop_empty
-        )
+        dataset = read_dataset(options)
         # After the data, which is checked sooner than an encoder can be found.
         made = Encoder.load(encoder, device)
         return TextData(dataset, options, made, EmbeddingCache() if cached else None, device)
 
 
-def with_encoder(head: Head, spec: ModelSpec, encoder: Encoder) -> nn.Module:
-    """The head alone where the encoder stays as it is, else both in one module.
+def read_dataset(options: DataOptions) -> Dataset:
+    """The data set that `options` name, as `load_dataset` reads it."""
+    return load_dataset(
+        options.source,
+        options.text_column,
+        options.label_column,
+        pair_column=options.pair_column,
+        drop_empty=options.drop_empty,
+    )
+
+
+def with_encoder(head: Head, spec: ModelSpec, encoder: Encoder, *, paired: bool = False) -> nn.Module:
+    """The head alone where the encoder stays as it is, else both in one module, for texts or for pairs.
 
     Raises
     ------
@@ -91,4 +107,4 @@ def with_encoder(head: Head, spec: ModelSpec, encoder: Encoder) -> nn.Module:
             f"trainable_layers={spec.trainable_layers} was given with head {spec.head!r}, which is solved",
             expected="a head that is trained by gradients",
         )
-    return TextModel(encoder.trainable_module(spec.trainable_layers), head)
+    return TextModel(encoder.trainable_module(spec.trainable_layers), head, paired=paired)

@@ -9,28 +9,31 @@ from torch import Tensor, nn
 
 from hybridqies.heads import Head
 from hybridqies.roles import Role
+from hybridqies.text import combine
 
 # Texts at a time where embeddings are only read.
 _BATCH = 64
 
 
 class TextModel(nn.Module):
-    """Tokens of B texts to logits (B, K): the encoder's embeddings (B, D), then the head.
+    """Tokens of B texts or pairs to logits (B, K): the encoder's embeddings, then the head.
 
-    Gradients reach the head and those layers of the encoder that are to be trained.
+    With `paired` the head reads rows (B, 4 D) made of the embeddings of both texts. Gradients reach the head
+    and those layers of the encoder that are to be trained.
     """
 
     roles: ClassVar[dict[str, Role]] = {"encoder": Role.ENCODER}
 
-    def __init__(self, encoder: nn.Module, head: Head) -> None:
+    def __init__(self, encoder: nn.Module, head: Head, *, paired: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.paired = paired
         self.n_classes = head.n_classes
 
     def forward(self, tokens: Any) -> Tensor:
         """Logits (B, K)."""
-        logits: Tensor = self.head(self.encoder(tokens))
+        logits: Tensor = self.head(self._encode(tokens))
         return logits
 
     def adapt(self, tokens: Any) -> None:
@@ -38,14 +41,18 @@ class TextModel(nn.Module):
         self.head.adapt(self.embed(tokens))
 
     def embed(self, tokens: Any) -> Tensor:
-        """Embeddings (B, D) of all tokens, without gradients or dropout."""
+        """What the head reads of all tokens, (B, D) or (B, 4 D), without gradients or dropout."""
         was_training = self.encoder.training
         self.encoder.eval()
         with torch.no_grad():
             rows = torch.arange(len(tokens)).split(_BATCH)
-            parts = [self.encoder(tokens[batch]) for batch in rows]
+            parts = [self._encode(tokens[batch]) for batch in rows]
         self.encoder.train(was_training)
         return torch.cat(parts)
+
+    def _encode(self, tokens: Any) -> Tensor:
+        embeddings: Tensor = self.encoder(tokens)
+        return combine(*embeddings.tensor_split(2)) if self.paired else embeddings
 
     def n_trained(self) -> int:
         """How many values training sets: the head's and those of the trained layers."""

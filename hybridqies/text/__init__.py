@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from hybridqies.text.checks import DataWarning
     from hybridqies.text.dataset import Dataset, Examples, load_dataset
     from hybridqies.text.encoder import DEFAULT_ENCODER, PACKAGED, Encoder
-    from hybridqies.text.readers import Table, read_lines, read_table, read_texts
+    from hybridqies.text.entries import Entry
+    from hybridqies.text.pairs import combine, embed_entries
+    from hybridqies.text.readers import Table, read_lines, read_table
     from hybridqies.text.sampling import few_shot, overlap, split
 
 _HOME = {
@@ -22,17 +24,19 @@ _HOME = {
     "Dataset": "dataset",
     "EmbeddingCache": "cache",
     "Encoder": "encoder",
+    "Entry": "entries",
     "Examples": "dataset",
     "PACKAGED": "encoder",
     "Table": "readers",
+    "combine": "pairs",
     "default_cache_folder": "cache",
     "embed": "cache",
+    "embed_entries": "pairs",
     "few_shot": "sampling",
     "load_dataset": "dataset",
     "overlap": "sampling",
     "read_lines": "readers",
     "read_table": "readers",
-    "read_texts": "readers",
     "split": "sampling",
 }
 
@@ -43,16 +47,18 @@ __all__ = [
     "Dataset",
     "EmbeddingCache",
     "Encoder",
+    "Entry",
     "Examples",
     "Table",
+    "combine",
     "default_cache_folder",
     "embed",
+    "embed_entries",
     "few_shot",
     "load_dataset",
     "overlap",
     "read_lines",
     "read_table",
-    "read_texts",
     "split",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hybridqies.errors import DataError
@@ -21,13 +21,13 @@ class DataWarning(UserWarning):
     """Data that can be used, and is likely not what was meant."""
 
 
-def fault_of(text: object) -> str | None:
-    """What is wrong with `text` as a text, or None when nothing is."""
+def fault_of(text: object, what: str = "the text") -> str | None:
+    """What is wrong with `text` as a text, or None when nothing is; `what` is how a message calls it."""
     if not isinstance(text, str):
-        return f"the text is {_describe(text)}, not a string"
+        return f"{what} is {describe_value(text)}, not a string"
     if not text.strip():
-        return "the text is empty"
-    return None if _is_unicode(text) else f"the text {_HALF}"
+        return f"{what} is empty"
+    return None if _is_unicode(text) else f"{what} {_HALF}"
 
 
 def fault_of_label(label: object) -> str | None:
@@ -42,7 +42,7 @@ def fault_of_label(label: object) -> str | None:
         return None if -(2**63) <= label < 2**63 else "the label is an integer of more than 64 bits"
     if isinstance(label, float) and math.isfinite(label):
         return None
-    return f"the label is {_describe(label)}"
+    return f"the label is {describe_value(label)}"
 
 
 def unify_labels(labels: Iterable[Any], what: str) -> list[Any]:
@@ -86,7 +86,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _describe(value: object) -> str:
+def describe_value(value: object) -> str:
     """Type and value in a few words, whatever the value is."""
     kind = type(value).__name__
     try:
@@ -113,43 +113,7 @@ def check_texts(texts: Sequence[str]) -> None:
             )
 
 
-def as_texts(given: Any) -> tuple[str, ...]:
-    """Texts from a list, a tuple, a NumPy array or a pandas Series of strings; checked as `check_texts` does.
-
-    Raises
-    ------
-    DataError: something that is no sequence of texts, such as a table, a mapping or a single string.
-    """
-    kind = type(given).__name__
-    if isinstance(given, str | bytes):
-        raise DataError(
-            f"one string was given: {given[:40]!r}", expected="a list of texts", todo="wrap it in a list"
-        )
-    if hasattr(given, "columns"):
-        names = ", ".join(map(repr, list(given.columns)[:4]))
-        raise DataError(
-            f"a table ({kind}) was given in the place of texts",
-            expected="a list or one column of strings",
-            todo=f"give one of its columns: {names}",
-        )
-    if isinstance(given, Mapping | Set):
-        raise DataError(f"a {kind} was given in the place of texts", expected="a list of strings")
-    if getattr(given, "ndim", 1) != 1:
-        raise DataError(
-            f"an array of shape {tuple(given.shape)} was given in the place of texts",
-            expected="one dimension",
-            todo="give one column of it",
-        )
-    try:
-        given = _plain_values(given)
-        texts = tuple(str(text) if isinstance(text, str) else text for text in given)
-    except TypeError:
-        raise DataError(f"{kind} was given in the place of texts", expected="a list of strings") from None
-    check_texts(texts)
-    return texts
-
-
-def _plain_values(given: Any) -> Any:
+def plain_values(given: Any) -> Any:
     """What a column of a data frame or an Arrow array holds; everything else as it is."""
     for convert in ("to_pylist", "to_numpy"):
         if hasattr(given, convert):
@@ -173,7 +137,7 @@ def as_labels(given: Any) -> tuple[Any, ...]:
             f"labels were given with shape {tuple(given.shape)}", expected="one dimension, one label a text"
         )
     try:
-        return tuple(each.item() if hasattr(each, "item") else each for each in _plain_values(given))
+        return tuple(each.item() if hasattr(each, "item") else each for each in plain_values(given))
     except TypeError:
         raise DataError(
             f"{type(given).__name__} was given in the place of labels", expected="a list, one label a text"

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hybridqies import defaults
 from hybridqies.errors import DataError, UnknownNameError, nearest
 from hybridqies.files import expand_home
 from hybridqies.text.builtin import BUILT_IN, read_builtin
-from hybridqies.text.checks import check_texts, fault_of_label, unify_labels, warn_of_twins
+from hybridqies.text.checks import fault_of_label, unify_labels, warn_of_twins
+from hybridqies.text.entries import Entry, are_pairs, check_entries, name_kind
 from hybridqies.text.formats import FORMATS, ending_of, stem_of
 from hybridqies.text.hub import HUB_NAMES, is_hub_id, read_hub
 from hybridqies.text.readers import Columns, Label, Rows, read_file
@@ -32,9 +34,9 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts and their labels, in order; labels are all strings, integers, decimals or booleans."""
+    """Texts, or pairs of texts, with labels: all strings, all integers, all decimals or all booleans."""
 
-    texts: tuple[str, ...]
+    texts: tuple[Entry, ...]
     labels: tuple[Label, ...]
 
     def __post_init__(self) -> None:
@@ -43,13 +45,13 @@ class Examples:
                 f"{len(self.texts)} texts and {len(self.labels)} labels",
                 expected="as many of one as of the other",
             )
-        check_texts(self.texts)
+        check_entries(self.texts)
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @classmethod
-    def of(cls, texts: Iterable[str], labels: Iterable[Any]) -> Examples:
+    def of(cls, texts: Iterable[Entry], labels: Iterable[Any]) -> Examples:
         """From any two sequences; NumPy's values become Python's.
 
         Raises
@@ -66,6 +68,11 @@ class Examples:
                 )
         return cls(tuple(texts), tuple(unify_labels(plain, "the labels")))
 
+    @property
+    def are_pairs(self) -> bool:
+        """Whether each example is a pair of texts."""
+        return are_pairs(self.texts)
+
     def take(self, positions: Iterable[int]) -> Examples:
         """The examples at `positions`, in that order."""
         chosen = list(positions)
@@ -76,7 +83,8 @@ class Examples:
 class Dataset:
     """Up to three splits and the sorted classes of the training one.
 
-    Raises DataError when training has fewer than two classes, or another split a class that training has not.
+    Raises DataError when training has fewer than two classes, or another split a class that training has
+    not, or pairs of texts where training has single ones.
     """
 
     name: str
@@ -94,6 +102,13 @@ class Dataset:
                 todo="check the label column",
             )
         for split, examples in self.splits().items():
+            if len(examples) and examples.are_pairs != self.has_pairs:
+                raise DataError(
+                    f"the {split} data of {self.name} has {name_kind(examples.are_pairs)}, the training data"
+                    f" {name_kind(self.has_pairs)}",
+                    expected="one kind in all splits",
+                    todo="add or remove the column of second texts",
+                )
             strange = set(examples.labels).difference(self.classes)
             if strange:
                 raise _unseen(f"the {split} data of {self.name}", next(iter(strange)), self.classes)
@@ -112,6 +127,11 @@ class Dataset:
         return cls(name, train, validation, test, classes)
 
     @property
+    def has_pairs(self) -> bool:
+        """Whether every example is a pair of texts."""
+        return self.train.are_pairs
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over every text and label of every split, in order."""
         content = {split: [examples.texts, examples.labels] for split, examples in self.splits().items()}
@@ -123,11 +143,12 @@ class Dataset:
         return {name: examples for name, examples in named.items() if examples is not None}
 
     def describe(self) -> dict[str, Any]:
-        """Name, fingerprint, classes and counts, as JSON values for a run's record."""
+        """Name, fingerprint, kind of texts, classes and counts, as JSON values for a run's record."""
         counts = {split: Counter(examples.labels) for split, examples in self.splits().items()}
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
+            "pairs": self.has_pairs,
             "classes": list(self.classes),
             "rows": {split: counter.total() for split, counter in counts.items()},
             "per_class": {
@@ -138,7 +159,12 @@ class Dataset:
 
 
 def load_dataset(
-    source: str | Path, text_column: str = "text", label_column: str = "label", *, drop_empty: bool = False
+    source: str | Path,
+    text_column: str = "text",
+    label_column: str = "label",
+    *,
+    pair_column: str = defaults.PAIR_COLUMN,
+    drop_empty: bool = False,
 ) -> Dataset:
     """The data set at a path, or of that name.
 
@@ -146,8 +172,11 @@ def load_dataset(
     split), or a folder of `train`, `validation` (or `valid`, `val`, `dev`) and `test` files of one of these
     formats. Then the built-in names, then those of the Hugging Face hub: short ones such as `sst2`, or in
     full as `SetFit/sst2`. Labels of a CSV or TSV become integers, decimals or booleans when every one of
-    them is written as Python writes these. With `drop_empty` rows without a text are left out; a warning
-    says how many.
+    them is written as Python writes these.
+
+    With a column `pair_column` of second texts every example is a pair. "auto" is a column `text_pair` where
+    there is one, and "none" reads single texts. With `drop_empty` rows without a text, or without one
+    of two, are left out; a warning says how many.
 
     Raises
     ------
@@ -155,7 +184,7 @@ def load_dataset(
     UnknownNameError: neither a path nor a known name; the nearest one is offered.
     MissingExtraError: Parquet, XLSX or a hub data set without the extra `data`.
     """
-    columns = Columns(text_column, label_column, drop_empty=drop_empty)
+    columns = Columns(text_column, label_column, pair_column, drop_empty)
     path, name = expand_home(source), str(source)
     if path.is_dir():
         files = _split_files(path)

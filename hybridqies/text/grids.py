@@ -9,14 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The columns that have to be there, or with `every` all that there are."""
+    """The columns that have to be there, those that may be, and with `every` all that there are."""
 
     names: tuple[str, ...]
+    optional: tuple[str, ...] = ()
     every: bool = False
 
     def choose(self, present: Sequence[str]) -> list[str]:
-        """Those of the columns there are that have to be read, without repetition."""
-        return [name for name in dict.fromkeys(present) if self.every or name in self.names]
+        """Those of the columns there are that are read, without repetition."""
+        known = {*self.names, *self.optional}
+        return [name for name in dict.fromkeys(present) if self.every or name in known]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,26 +8,32 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hybridqies import defaults
 from hybridqies.errors import DataError, nearest
 from hybridqies.files import expand_home
-from hybridqies.text.checks import MAX_LABEL, DataWarning, fault_of, fault_of_label
+from hybridqies.text.checks import MAX_LABEL, DataWarning, fault_of_label
 from hybridqies.text.delimited import decode
+from hybridqies.text.entries import PAIR_COLUMN, Entry, are_pairs, fault_of_entry
 from hybridqies.text.formats import FORMATS, ending_of, parse
 from hybridqies.text.grids import Grid, Wanted
 
 Label = str | int | float | bool
-PAIR_COLUMN = "text_pair"
+
+AUTO_PAIRS, NO_PAIRS = defaults.PAIR_COLUMN, "none"
+"""In the place of a column's name: `text_pair` is read where it is there, or no second texts are."""
 
 
 @dataclass(frozen=True)
 class Columns:
     """The names of the columns that are read; all others are left alone. Without `label` only texts are.
 
-    With `drop_empty` rows without a text are left out, with a warning that counts them.
+    `pair` is the column of second texts, `AUTO_PAIRS` or `NO_PAIRS`. With `drop_empty` rows without a text,
+    or without one of two, are left out, with a warning that counts them.
     """
 
     text: str = "text"
     label: str | None = "label"
+    pair: str = AUTO_PAIRS
     drop_empty: bool = False
 
     @property
@@ -38,32 +44,31 @@ class Columns:
     @property
     def needed(self) -> dict[str, str]:
         """The names of the columns that have to be there, by role."""
-        named = {"text": self.text, "label": self.label}
+        pair = None if self.pair in (AUTO_PAIRS, NO_PAIRS) else self.pair
+        named = {"text": self.text, "pair": pair, "label": self.label}
         return {role: name for role, name in named.items() if name is not None}
+
+    @property
+    def optional(self) -> dict[str, str]:
+        """The names of the columns that are read where they are there, by role."""
+        is_open = self.pair == AUTO_PAIRS and PAIR_COLUMN not in (self.text, self.label)
+        return {"pair": PAIR_COLUMN} if is_open else {}
 
     @property
     def wanted(self) -> Wanted:
         """The columns that are read."""
-        return Wanted(tuple(self.needed.values()))
+        return Wanted(tuple(self.needed.values()), tuple(self.optional.values()))
 
-    def check(self, present: Iterable[str], where: str, remark: str = "") -> None:
-        """Refuses columns that aren't there, one name for both, and second texts, which no model here reads.
-
-        `remark` is what else was seen.
+    def find(self, present: Iterable[str], where: str, remark: str = "") -> dict[str, str]:
+        """The names of the columns to read, by role; `remark` is what else was seen.
 
         Raises
         ------
-        DataError: naming the column, and those that there are.
+        DataError: a column that isn't there, or is there twice, or has two roles; it names the others.
         """
         names = list(present)
-        roles = self.needed
-        if self.text == self.label:
-            raise DataError(
-                f"{self.text!r} was given as text and as label column", expected="different columns"
-            )
-        for role, wanted in roles.items():
-            if names.count(wanted) > 1:
-                raise DataError(f"{where} has {names.count(wanted)} columns named {wanted!r}", expected="one")
+        self._check_roles()
+        for role, wanted in self.needed.items():
             if wanted not in names:
                 close = nearest(wanted, names)
                 todo = f"did you mean {close!r}? " if close else ""
@@ -72,17 +77,25 @@ class Columns:
                     expected=f"a {role} column out of: {_show_names(names)}",
                     todo=todo + (remark or f"give the name of its {role} column"),
                 )
-        if PAIR_COLUMN in names and PAIR_COLUMN not in roles.values():
-            raise DataError(
-                f"{where} has pairs of texts: a column {PAIR_COLUMN!r}",
-                expected="one text a row",
-                todo="join both texts in one column, or rename that column to continue without it",
-            )
+        found = self.needed | {role: name for role, name in self.optional.items() if name in names}
+        for name in found.values():
+            if names.count(name) > 1:
+                raise DataError(f"{where} has {names.count(name)} columns named {name!r}", expected="one")
+        return found
+
+    def _check_roles(self) -> None:
+        roles: dict[str, str] = {}
+        for role, name in self.needed.items():
+            if name in roles:
+                raise DataError(
+                    f"{name!r} was given as {roles[name]} and as {role} column", expected="different columns"
+                )
+            roles[name] = role
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts and labels as they stand in one source, with the number of each for messages.
+    """Texts (or pairs) and labels as they stand in one source, with the number of each for messages.
 
     There are as many labels as texts, or none where only texts were asked for.
     `labels_are_text` says that the format has only strings (CSV), so that labels which all read as numbers
@@ -92,7 +105,7 @@ class Rows:
     where: str
     unit: str
     numbers: Sequence[int]
-    texts: Sequence[str]
+    texts: Sequence[Entry]
     labels: Sequence[Label]
     labels_are_text: bool = False
 
@@ -103,9 +116,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Table:
-    """Texts to predict for, and the other columns of their file, row by row."""
+    """Texts or pairs to predict for, and the other columns of their file, row by row."""
 
-    texts: tuple[str, ...]
+    texts: tuple[Entry, ...]
     others: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
@@ -121,8 +134,16 @@ def read_file(path: Path, columns: Columns) -> Rows:
     return rows_of(parse(_content(path), path, columns.wanted), columns)
 
 
-def read_table(path: str | Path, text_column: str = "text", drop_empty: bool = False) -> Table:
-    """The texts of one file without labels, and its other columns: the lines of a .txt, or any other format.
+def read_table(
+    path: str | Path,
+    text_column: str = "text",
+    *,
+    pair_column: str = defaults.PAIR_COLUMN,
+    drop_empty: bool = False,
+) -> Table:
+    """The texts or pairs of one file without labels, and its other columns; the lines of a .txt are texts.
+
+    `pair_column` is as in `load_dataset`.
 
     Raises
     ------
@@ -131,28 +152,28 @@ def read_table(path: str | Path, text_column: str = "text", drop_empty: bool = F
     """
     file = expand_home(path)
     if file.suffix.lower() == ".txt":
+        if pair_column not in (AUTO_PAIRS, NO_PAIRS):
+            raise DataError(
+                f"{file} has lines and no columns, and the pair column {pair_column!r} was to be read",
+                expected="a file with columns, such as a .csv",
+            )
         return Table(read_lines(_content(file), str(file), drop_empty))
     _check_ending(file, ".txt")
-    columns = Columns(text_column, None, drop_empty)
+    columns = Columns(text_column, None, pair_column, drop_empty)
     grid = parse(_content(file), file, replace(columns.wanted, every=True))
     rows = rows_of(grid, columns)
     if len(set(grid.names)) < len(grid.names):
         twice = next(name for name in grid.names if list(grid.names).count(name) > 1)
         raise DataError(f"{file} has several columns named {twice!r}", expected="one of each name")
-    kept = set(rows.numbers)
+    kept, read = set(rows.numbers), columns.find(grid.names, grid.where).values()
     return Table(
         tuple(rows.texts),
         {
             name: tuple(value for number, value in zip(grid.numbers, values, strict=True) if number in kept)
             for name, values in grid.columns.items()
-            if name != columns.text
+            if name not in read
         },
     )
-
-
-def read_texts(path: str | Path, column: str = "text", drop_empty: bool = False) -> tuple[str, ...]:
-    """The texts of `read_table` alone."""
-    return read_table(path, column, drop_empty).texts
 
 
 def read_lines(content: bytes, where: str, drop_empty: bool = False) -> tuple[str, ...]:
@@ -168,11 +189,11 @@ def read_lines(content: bytes, where: str, drop_empty: bool = False) -> tuple[st
     if not lines:
         raise DataError(f"{where} is empty", expected="at least one text")
     rows = Rows(where, "line", range(1, len(lines) + 1), lines, [])
-    return tuple(check_rows(rows, drop_empty).texts)
+    return tuple(map(str, check_rows(rows, drop_empty).texts))
 
 
 def rows_of(grid: Grid, columns: Columns) -> Rows:
-    """The texts and labels of a grid.
+    """The texts, or pairs of texts, and the labels of a grid.
 
     Raises
     ------
@@ -180,22 +201,19 @@ def rows_of(grid: Grid, columns: Columns) -> Rows:
     """
     if not grid.names:
         raise DataError(f"{grid.where} is empty", expected=columns.enough)
-    columns.check(grid.names, grid.where, grid.remark)
+    found = columns.find(grid.names, grid.where, grid.remark)
     if not len(grid.numbers):
         raise DataError(f"{grid.where} has a header and no rows", expected=columns.enough)
-    rows = Rows(
-        grid.where,
-        grid.unit,
-        grid.numbers,
-        grid.columns[columns.text],
-        [] if columns.label is None else grid.columns[columns.label],
-        grid.all_text,
-    )
+    texts = grid.columns[found["text"]]
+    if "pair" in found:
+        texts = list(zip(texts, grid.columns[found["pair"]], strict=True))
+    labels = grid.columns[found["label"]] if "label" in found else []
+    rows = Rows(grid.where, grid.unit, grid.numbers, texts, labels, grid.all_text)
     return check_rows(rows, columns.drop_empty)
 
 
 def check_rows(rows: Rows, drop_empty: bool = False) -> Rows:
-    """The rows, when every text and label is usable; with `drop_empty` those that have a text.
+    """The rows, when all texts and labels are usable; with `drop_empty` those that have their texts.
 
     Raises
     ------
@@ -204,34 +222,36 @@ def check_rows(rows: Rows, drop_empty: bool = False) -> Rows:
     if drop_empty:
         rows = _drop_empty(rows)
     for position, text in enumerate(rows.texts):
-        fault = fault_of("" if text is None else text)
+        fault = fault_of_entry(_fill(text))
         if not fault and rows.labels:
             fault = fault_of_label(rows.labels[position])
         if fault:
+            texts = "two texts" if are_pairs(rows.texts) else "a text"
             with_label = (
                 f" and a label (text of at most {MAX_LABEL:,} characters, or a 64-bit integer)"
                 if rows.labels
                 else ""
             )
-            leave_out = ", or leave such rows out (--drop-empty)" if "text is empty" in fault else ""
+            leave_out = ", or leave such rows out (--drop-empty)" if fault.endswith("text is empty") else ""
             raise DataError(
                 f"{rows.place(position)}: {fault}",
-                expected=f"a text{with_label} in every row",
+                expected=f"{texts}{with_label} in every row",
                 todo=f"correct or remove the row{leave_out}",
             )
     return rows
 
 
 def _drop_empty(rows: Rows) -> Rows:
-    """The rows that have a text; a warning says how many have none."""
+    """The rows that have a text, or both of a pair; a warning says how many have not."""
     kept = [at for at, text in enumerate(rows.texts) if not _is_blank(text)]
     dropped = len(rows.texts) - len(kept)
     if not dropped:
         return rows
+    needed = "two texts" if are_pairs(rows.texts) else "a text"
     if not kept:
-        raise DataError(f"{rows.where} has no row with a text", expected="at least one text")
+        raise DataError(f"{rows.where} has no row with {needed}", expected="at least one")
     warnings.warn(
-        f"{rows.where}: {dropped} {'row' if dropped == 1 else 'rows'} without a text left out",
+        f"{rows.where}: {dropped} {'row' if dropped == 1 else 'rows'} without {needed} left out",
         DataWarning,
         stacklevel=2,
     )
@@ -244,7 +264,16 @@ def _drop_empty(rows: Rows) -> Rows:
 
 
 def _is_blank(value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_is_blank, value))
     return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _fill(value: Any) -> Any:
+    """A missing value as an empty text."""
+    if isinstance(value, tuple):
+        return tuple(map(_fill, value))
+    return "" if value is None else value
 
 
 def _check_ending(path: Path, *also: str) -> None:

@@ -87,7 +87,7 @@ def few_shot(dataset: Dataset, per_class: int, validation_fraction: float = 0.15
 
 
 def overlap(dataset: Dataset) -> int:
-    """How many test texts also stand, character for character, in the training data."""
+    """How many test texts, or pairs, also stand in the training data, character for character."""
     if dataset.test is None:
         return 0
     trained = set(dataset.train.texts)

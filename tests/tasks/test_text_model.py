@@ -38,20 +38,29 @@ def data(encoder: Encoder, sentences: Sentences) -> TextData:
     return TextData(dataset, DataOptions(), encoder)
 
 
+@pytest.fixture
+def pairs(encoder: Encoder, sentences: Sentences) -> TextData:
+    texts, labels = sentences(24)
+    entries = tuple(zip(texts[:12], texts[12:], strict=True))
+    return TextData(Dataset.of("pairs", Examples(entries, tuple(labels[:12]))), DataOptions(), encoder)
+
+
 SPEC = ModelSpec("dressed", n_qubits=2, trainable_layers=1)
 
 
 def test_tokens_give_the_embeddings_of_the_encoder(data: TextData, encoder: Encoder) -> None:
     module = encoder.trainable_module(1).eval()
-    texts = data.dataset.train.texts
+    texts = list(map(str, data.dataset.train.texts))
     tokens = encoder.tokenise(texts)
     with torch.no_grad():
         found = module(tokens[torch.arange(len(texts))])
     torch.testing.assert_close(found, encoder.encode(texts), atol=1e-5, rtol=1e-5)
 
 
-def test_a_gradient_reaches_a_weight_of_the_encoder(data: TextData) -> None:
+@pytest.mark.parametrize("kind", ["data", "pairs"])
+def test_a_gradient_reaches_a_weight_of_the_encoder(kind: str, request: pytest.FixtureRequest) -> None:
     """Against central differences, in float64."""
+    data: TextData = request.getfixturevalue(kind)
     model = data.build(SPEC, load_backend("statevector"), 0).double().eval()
     rows = data.rows(data.dataset.train, SPEC)
     objective = data.objective(TrainingConfig(), rows)
@@ -74,6 +83,23 @@ def test_a_gradient_reaches_a_weight_of_the_encoder(data: TextData) -> None:
     slope = (losses[0] - losses[1]) / (2 * step)
     assert abs(slope) > 1e-6
     assert float(weight.grad[3, 5]) == pytest.approx(slope, rel=1e-5)
+
+
+def test_a_pair_is_read_as_its_two_embeddings(pairs: TextData, encoder: Encoder) -> None:
+    model = pairs.build(SPEC, load_backend("statevector"), 0).eval()
+    tokens = pairs.rows(pairs.dataset.train, SPEC).inputs
+    assert isinstance(model, TextModel)
+    assert model.head.n_inputs == pairs.n_inputs == 4 * encoder.dimension
+    firsts, seconds = zip(*pairs.dataset.train.texts, strict=True)
+    u, v = encoder.encode(firsts), encoder.encode(seconds)
+    expected = torch.cat([u, v, (u - v).abs(), u * v], dim=1)
+    torch.testing.assert_close(model.embed(tokens), expected, atol=1e-5, rtol=1e-5)
+    frozen = pairs.rows(pairs.dataset.train, ModelSpec("dressed", n_qubits=2)).inputs
+    assert torch.equal(frozen, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(tokens[slice(2, 5)]), model.head(expected[2:5]), atol=1e-4, rtol=1e-4
+        )
 
 
 def test_frozen_layers_keep_their_weights(encoder: Encoder) -> None:
@@ -119,6 +145,16 @@ def test_it_resumes_bit_for_bit(encoder: Encoder, sentences: Sentences, tmp_path
     resumed = HybridClassifier(encoder, **TUNED).fit(texts, labels, folder=tmp_path, resume=True)
     ours, theirs = whole.model_.module.state_dict(), resumed.model_.module.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_pairs_train_save_and_load(encoder: Encoder, pairs: TextData, tmp_path: Path) -> None:
+    entries = [(first, second) for first, second in map(tuple, pairs.dataset.train.texts)]
+    labels = pairs.dataset.train.labels
+    model = HybridClassifier(encoder, **TUNED).fit(entries, labels)
+    again = HybridClassifier.from_pretrained(model.save_pretrained(tmp_path / "m"))
+    assert (again.predict_proba(entries) == model.predict_proba(entries)).all()
+    turned = [(second, first) for first, second in entries]
+    assert (model.predict_proba(turned) != model.predict_proba(entries)).any()
 
 
 def test_a_solved_head_is_known_by_its_row(data: TextData, encoder: Encoder) -> None:

@@ -283,6 +283,7 @@ class TestBuiltIn:
         assert dataset.describe() == {
             "name": "sms_spam",
             "fingerprint": "aba642c7d6d381dd7bcd36ec43beda8fb5d02b8e519e48e789b39a2c5c8cf181",
+            "pairs": False,
             "classes": ["ham", "spam"],
             "rows": {"train": 4460, "validation": 558, "test": 556},
             "per_class": {

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from hybridqies.errors import DataError, MissingExtraError
-from hybridqies.text.checks import DataWarning, as_labels, as_texts
+from hybridqies.text.checks import DataWarning, as_labels
 from hybridqies.text.dataset import Examples, load_dataset
+from hybridqies.text.entries import as_entries
 from hybridqies.text.readers import read_lines, read_table
 
 EXPECTED = Examples(("fine, really", "bad"), ("pos", "neg"))
@@ -236,31 +237,17 @@ class TestTable:
             read_table(write(tmp_path / "a.csv", "id,text,id\n1,a,2\n"))
 
 
-class TestPairs:
-    CONTENT = "text,text_pair,label\na,b,x\nc,d,y\n"
-
-    def test_second_texts_are_refused_by_name(self, tmp_path: Path) -> None:
-        file = write(tmp_path / "a.csv", self.CONTENT)
-        for read in (load_dataset, read_table):
-            with pytest.raises(DataError, match=r"a\.csv has pairs of texts: a column 'text_pair'"):
-                read(file)
-
-    def test_the_column_may_be_the_text_itself(self, tmp_path: Path) -> None:
-        dataset = load_dataset(write(tmp_path / "a.csv", self.CONTENT), "text_pair")
-        assert dataset.train.texts == ("b", "d")
-
-
 class TestColumnsOfLibraries:
     def test_pandas(self) -> None:
         pandas = pytest.importorskip("pandas")
-        assert as_texts(pandas.Series(["a", "b"], index=[5, 3])) == ("a", "b")
+        assert as_entries(pandas.Series(["a", "b"], index=[5, 3])) == ("a", "b")
         assert as_labels(pandas.Series([True, False])) == (True, False)
         assert as_labels(pandas.Series(["x", "y"], dtype="category")) == ("x", "y")
         assert as_labels(pandas.Series([1, 2], dtype="Int64")) == (1, 2)
 
     def test_arrow(self) -> None:
         arrow = pytest.importorskip("pyarrow")
-        assert as_texts(arrow.array(["a", "b"])) == ("a", "b")
+        assert as_entries(arrow.array(["a", "b"])) == ("a", "b")
         assert as_labels(arrow.chunked_array([[1.5], [2.5]])) == (1.5, 2.5)
 
     def test_numpy(self) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hybridqies.errors import DataError, InputError
 from hybridqies.text.dataset import Dataset, Examples
+from hybridqies.text.entries import Entry
 from hybridqies.text.sampling import few_shot, overlap, split
 
 
@@ -19,7 +20,7 @@ def examples(counts: dict[str | int, int], tag: str = "") -> Examples:
     return Examples.of(*zip(*pairs, strict=True))
 
 
-def everything(dataset: Dataset) -> Counter[tuple[str, str | int | float]]:
+def everything(dataset: Dataset) -> Counter[tuple[Entry, str | int | float]]:
     return Counter(
         pair for part in dataset.splits().values() for pair in zip(part.texts, part.labels, strict=True)
     )
