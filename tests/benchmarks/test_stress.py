@@ -16,6 +16,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
     ("script", "said"),
     [
         (["kill_training.py", "--kills", "6"], "6 kills"),
+        (["hostile_inputs.py", "--only", "deep JSON"], "2 inputs"),
         (["release_pairs.py", "--pairs", "2"], "2 pairs"),
         (["mutate_records.py", "--mutations", "3", "--only", "jobs"], "jobs/jobs.jsonl: "),
         pytest.param(["mutate_records.py", "--mutations", "3"], "study/trials.jsonl", marks=pytest.mark.slow),
