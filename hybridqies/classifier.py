@@ -15,6 +15,7 @@ from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError
 from hybridqies.estimators import NotFittedError, split_options, warn_of
 from hybridqies.heads import Head
+from hybridqies.options import to_mapping
 from hybridqies.saved_model import SavedModel, hash_text, load_model
 from hybridqies.tasks import DataOptions, ModelSpec
 from hybridqies.tasks.text_classification import TextData
@@ -199,7 +200,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "cpu",
         cache: EmbeddingCache | bool | None = None,
     ) -> Self:
-        """The classifier that `save_pretrained` or `hybridqies train` wrote.
+        """The classifier that `save_pretrained` or `train` wrote. Fitted again it trains as it was trained.
 
         `encoder` is where its encoder is now, if that has moved; `backend` swaps where its circuit runs. Jobs
         at remote services are journalled in the folder, unless the backend has a journal.
@@ -220,6 +221,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             device=device,
             cache=cache,
         )
+        # Unchecked: a recipe may have moved since, and the model does without it.
+        made._assign(_params_of(loaded))
         made._keep(loaded)
         return made
 
@@ -276,6 +279,14 @@ _NAMED = (
     "cache",
 )
 """The parameters of `HybridClassifier` that are not options."""
+
+
+def _params_of(model: SavedModel) -> dict[str, Any]:
+    """The parameters that a saved model was made with, beside those of `from_pretrained`."""
+    plain = to_mapping(TrainingConfig())
+    training = {name: each for name, each in to_mapping(model.training).items() if each != plain[name]}
+    settings = {name.replace(".", "__"): value for name, value in model.spec.settings.items()}
+    return {"circuit": model.spec.circuit, "n_qubits": model.spec.n_qubits} | settings | training
 
 
 def _cache_of(cache: EmbeddingCache | bool | None) -> EmbeddingCache | None:

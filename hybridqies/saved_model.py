@@ -33,14 +33,13 @@ from hybridqies.training import TrainingConfig, predict_probabilities, predictio
 
 CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
 FORMAT = 2
-# Models from before there were pairs have no such key, and read single texts.
-PAIRS = "pairs"
 _HASH_DIGITS = 16
 _NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
 _NEEDED_OF_MODEL: Needed = {
     "encoder": dict,
     "trainable_layers": int,
-    PAIRS: bool,
+    "pairs": bool,
+    "given": dict,
     "head": str,
     "options": dict,
     "circuits": dict,
@@ -50,7 +49,25 @@ _NEEDED_OF_MODEL: Needed = {
     "weights_sha256": str,
     "trained_on_sha256": str,
 }
+# What models of earlier versions do not record: they read single texts, and forgot how they were made.
+_ADDED: Mapping[str, Any] = {"pairs": False, "given": {}}
 _NEEDED_OF_ENCODER: Needed = {"name": str, "fingerprint": str}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The part of a specification that its user gave, as JSON values; a circuit object by its being one."""
+
+    circuit: str | None = None
+    own_circuit: bool = False
+    n_qubits: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> _Given:
+        is_own = isinstance(spec.circuit, Circuit)
+        name = None if isinstance(spec.circuit, Circuit) else spec.circuit
+        return cls(name, is_own, spec.n_qubits, spec.settings)
 
 
 @dataclass
@@ -155,7 +172,8 @@ class SavedModel:
         model = {
             "encoder": self.encoder.describe(),
             "trainable_layers": self.spec.trainable_layers,
-            PAIRS: self.paired,
+            "pairs": self.paired,
+            "given": to_mapping(_Given.of(self.spec)),
             "head": self.spec.head,
             "options": to_mapping(head.config),
             "circuits": {role: circuit.to_mapping() for role, circuit in head.circuits().items()},
@@ -186,21 +204,16 @@ def load_model(
     ModelFolderError: the folder is missing, unfinished, damaged or altered, or the encoder is not the one
         that the model was trained with.
     """
-    model = read_config(folder)["model"]
+    model = {**_ADDED, **read_config(folder)["model"]}
     check_weights(folder, model)
     placed = load_recorded(model["backend"]) if backend is None else load_backend(backend)
     if isinstance(placed, RemoteBackend):
         placed.journal_in(folder)
     found = _same_encoder(model["encoder"], encoder, device)
-    spec = ModelSpec(
-        model["head"],
-        options=model["options"],
-        circuits={role: Circuit.from_mapping(stored) for role, stored in model["circuits"].items()},
-        trainable_layers=model["trainable_layers"],
-    )
+    spec = _spec_of(model)
     training = from_mapping(TrainingConfig, model["training"], what="training option")
     classes = tuple(model["classes"])
-    paired = model.get(PAIRS, False)
+    paired = model["pairs"]
     width = row_width(found.dimension, paired=paired)
     head = build_head_of(spec, width, len(classes), placed, training.seed)
     module = with_encoder(head, spec, found, paired=paired)
@@ -217,6 +230,21 @@ def load_model(
         cache,
         frozenset(read_record(folder / TRAINED_ON, needed={"texts": list}).content["texts"]),
         paired,
+    )
+
+
+def _spec_of(model: Mapping[str, Any]) -> ModelSpec:
+    """The specification of a recorded model: what its user gave, and what that came to."""
+    given = from_mapping(_Given, model["given"], what="model option")
+    circuits = {role: Circuit.from_mapping(stored) for role, stored in model["circuits"].items()}
+    return ModelSpec(
+        model["head"],
+        circuits.get("circuit") if given.own_circuit else given.circuit,
+        given.n_qubits,
+        given.settings,
+        options=model["options"],
+        circuits=circuits,
+        trainable_layers=model["trainable_layers"],
     )
 
 
@@ -289,7 +317,7 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
 
 def _unfit(model: Mapping[str, Any]) -> str:
     """What is wrong with the model that a configuration describes; empty where nothing is."""
-    problem = lacking({PAIRS: False, **model}, _NEEDED_OF_MODEL)
+    problem = lacking({**_ADDED, **model}, _NEEDED_OF_MODEL)
     if problem:
         return problem
     kinds = {type(label) for label in model["classes"]}

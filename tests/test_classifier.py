@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 import hybridqies
 from hybridqies import HybridClassifier, load_circuit
@@ -301,6 +302,27 @@ class TestFolder:
         before = {path.name: path.read_bytes() for path in saved.iterdir()}
         fitted.save_pretrained(saved)
         assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"head": "two-module", "encoders": 2, "encoder__layers": 1, "rates__readout": 0.02},
+            {"head": "dressed", "n_qubits": None, "seed": 5},
+            {"head": "mlp", "widths": (4,)},
+        ],
+        ids=lambda options: options["head"],
+    )
+    def test_fitted_again_it_trains_as_it_was(
+        self, options: dict[str, Any], encoder: Encoder, sentences: Sentences, tmp_path: Path
+    ) -> None:
+        own: dict[str, Any] = {"circuit": TestOwnCircuit().circuit()} if options["head"] == "dressed" else {}
+        texts, labels = sentences(40)
+        model = make(encoder, **options, **own).fit(texts, labels, validation=0.2)
+        loaded = HybridClassifier.from_pretrained(model.save_pretrained(tmp_path))
+        again = clone(loaded).fit(texts, labels, validation=0.2)
+        assert (again.predict_proba(texts) == model.predict_proba(texts)).all()
+        for name in ("circuit", "n_qubits", "learning_rate"):
+            assert loaded.get_params()[name] == model.get_params()[name]
 
     def test_another_backend(self, saved: Path) -> None:
         model = HybridClassifier.from_pretrained(saved, backend="statevector")

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from hybridqies import HybridClassifier
 from hybridqies.errors import DataError, ModelFolderError
 from hybridqies.records import read_record, write_record
-from hybridqies.saved_model import CONFIG, PAIRS, hash_text, read_config
+from hybridqies.saved_model import CONFIG, hash_text, read_config
 from hybridqies.text import Encoder
 
 Sentences = Callable[[int], tuple[list[str], list[str]]]
@@ -89,7 +89,7 @@ def test_search_and_cross_validation(encoder: Encoder, paired: PairedSentences) 
 def test_it_goes_through_a_folder(fitted: HybridClassifier, paired: PairedSentences, tmp_path: Path) -> None:
     folder = fitted.save_pretrained(tmp_path / "m")
     again = HybridClassifier.from_pretrained(folder)
-    assert read_config(folder)["model"][PAIRS] is again.model_.paired is True
+    assert read_config(folder)["model"]["pairs"] is again.model_.paired is True
     pairs, _ = paired
     assert (again.predict_proba(pairs) == fitted.predict_proba(pairs)).all()
     turned = [(second, first) for first, second in pairs]
@@ -102,11 +102,11 @@ def test_a_model_from_before_there_were_pairs(encoder: Encoder, sentences: Sente
     model = HybridClassifier(encoder, "logistic").fit(texts, labels)
     config = model.save_pretrained(tmp_path / "m") / CONFIG
     content = read_record(config).content
-    del content["model"][PAIRS]
+    del content["model"]["pairs"]
     write_record(config, content)
     again = HybridClassifier.from_pretrained(tmp_path / "m")
     assert (again.predict_proba(texts) == model.predict_proba(texts)).all()
-    content["model"][PAIRS] = 1
+    content["model"]["pairs"] = 1
     write_record(config, content)
     with pytest.raises(ModelFolderError, match="damaged: 'pairs' is 1"):
         HybridClassifier.from_pretrained(tmp_path / "m")
