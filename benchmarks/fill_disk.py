@@ -2,37 +2,23 @@
 
     python benchmarks/fill_disk.py --step 4
 
-As root each disk is a tmpfs of so many KiB; otherwise a limit on the size of each file stands in for it.
+Each disk is --step KiB larger than the last: as root a tmpfs, otherwise a limit on the size of each file.
 Exits 1 unless a training that does not fit ends with exit code 2 and one line that names a file, leaves no
 temporary file behind, and, resumed or started again with room, ends in the very files of an undisturbed run.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import stress
 
 ROOMY = 64 * 1024
-
-
-def main() -> None:
-    """Prints a line a size."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--step", type=int, default=4, metavar="KIB", help="from each size to the next")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        faults = fill(Path(temporary), given.step)
-    sys.exit(bool(faults))
 
 
 def fill(folder: Path, step: int) -> list[str]:
@@ -91,4 +77,4 @@ def _remove_disk(disk: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    stress.main(fill, __doc__, step=4)

@@ -5,18 +5,15 @@
 Each input goes to a command in a forked process that has imported everything. Prints its processor time,
 the memory that it took beyond what it began with, and how it ended. Exits 1 unless each was read, or refused
 in one line with exit code 2, within 2 seconds and 500 MB, and nothing that it says holds a control character.
-The drawing of a wide circuit may take longer.
+The drawing of a wide circuit may take longer. With --only NAME it tries the inputs with NAME in their names.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
 import struct
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,18 +77,6 @@ class Cost:
         if self.code != 0 and not (self.code == 2 and lines == 1 and self.err.startswith("hybridqies: ")):
             return f"exit code {self.code} with {lines} lines: {self.err[-200:]!r}"
         return ""
-
-
-def main() -> None:
-    """Prints a line for each input."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", default="", help="inputs that have this in their names")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        faults = measure(Path(folder), given.only)
-    sys.exit(bool(faults))
 
 
 def measure(folder: Path, only: str) -> int:
@@ -263,4 +248,4 @@ def _add_deep_json(encoder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    stress.main(measure, __doc__, only="")

@@ -11,40 +11,29 @@ less in the folder.
 
 from __future__ import annotations
 
-import argparse
+import os
 import random
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import stress
 
 
-def main() -> None:
-    """Prints a line for each difference, and how many kills there were."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        faults = kill(Path(temporary), given.kills, random.Random(given.seed))
-    sys.exit(bool(faults))
-
-
-def kill(folder: Path, kills: int, draw: random.Random) -> list[str]:
+def kill(folder: Path, kills: int, seed: int) -> list[str]:
     """What went wrong in so many kills."""
+    draw = random.Random(seed)
     inputs, log = stress.make_inputs(folder), folder / "log"
     stress.import_everything()
     whole, cut = folder / "whole", folder / "cut"
-    ended = stress.run(inputs.train(cut), log)
+    read, write = os.pipe()
+    ended = stress.run(inputs.train(cut), log, stress.counted(write))
     if ended.code:
         sys.exit(f"the undisturbed training failed: {ended}")
+    # A pipe holds 64 KiB, and a training makes a few hundred changes.
+    changes = len(os.read(read, 65536))
     # In the same place: pictures and records hold no path, and if they did it would not count.
     cut.rename(whole)
-    changes = _count_changes(inputs, cut, log)
     print(f"undisturbed: {ended.seconds:.2f} s, {changes} changes of files and folders", flush=True)
     faults, died, resumed = list[str](), 0, 0
     while died < kills:
@@ -66,22 +55,5 @@ def kill(folder: Path, kills: int, draw: random.Random) -> list[str]:
     return faults
 
 
-def _count_changes(inputs: stress.Inputs, cut: Path, log: Path) -> int:
-    """How often a run changes files and folders: kills itself later and later until it gets through."""
-    low, high = 0, 1
-    while True:
-        ended = stress.run(inputs.train(cut), log, stress.killed_at(high))
-        shutil.rmtree(cut, ignore_errors=True)
-        if ended.code != -9:
-            break
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        ended = stress.run(inputs.train(cut), log, stress.killed_at(middle))
-        shutil.rmtree(cut, ignore_errors=True)
-        low, high = (middle, high) if ended.code == -9 else (low, middle)
-    return high
-
-
 if __name__ == "__main__":
-    main()
+    stress.main(kill, __doc__, kills=200, seed=0)

@@ -5,16 +5,15 @@
 Each file is damaged so many times, by turns with a flipped bit, a changed digit and a cut, and then the
 commands that read it are run; what pictures are drawn from is read and not drawn. Exits 1 unless each of them
 either refuses the file in one line, with exit code 2, or gives what it gives with the whole file: nothing
-changed is accepted, no other exception is raised, and nothing takes longer than --limit seconds.
+changed is accepted, no other exception is raised, and nothing takes longer than --limit seconds. With --only
+NAME it damages the files that have NAME in their own name or in that of their subject.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +22,8 @@ from pathlib import Path
 
 import stress
 
-TEXTS = ("a lovely bright film", "a dull bleak film about winter")
+PREDICT = ["predict", "{}", "a lovely bright film", "a dull bleak film about winter", "--json"]
+RESUME = ["train", "--resume", "--out", "{}", "--json"]
 
 
 @dataclass(frozen=True)
@@ -42,53 +42,66 @@ class Subject:
         return sorted(name for name in found if not name.endswith((".png", ".txt", ".lock")))
 
 
-def main() -> None:
-    """Prints a line a file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--mutations", type=int, default=300, help="of each file")
-    parser.add_argument("--only", default="", help="subjects and files that have this in their names")
-    parser.add_argument("--limit", type=float, default=20.0)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        faults = mutate(Path(temporary), given.mutations, given.only, given.limit, given.seed)
-    sys.exit(bool(faults))
-
-
-def mutate(folder: Path, count: int, only: str, limit: float, seed: int) -> list[str]:
+def mutate(folder: Path, mutations: int, only: str, limit: float, seed: int) -> list[str]:
     """What went wrong in so many mutations of each file."""
     inputs, faults = stress.make_inputs(folder), list[str]()
     stress.import_everything()
-    for subject in make_subjects(inputs):
+    named = [name for name in SUBJECTS if only in name]
+    for subject in (SUBJECTS[name](inputs) for name in named or SUBJECTS):
         for name in subject.files():
             if only in f"{subject.name} {name}":
-                faults += _mutate_file(subject, name, count, limit, random.Random(f"{seed} {name}"))
+                faults += _mutate_file(subject, name, mutations, limit, random.Random(f"{seed} {name}"))
     print(f"{len(faults)} faults")
     return faults
 
 
-def make_subjects(inputs: stress.Inputs) -> list[Subject]:
-    """A finished run, one that was killed in training, a cache, a study and a job journal."""
-    folder, log = inputs.folder, inputs.folder / "log"
-    run, cut, study = folder / "run", folder / "cut", folder / "study"
-    predict = ["predict", "{}", *TEXTS, "--json"]
-    resume = ["train", "--resume", "--out", "{}", "--json"]
-    _must(stress.run(inputs.train(run), log))
-    _must(stress.run(_filled(predict, run), log))
-    _cut_a_training(inputs, cut, log)
+def _make_run(inputs: stress.Inputs) -> Subject:
+    run = _trained(inputs)
+    _must(stress.run(_filled(PREDICT, run), inputs.folder / "log"))
+    return Subject("run", run, _reading(RESUME, PREDICT))
+
+
+def _make_unfinished_run(inputs: stress.Inputs) -> Subject:
+    cut = inputs.folder / "cut"
+    _cut_a_training(inputs, cut, inputs.folder / "log")
+    return Subject("unfinished run", cut, _reading(RESUME), _weights)
+
+
+def _make_cache(inputs: stress.Inputs) -> Subject:
+    run = _trained(inputs)
+    _must(stress.run(_filled(PREDICT, run), inputs.folder / "log"))
+    return Subject("cache", inputs.folder / "cache", lambda _: [_filled(PREDICT, run)])
+
+
+def _make_study(inputs: stress.Inputs) -> Subject:
+    study = inputs.folder / "study"
     sweep = ["sweep", "--data", str(inputs.data), "--encoder", str(inputs.encoder), "--per-class", "20"]
     sweep += ["--seeds", "2", "--arms", "logistic,svc", "--json", "--out", str(study)]
-    _must(stress.run(sweep, log))
-    jobs = _write_jobs(folder / "jobs")
-    return [
-        Subject("run", run, _reading(resume, predict)),
-        Subject("unfinished run", cut, _reading(resume), _weights),
-        Subject("cache", folder / "cache", lambda _: [_filled(predict, run)]),
-        Subject("study", study, _reading(["sweep", "--resume", "--out", "{}", "--json"])),
-        Subject("jobs", jobs, _reading(["jobs", "list", "--journal", "{}", "--json"])),
-    ]
+    _must(stress.run(sweep, inputs.folder / "log"))
+    return Subject("study", study, _reading(["sweep", "--resume", "--out", "{}", "--json"]))
+
+
+def _make_jobs(inputs: stress.Inputs) -> Subject:
+    jobs = _write_jobs(inputs.folder / "jobs")
+    return Subject("jobs", jobs, _reading(["jobs", "list", "--journal", "{}", "--json"]))
+
+
+# Each is made when its turn comes, from a folder with a tiny encoder and data.
+SUBJECTS: dict[str, Callable[[stress.Inputs], Subject]] = {
+    "run": _make_run,
+    "unfinished run": _make_unfinished_run,
+    "cache": _make_cache,
+    "study": _make_study,
+    "jobs": _make_jobs,
+}
+
+
+def _trained(inputs: stress.Inputs) -> Path:
+    """A finished run."""
+    run = inputs.folder / "run"
+    if not run.exists():
+        _must(stress.run(inputs.train(run), inputs.folder / "log"))
+    return run
 
 
 def _mutate_file(subject: Subject, name: str, count: int, limit: float, draw: random.Random) -> list[str]:
@@ -196,4 +209,4 @@ def _must(ended: stress.Ended) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    stress.main(mutate, __doc__, mutations=300, only="", limit=20.0, seed=0)

@@ -10,27 +10,13 @@ Every other pair is told to overwrite: there the second may begin when the first
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 import stress
-
-
-def main() -> None:
-    """Prints how the pairs ended."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pairs", type=int, default=32)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        faults = release(Path(temporary), given.pairs)
-    sys.exit(bool(faults))
 
 
 def release(folder: Path, pairs: int) -> list[str]:
@@ -89,4 +75,4 @@ def _release(inputs: stress.Inputs, out: Path, more: list[str]) -> list[stress.E
 
 
 if __name__ == "__main__":
-    main()
+    stress.main(release, __doc__, pairs=32)

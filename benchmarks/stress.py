@@ -6,6 +6,7 @@ less than a second, and a kill can come in its first millisecond.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -15,11 +16,12 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -63,6 +65,20 @@ class Ended:
 
     def __str__(self) -> str:
         return f"exit code {self.code} after {self.seconds:.1f} s: {self.err[-300:]!r}"
+
+
+def main(script: Callable[..., list[str] | int], doc: str | None, **options: Any) -> NoReturn:
+    """Runs a script in a temporary folder and exits 1 if it finds faults.
+
+    `options` are the arguments that `script` takes after the folder, with their defaults.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in options.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        faults = script(Path(temporary), **vars(given))
+    sys.exit(bool(faults))
 
 
 def make_inputs(folder: Path) -> Inputs:
@@ -179,28 +195,31 @@ def run(arguments: Sequence[str], log: Path, before: Callable[[], None] | None =
 
 def killed_at(change: int) -> Callable[[], None]:
     """Has the process kill itself just before its n-th change of a file or folder, counted from 0."""
+    left = change
 
-    def watch() -> None:
-        left = change
+    def count_down() -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
 
-        def look(event: str, given: tuple[Any, ...]) -> None:
-            nonlocal left
-            writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR)
-            if writes or event in (
-                "os.rename",
-                "os.mkdir",
-                "os.remove",
-                "os.rmdir",
-                "os.link",
-                "os.truncate",
-            ):
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left -= 1
+    return _before_changes(count_down)
 
-        sys.addaudithook(look)
 
-    return watch
+def counted(descriptor: int) -> Callable[[], None]:
+    """Has the process write a byte there before each change of a file or folder."""
+    return _before_changes(lambda: os.write(descriptor, b"."))
+
+
+def _before_changes(act: Callable[[], object]) -> Callable[[], None]:
+    """Has the process call `act` before each change of a file or folder."""
+
+    def look(event: str, given: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR)
+        if writes or event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.truncate"):
+            act()
+
+    return lambda: sys.addaudithook(look)
 
 
 def limited_to(bytes_a_file: int) -> Callable[[], None]:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scripts import BENCHMARKS, InThisProcess
 from study.studies import parts_of
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "separable.py"
+SCRIPT = BENCHMARKS / "separable.py"
 DIMENSIONS = (2, 7, 20)
 
 
@@ -85,7 +86,6 @@ def test_a_small_comparison(
     words = ["--dimensions", "2", "4", "--seeds", "2", "--budget", "2", "--epochs", "5", "--arms", *arms]
     words += ["--out", str(tmp_path), "--workers", "1"]
     monkeypatch.setattr(sys, "argv", ["separable.py", *words])
-    # In this process: a worker process would import everything again.
     monkeypatch.setattr(separable, "ProcessPoolExecutor", InThisProcess)
     separable.main()
     lines = capsys.readouterr().out.splitlines()
@@ -104,22 +104,3 @@ def test_a_small_comparison(
         assert row["accuracy"]["n"] == 2
         assert row["accuracy"]["mean"] == pytest.approx(np.mean(list(row["by_dimension"].values())))
     assert rows[0]["accuracy"]["mean"] > 0.9
-
-
-class InThisProcess:
-    """Runs what it is given at once."""
-
-    def __init__(self, workers: int) -> None:
-        assert workers == 1
-
-    def __enter__(self) -> InThisProcess:
-        return self
-
-    def __exit__(self, *raised: object) -> None: ...
-
-    def submit(self, function: Any, *given: Any) -> Any:
-        from concurrent.futures import Future
-
-        future: Future[Any] = Future()
-        future.set_result(function(*given))
-        return future

@@ -1,39 +1,89 @@
-"""Short versions of the scripts that kill, race, starve and damage; each is a process that forks others."""
+"""Short versions of the scripts that kill, race, starve and damage; each forks processes and ends them."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from scripts import BENCHMARKS
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+# Scripts one after another as commands: what they fork is imported once for all.
+COMMANDS = """
+import json, runpy, sys
+for words in json.loads(sys.argv[1]):
+    sys.argv = words
+    try:
+        runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as ended:
+        print(f"{words[0]}: exit code {int(ended.code or 0)}", flush=True)
+"""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="sets limits and mounts as Linux does")
-@pytest.mark.parametrize(
-    ("script", "said"),
-    [
-        (["kill_training.py", "--kills", "6"], "6 kills"),
-        (["hostile_inputs.py", "--only", "deep JSON"], "2 inputs"),
-        (["release_pairs.py", "--pairs", "2"], "2 pairs"),
-        (["mutate_records.py", "--mutations", "3", "--only", "jobs"], "jobs/jobs.jsonl: "),
-        pytest.param(["mutate_records.py", "--mutations", "3"], "study/trials.jsonl", marks=pytest.mark.slow),
-        pytest.param(["fill_disk.py", "--step", "64"], "KiB: fits", marks=pytest.mark.slow),
-    ],
-    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
-)
-def test_no_faults(script: list[str], said: str, tmp_path: Path) -> None:
+def run(scripts: list[list[str]], folder: Path) -> str:
     done = subprocess.run(
-        [sys.executable, *script],
+        [sys.executable, "-c", COMMANDS, json.dumps(scripts)],
         cwd=BENCHMARKS,
-        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "TMPDIR": str(folder), "HOME": str(folder)}
         | {"PYTHONPATH": str(BENCHMARKS.parent), "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert said in done.stdout
-    assert "0 faults" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets limits and mounts as Linux does")
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        pytest.param(
+            {
+                "6 kills, ": ["kill_training.py", "--kills", "6"],
+                "2 inputs, ": ["hostile_inputs.py", "--only", "deep JSON"],
+                "2 pairs: ": ["release_pairs.py", "--pairs", "2"],
+                "jobs/jobs.jsonl: ": ["mutate_records.py", "--mutations", "3", "--only", "jobs"],
+            },
+            id="short",
+        ),
+        pytest.param(
+            {
+                "study/trials.jsonl: ": ["mutate_records.py", "--mutations", "3"],
+                "KiB: fits": ["fill_disk.py", "--step", "64"],
+            },
+            id="long",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_no_faults(scripts: dict[str, list[str]], tmp_path: Path) -> None:
+    out = run(list(scripts.values()), tmp_path)
+    for said, (name, *_) in scripts.items():
+        assert said in out, out
+        assert f"{name}: exit code 0\n" in out, out
+    assert out.count("0 faults\n") == len(scripts), out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="sends POSIX signals")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["kill_sweep.py", "--kills", "3"], "sweeps lost no trial and repeated none"),
+        (["kill_jobs.py", "--evaluations", "1"], "every job was accepted exactly once"),
+    ],
+)
+def test_nothing_is_lost_or_done_twice(words: list[str], said: str, tmp_path: Path) -> None:
+    assert said in run([words], tmp_path)
+
+
+def test_faults_end_a_script_with_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "import stress\nstress.main(lambda folder, many: ['a fault'] * many, 'Breaks.', many=0)\n"
+    )
+    script = str(tmp_path / "broken.py")
+    out = run([[script], [script, "--many", "2"]], tmp_path)
+    assert out == f"{script}: exit code 0\n{script}: exit code 1\n"
