@@ -48,10 +48,12 @@ def measure(text: str) -> dict[str, Any]:
     """Submissions, circuits and seconds of one training step, three ways."""
     backend, circuit = load_backend(text), load_circuit(RECIPE, QUBITS)
     if not isinstance(backend, ExecutingBackend):
-        raise SystemExit(f"{text} has no submissions; expected a backend such as aer")
+        raise SystemExit(f"{text} submits nothing; expected a backend such as aer")
     features, weights = inputs(circuit)
     with counted() as runs:
         step(backend, circuit, features, weights)
+    if not runs:
+        raise SystemExit(f"{text} runs nothing on Aer; expected a backend such as aer")
     (submitted,) = runs
     expected = backend.n_circuits(circuit, BATCH)
     rows = every_row(backend, circuit, features, weights)

@@ -1,0 +1,200 @@
+"""Short versions of the scripts that measure: values agree before they are timed, and tables are printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scripts import BENCHMARKS, InThisProcess
+
+from hybridqies.cli.app import run
+from hybridqies.text import Encoder
+
+Load = Callable[[str], Any]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Imports a script with the folder that its own start would put on the path."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] in {path.stem for path in BENCHMARKS.iterdir()}:
+            del sys.modules[name]
+
+
+def test_structure(load: Load, tmp_path: Path) -> None:
+    script = load("structure")
+    (tmp_path / "heads").mkdir()
+    (tmp_path / "top.py").write_text('"""svc"""\n\n\ndef one():\n    return "svc"\n')
+    (tmp_path / "heads" / "two.py").write_text(
+        'A, B = "svc", "aer"\n\n\ndef two():\n    return 1\n\n\nC = 2\n'
+    )
+    figures = script.measure(tmp_path)
+    assert list(figures["packages"]) == ["(top)", "heads"]
+    assert figures["all"] == {
+        "files": 2,
+        "median file": 6.5,
+        "longest file": 8,
+        "functions": 2,
+        "median function": 2,
+        "longest function": 2,
+    }
+    found = figures["files that name a"]
+    assert found["backend"] == {"files": 1, "places": 1, "where": {"heads/two.py": 1}}
+    assert found["gate"]["places"] == 0
+    assert "backends by name: 1 places in 1 files" in script.table(figures)
+
+
+def test_structure_knows_every_head_backend_and_gate(load: Load) -> None:
+    from hybridqies.backends import BACKENDS
+    from hybridqies.circuit import GATES
+    from hybridqies.heads import HEADS
+
+    names = load("structure").NAMES
+    assert names["head"] == set(HEADS)
+    assert names["backend"] == set(BACKENDS)
+    # Letters alone are also Paulis.
+    assert names["gate"] == {name for name in GATES if len(name) > 1}
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_backend_swap(load: Load, reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    words = ["train", "--data", reviews, "--encoder", tiny_encoder, "--head", "dressed", "--qubits", 2]
+    assert run([*map(str, words), "--epochs", "2", "--out", str(tmp_path / "run"), "--json"]) == 0
+    script = load("backend_swap")
+    records = script.compared(tmp_path / "run", ["statevector", "aer", "statevector,shots=16"])
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    exact, other, sampled = records
+    assert exact["accuracy"] == other["accuracy"] == result["accuracy"]
+    assert (exact["changed"], other["changed"]) == (0, 0)
+    assert exact["accuracy_interval"] is None
+    assert sampled["accuracy_interval"][0] <= sampled["accuracy"] <= sampled["accuracy_interval"][1]
+    assert {each["texts"] for each in records} == {result["n_test"]}
+    assert script.table(records).count("| exact |") == 2
+
+
+def test_head_speed(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = load("head_speed")
+    for name, size in {"TEXTS": 20, "INPUTS": 6, "EPOCHS": 2}.items():
+        monkeypatch.setattr(script, name, size)
+    record = script.measure(n_qubits=3, encoders=2, steps=1)
+    assert (record["steps"], record["qubits"], record["encoders"]) == (4, 3, 2)
+    assert script.table(record).splitlines()[1].startswith("our engine")
+    head, data = script.build(3, 2)
+    peer, _ = script.build(3, 2)
+    with torch.no_grad():
+        for parameter in peer.parameters():
+            parameter += 0.1
+    with pytest.raises(AssertionError, match="not close"):
+        script.peer_steps(head, peer, data, 1)
+
+
+def test_submission_speed(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = load("submission_speed")
+    for name, size in {"QUBITS": 2, "BATCH": 3, "TIMES": 1, "PART_SAMPLES": 2, "PART_CIRCUITS": 4}.items():
+        monkeypatch.setattr(script, name, size)
+    record = script.measure("aer")
+    assert record["submissions"] == 1
+    assert record["circuits"] == record["circuits_by_formula"] > 3
+    assert "a training step: 1 submission of " in script.table(record)
+    with pytest.raises(SystemExit, match="runs nothing on Aer"):
+        script.measure("statevector")
+
+
+def turned(work: Any) -> Any:
+    return dataclasses.replace(work, features=work.features + 0.1)
+
+
+def test_pennylane_device(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = load("pennylane_device")
+    words = ["--circuit", "rot-ring", "--qubits", "3", "--batch", "2", "--seconds", "0"]
+    monkeypatch.setattr(sys, "argv", ["pennylane_device.py", *words])
+    script.main()
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line[8:32].strip() for line in lines] == [
+        "default.qubit",
+        "lightning.qubit",
+        "hybridqies.statevector",
+        "without PennyLane",
+    ]
+    other = script.default_qubit.prepare
+    monkeypatch.setattr(script.lightning, "prepare", lambda work: other(turned(work)))
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        script.main()
+
+
+class TestFewShot:
+    SMALL: dict[str, Any] = {"n_qubits": 2, "encoders": 1, "reuploads": 1, "training.epochs": 1}  # noqa: RUF012
+
+    @pytest.fixture
+    def script(self, load: Load, reviews: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+        """With one task of 12 rows a class, one set of options, and two seeds."""
+        script = load("few_shot")
+        (tmp_path / "sst2").mkdir()
+        rows = reviews.read_text().splitlines(keepends=True)
+        for name, part in {"train": rows[1:61], "validation": rows[61:81], "test": rows[81:]}.items():
+            (tmp_path / "sst2" / f"{name}.csv").write_text(rows[0] + "".join(part))
+        for name, value in {
+            "PER_CLASS": {"sst2": 12},
+            "CANDIDATES": {"sst2": {"small": self.SMALL}},
+            "CHOSEN": {"sst2": "small"},
+            "VARIANTS": {"2 encoders": {"encoders": 2}},
+            "TUNING_SEEDS": (100,),
+            "ABLATION_SEEDS": (0, 1),
+            "FOLDS": 3,
+            "ProcessPoolExecutor": InThisProcess,
+        }.items():
+            monkeypatch.setattr(script, name, value)
+        return script
+
+    def call(self, script: Any, part: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        words = [part, "--data-folder", str(folder), "--out", str(folder / "out"), "--tasks", "sst2"]
+        monkeypatch.setattr(sys, "argv", ["few_shot.py", *words])
+        script.main()
+
+    @pytest.mark.usefixtures("own_cache")
+    def test_choose(
+        self,
+        script: Any,
+        tiny_encoder: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        encoder = Encoder.load(str(tiny_encoder))
+        monkeypatch.setattr(Encoder, "load", lambda name: encoder)
+        self.call(script, "choose", tmp_path, monkeypatch)
+        table = capsys.readouterr().out
+        assert [line.split(" | ")[1] for line in table.splitlines()[2:]] == ["logistic", "small"]
+        record = json.loads((tmp_path / "out" / "choose" / "sst2" / "small" / "draw-100.json").read_text())
+        assert [fold["texts"] for fold in record["folds"]] == [8, 8, 8]
+        self.call(script, "choose", tmp_path, monkeypatch)
+        assert capsys.readouterr().out == table
+
+    @pytest.mark.usefixtures("own_cache")
+    def test_ablate(
+        self,
+        script: Any,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.call(script, "ablate", tmp_path, monkeypatch)
+        rows = capsys.readouterr().out.splitlines()[2:]
+        assert [row.split(" | ")[1] for row in rows] == ["2 encoders", "chosen"]
+        records = [
+            json.loads((tmp_path / "out/ablate/sst2" / name / "seed-1" / "config.json").read_text())
+            for name in ("chosen", "2 encoders")
+        ]
+        assert [record["run"]["settings"]["encoders"] for record in records] == [1, 2]
