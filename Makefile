@@ -16,7 +16,8 @@ LIGHT_PACKAGES := hypothesis matplotlib numpy optuna pytest pytest-timeout qiski
     rich safetensors scikit-learn scipy typer
 LIGHT_TESTS := \
     tests/circuit/test_draw.py tests/circuit/test_expressions.py tests/circuit/test_hostile.py tests/circuit/test_qasm.py \
-    tests/circuit/test_recipes.py tests/cli/test_help.py tests/cli/test_output.py tests/packaging/test_imports.py \
+    tests/circuit/test_recipe_files.py tests/circuit/test_recipes.py tests/cli/test_help.py tests/cli/test_output.py \
+    tests/packaging/test_imports.py \
     tests/study/statistics/test_statistics.py tests/study/test_search.py tests/study/trials/test_journal.py \
     tests/test_journals.py tests/test_ownership.py tests/test_progress.py tests/test_records.py tests/text/test_dataset.py \
     tests/text/test_sampling.py tests/training/test_config.py

@@ -7,7 +7,6 @@ would refuse nearly every input before deeper code sees it.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gzip
 import io
 import json
@@ -18,67 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fuzz_seeds
 import stress
 
 Read = Callable[[bytes, Path], None]
 _PATH = re.compile(r"(^|[=,:])\s*[/~]|\.\.")
-_TABLE = b"text,label\na lovely film,good\na dull film,bad\n"
-_ROWS = b'{"text": "a lovely film", "label": "good"}\n{"text": "a dull film", "label": "bad"}\n'
-_RECIPE = b"""title = "own"
-reference = "none"
-weights = "layers * n"
-[options]
-layers = {default = 2, min = 1, max = "2 * n", help = "how many"}
-kind = {default = "RY", choices = ["RY", "RZ"]}
-[[layers]]
-encode = "RX"
-scale = 0.5
-[[layers]]
-repeat = "layers"
-layers = [{rotate = "RY"}, {entangle = "CNOT", pattern = "ring"}]
-[[measure]]
-pauli = "Z"
-qubits = "n"
-"""
-_QASM = b"""OPENQASM 3.0;
-include "stdgates.inc";
-input float[64] a;
-gate two(t) p, q { ry(t/2) p; cx p, q; }
-qubit[2] q;
-bit[2] c;
-h q[0];
-two(2*a) q[0], q[1];
-ctrl @ rx(pi/3) q[0], q[1];
-c = measure q;
-"""
-_SWEEP = b"""kind = "sweep"
-data = "demo"
-seeds = [0, 1]
-arms = ["logistic", "two-module"]
-per_class = 20
-[settings.two-module]
-n_qubits = 4
-"""
-_RATES = b"""["ionq:qpu.*"]
-per_job = 0.3
-per_1q_gate_shot = 0.00003
-["ibm:*"]
-currency = "EUR"
-seconds_per_job = 2.0
-per_second = 1.6
-"""
-_COMMANDS = (
-    b"circuits\niqp\n--qubits\n3\n--set\nlayers=2\n--format\nqasm",
-    b"circuits\n--json",
-    b"backends\n--json",
-    b"jobs\nlist\n--journal\njobs.jsonl\n--json",
-    b"predict\nrun\na text\n--backend\naer,shots=100\n--json",
-    b"evaluate\nrun\n--text-column\ntext",
-    b"encode\ntexts.txt\n--out\nvectors.npy\n--device\ncpu",
-    b"train\n--head\ndressed\n--set\nencoder.layers=4\n--epochs\n3\n--out\nnew\n--compare\nlogistic",
-    b"sweep\n--seeds\n2\n--arms\nlogistic,svc\n--budget\n2",
-    b"ablate\n--help",
-)
 
 
 @dataclass(frozen=True)
@@ -115,18 +58,6 @@ def _lay_out(path: Path) -> None:
     recipe.build(recipe.usual_qubits, {})
 
 
-def _recipes(_: Path) -> list[bytes]:
-    from hybridqies.circuit.library import recipe_folder
-
-    return [_RECIPE, *(path.read_bytes() for path in sorted(recipe_folder().glob("*.toml")))]
-
-
-def _programs(_: Path) -> list[bytes]:
-    from hybridqies.circuit import load_circuit, to_openqasm3
-
-    return [_QASM, *(to_openqasm3(load_circuit(name, 3)).encode() for name in ("iqp", "long-range-reupload"))]
-
-
 def _evaluate(content: bytes, _: Path) -> None:
     from hybridqies.circuit.expressions import evaluate, whole_numbers
     from hybridqies.errors import HybridqiesError
@@ -147,25 +78,6 @@ def _load_texts(path: Path) -> None:
     from hybridqies.text import read_table
 
     read_table(path)
-
-
-def _parquet(folder: Path) -> list[bytes]:
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    table = pa.table({"text": ["a lovely film", "a dull film"], "label": ["good", "bad"]})
-    parquet.write_table(table, folder / "seed.parquet", compression="none")
-    return [(folder / "seed.parquet").read_bytes()]
-
-
-def _spreadsheet(folder: Path) -> list[bytes]:
-    from openpyxl import Workbook
-
-    book = Workbook()
-    for row in _TABLE.decode().splitlines():
-        book.active.append(row.split(","))
-    book.save(folder / "seed.xlsx")
-    return [(folder / "seed.xlsx").read_bytes()]
 
 
 def _objects(content: bytes) -> list[dict[str, Any]]:
@@ -229,48 +141,12 @@ def _read_jobs(content: bytes, folder: Path) -> None:
             record.work()
 
 
-def _jobs(_: Path) -> list[bytes]:
-    import numpy as np
-
-    from hybridqies.backends.jobs.provider import Work
-    from hybridqies.circuit import Circuit, Weight, gate
-
-    circuit = Circuit.of(1, [gate("RY", 0, Weight(0))])
-    work = Work("ionq:simulator", (circuit,), np.array([[0.125]]), 100, 1)
-    events: list[dict[str, Any]] = [
-        {"event": "intent", "digests": [circuit.digest()], "work": work.to_mapping()},
-        {"event": "retry", "reason": "busy"},
-        {"event": "submitted", "job_id": "job-1"},
-        {"event": "state", "state": "running", "reason": ""},
-        {"event": "error", "reason": "lost", "in_doubt": True},
-        {"event": "completed", "counts": [{"0": 61, "1": 39}]},
-    ]
-    whole = [json.dumps({"key": work.key(), "time": 1.0, **each}).encode() for each in events]
-    ended = json.dumps({"event": "failed", "key": work.key(), "time": 2.0, "reason": "no"}).encode()
-    return [b"\n".join(whole), b"\n".join([*whole[:3], ended])]
-
-
 def _read_trials(content: bytes, folder: Path) -> None:
     from hybridqies.study.trials.journal import FILE_NAME, TrialJournal
 
     _write_journal(folder / FILE_NAME, TrialJournal.format, content)
     with TrialJournal(folder) as journal:
         journal.state()
-
-
-def _trials(_: Path) -> list[bytes]:
-    record = {"key": "a", "trial": {}, "chosen": {}, "candidates": [], "validation": {"accuracy": 0.5}}
-    record |= {"test": {"accuracy": 0.5}, "predictions": [0, 1], "truth": [0, 0], "n_parameters": 3}
-    record |= {"converged": True, "convergence": "", "seconds": 1.0}
-    failure = {"key": "b", "trial": {}, "error": "out of memory", "seconds": 1.0}
-    events = [
-        {"event": "study", "about": {"test_texts": {}}},
-        {"event": "claimed", "key": "a"},
-        {"event": "done", "key": "a", "record": record},
-        {"event": "failed", "key": "b", "failure": failure},
-        {"event": "retried", "keys": ["b"]},
-    ]
-    return [b"\n".join(json.dumps({"time": 1.0, **each}).encode() for each in events)]
 
 
 def _read_tensors(content: bytes, folder: Path) -> None:
@@ -292,57 +168,26 @@ def _sign_tensors(path: Path, content: bytes) -> None:
         save_tensors(path, load(content), {"head": "dressed"})
 
 
-def _tensors(folder: Path) -> list[bytes]:
-    return [(_model(folder) / "model.safetensors").read_bytes()]
-
-
-@functools.cache
-def _encoder(folder: Path) -> Any:
-    from hybridqies.text import Encoder
-
-    return Encoder.load(str(stress.make_inputs(folder / "inputs").encoder))
-
-
-@functools.cache
-def _model(folder: Path) -> Path:
-    """A saved model that nobody trained; readers damage copies of it."""
-    from hybridqies.backends import load_backend
-    from hybridqies.saved_model import SavedModel
-    from hybridqies.tasks.building import build_head_of
-    from hybridqies.tasks.specs import ModelSpec
-    from hybridqies.training import TrainingConfig
-
-    spec, backend = ModelSpec("dressed", options={"n_qubits": 2}), load_backend("statevector")
-    head = build_head_of(spec, 32, 2, backend, 0)
-    saved = SavedModel(_encoder(folder), head, spec, ("bad", "good"), backend, TrainingConfig())
-    saved.save(folder / "model")
-    return folder / "model"
-
-
-def _configs(folder: Path) -> list[bytes]:
-    return [(_model(folder) / "config.json").read_bytes()]
-
-
 def _read_config(content: bytes, folder: Path) -> None:
     """A model whose configuration has a digest that fits, the true hashes of its files, and anything else."""
     from hybridqies.saved_model import load_model
 
-    model = stress.copy(_model(folder), folder / "damaged")
+    model = stress.copy(fuzz_seeds.model(folder), folder / "damaged")
     for record in _objects(content.replace(b"\n", b" ")):
-        content = _with_true_hashes(record, model, _encoder(folder).fingerprint)
+        content = _with_true_hashes(record, model, fuzz_seeds.encoder(folder).fingerprint)
     _sign(model / "config.json", content)
-    load_model(model, encoder=_encoder(folder))
+    load_model(model, encoder=fuzz_seeds.encoder(folder))
 
 
 def _read_weights(content: bytes, folder: Path) -> None:
     """A model whose weights are others, with digests that fit."""
     from hybridqies.saved_model import load_model
 
-    model = stress.copy(_model(folder), folder / "damaged")
+    model = stress.copy(fuzz_seeds.model(folder), folder / "damaged")
     _sign_tensors(model / "model.safetensors", content)
     record = json.loads((model / "config.json").read_bytes())
-    _sign(model / "config.json", _with_true_hashes(record, model, _encoder(folder).fingerprint))
-    load_model(model, encoder=_encoder(folder))
+    _sign(model / "config.json", _with_true_hashes(record, model, fuzz_seeds.encoder(folder).fingerprint))
+    load_model(model, encoder=fuzz_seeds.encoder(folder))
 
 
 def _with_true_hashes(record: dict[str, Any], model: Path, encoder: str) -> bytes:
@@ -359,7 +204,7 @@ def _with_true_hashes(record: dict[str, Any], model: Path, encoder: str) -> byte
 def _read_encoder(content: bytes, folder: Path) -> None:
     from hybridqies.text.model_folder import find_model
 
-    _encoder(folder)
+    fuzz_seeds.encoder(folder)
     place = folder / "encoder"
     if not place.exists():
         stress.copy(folder / "inputs" / "tiny", place)
@@ -368,11 +213,6 @@ def _read_encoder(content: bytes, folder: Path) -> None:
     found.dimension()
     found.max_tokens()
     found.fingerprint()
-
-
-def _modules(folder: Path) -> list[bytes]:
-    _encoder(folder)
-    return [(folder / "inputs" / "tiny" / "modules.json").read_bytes()]
 
 
 def _read_shard(content: bytes, folder: Path) -> None:
@@ -393,15 +233,6 @@ def _read_shard(content: bytes, folder: Path) -> None:
         path.unlink()
 
 
-def _shards(_: Path) -> list[bytes]:
-    import torch
-    from safetensors.torch import save
-
-    keys = torch.zeros(2, 32, dtype=torch.uint8)
-    keys[1] = 1
-    return [save({"keys": keys, "embeddings": torch.ones(2, 4)})]
-
-
 def _read_plans(content: bytes, folder: Path) -> None:
     from hybridqies.errors import HybridqiesError
     from hybridqies.study.kinds import STUDIES
@@ -412,13 +243,6 @@ def _read_plans(content: bytes, folder: Path) -> None:
     for kind in STUDIES.values():
         with contextlib.suppress(HybridqiesError):
             read_plan(path, kind.plan)
-
-
-def _plans(_: Path) -> list[bytes]:
-    from hybridqies.study.kinds import STUDIES
-    from hybridqies.study.plan_file import plan_to_toml
-
-    return [_SWEEP, *(plan_to_toml(kind.plan()).encode() for kind in STUDIES.values())]
 
 
 def _read_rates(path: Path) -> None:
@@ -479,20 +303,32 @@ def _run_command(content: bytes, folder: Path) -> None:
 READERS: dict[str, Reader] = {
     each.name: each
     for each in (
-        Reader("recipe", _file("own.toml", _lay_out), _recipes, ("repeat", "blocks", "[[layers]]", "**")),
+        Reader(
+            "recipe",
+            _file("own.toml", _lay_out),
+            fuzz_seeds.recipes,
+            ("repeat", "blocks", "[[layers]]", "**"),
+        ),
         Reader(
             "expression", _evaluate, _given(b"layers * (n - 1)", b"0..n-1", b"max(n, 2) ** 3 if n else 1")
         ),
-        Reader("openqasm", _file("own.qasm", _lay_out), _programs, ("qubit[", "ctrl @ ", "gate ", "measure")),
-        Reader("csv", _file("data.csv", _load_data), _given(_TABLE)),
-        Reader("tsv", _file("data.tsv", _load_data), _given(_TABLE.replace(b",", b"\t"))),
-        Reader("jsonl", _file("data.jsonl", _load_data), _given(_ROWS)),
         Reader(
-            "json", _file("data.json", _load_data), _given(b"[" + _ROWS.strip().replace(b"\n", b",") + b"]")
+            "openqasm",
+            _file("own.qasm", _lay_out),
+            fuzz_seeds.programs,
+            ("qubit[", "ctrl @ ", "gate ", "measure"),
         ),
-        Reader("gzip", _file("data.csv.gz", _load_data), _given(gzip.compress(_TABLE, mtime=0))),
-        Reader("spreadsheet", _file("data.xlsx", _load_data), _spreadsheet),
-        Reader("parquet", _file("data.parquet", _load_data), _parquet),
+        Reader("csv", _file("data.csv", _load_data), _given(fuzz_seeds.TABLE)),
+        Reader("tsv", _file("data.tsv", _load_data), _given(fuzz_seeds.TABLE.replace(b",", b"\t"))),
+        Reader("jsonl", _file("data.jsonl", _load_data), _given(fuzz_seeds.ROWS)),
+        Reader(
+            "json",
+            _file("data.json", _load_data),
+            _given(b"[" + fuzz_seeds.ROWS.strip().replace(b"\n", b",") + b"]"),
+        ),
+        Reader("gzip", _file("data.csv.gz", _load_data), _given(gzip.compress(fuzz_seeds.TABLE, mtime=0))),
+        Reader("spreadsheet", _file("data.xlsx", _load_data), fuzz_seeds.spreadsheet),
+        Reader("parquet", _file("data.parquet", _load_data), fuzz_seeds.parquet),
         Reader("lines of text", _file("texts.txt", _load_texts), _given(b"a film\na sea\r\n")),
         Reader(
             "result record",
@@ -507,15 +343,15 @@ READERS: dict[str, Reader] = {
         Reader(
             "training record", _read_history, _given(b'{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "loss": 0.4}')
         ),
-        Reader("job journal", _read_jobs, _jobs, ("event", "cancelled", "again", "counts")),
-        Reader("trial journal", _read_trials, _trials, ("event", "retried", "claimed", "failed")),
-        Reader("tensors", _read_tensors, _tensors),
-        Reader("model configuration", _read_config, _configs),
-        Reader("model weights", _read_weights, _tensors),
-        Reader("encoder folder", _read_encoder, _modules),
-        Reader("cache shard", _read_shard, _shards),
-        Reader("study", _read_plans, _plans),
-        Reader("rates", _file("rates.toml", _read_rates), _given(_RATES)),
+        Reader("job journal", _read_jobs, fuzz_seeds.jobs, ("event", "cancelled", "again", "counts")),
+        Reader("trial journal", _read_trials, fuzz_seeds.trials, ("event", "retried", "claimed", "failed")),
+        Reader("tensors", _read_tensors, fuzz_seeds.tensors),
+        Reader("model configuration", _read_config, fuzz_seeds.configs),
+        Reader("model weights", _read_weights, fuzz_seeds.tensors),
+        Reader("encoder folder", _read_encoder, fuzz_seeds.modules),
+        Reader("cache shard", _read_shard, fuzz_seeds.shards),
+        Reader("study", _read_plans, fuzz_seeds.plans),
+        Reader("rates", _file("rates.toml", _read_rates), _given(fuzz_seeds.RATES)),
         Reader(
             "backend",
             _read_backend,
@@ -536,6 +372,11 @@ READERS: dict[str, Reader] = {
                 b"mlp\nwidths=8,4\ndropout=0.1",
             ),
         ),
-        Reader("command line", _run_command, lambda _: _COMMANDS, ("--json", "--resume", "--help", "--out")),
+        Reader(
+            "command line",
+            _run_command,
+            lambda _: fuzz_seeds.COMMANDS,
+            ("--json", "--resume", "--help", "--out"),
+        ),
     )
 }

@@ -56,7 +56,7 @@ FAULTS = [
 PATIENCE = Retry(
     tries=50, first_seconds=0.02, settle_seconds=0.6, poll_seconds=0.02, longest_poll_seconds=0.1
 )
-SERVER = Path(__file__).parents[1] / "tests" / "backends" / "ionq_server.py"
+TESTS = Path(__file__).parents[1] / "tests"
 
 
 def main() -> None:
@@ -213,9 +213,8 @@ def served(folder: Path, seed: int, faults: list[dict[str, Any]]) -> Iterator[st
     """A server in a process of its own: its address."""
     port = folder / f"port-{seed}"
     control = json.dumps({"random": faults, "polls": 3})
-    process = subprocess.Popen(
-        [sys.executable, str(SERVER), "--port-file", str(port), "--seed", str(seed), "--control", control]
-    )
+    command = [sys.executable, "-m", "backends.ionq_server", "--port-file", str(port)]
+    process = subprocess.Popen([*command, "--seed", str(seed), "--control", control], cwd=TESTS)
     try:
         while not port.exists():
             time.sleep(0.01)

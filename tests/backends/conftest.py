@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from backends.ionq_server import TOKEN, IonQServer
+from backends.ionq_server import IonQServer
+from backends.ionq_service import TOKEN
 from backends.ionq_work import VARIABLES
 
 

@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("qiskit_ionq")
 
-from backends.ionq_server import TOKEN, IonQServer
+from backends.ionq_server import IonQServer
+from backends.ionq_service import TOKEN
 
 from hybridqies.backends import JobSettings, load_backend
 from hybridqies.backends.jobs import Retry

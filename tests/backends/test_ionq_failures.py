@@ -6,7 +6,8 @@ import sys
 
 import pytest
 import qiskit
-from backends.ionq_server import TOKEN, IonQServer
+from backends.ionq_server import IonQServer
+from backends.ionq_service import TOKEN
 from backends.ionq_work import LOST, text_of, work_of
 
 from hybridqies.backends.ionq_provider import KEY, IonQOptions, IonQProvider, NoiseModel

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import ionq_server
-from backends.ionq_server import TOKEN, IonQServer, simulate
+from backends.ionq_server import IonQServer
+from backends.ionq_service import BACKENDS, TOKEN, simulate
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 
@@ -171,7 +171,7 @@ def test_only_backends_may_be_read_without_a_key(server):
     assert code_of(server, "POST", "/jobs", job(), token="wrong") == 401
     assert code_of(server, "GET", "/jobs", token="") == 401
     assert ask(server, "GET", "/backends/simulator", token="")["qubits"] == 29
-    assert len(ask(server, "GET", "/backends", token="")) == len(ionq_server.BACKENDS)
+    assert len(ask(server, "GET", "/backends", token="")) == len(BACKENDS)
     assert code_of(server, "GET", "/backends/qpu.abacus") == 404
     assert ask(server, "GET", "/backends/simulator/characterizations") == {"characterizations": []}
     assert code_of(server, "GET", "/nothing") == 404
@@ -254,7 +254,7 @@ def test_the_real_client_runs_its_own_jobs_on_it(server, monkeypatch, name):
         warnings.simplefilter("ignore")
         backend = client.IonQProvider().get_backend(name)
         result = backend.run(circuits, shots=1000).result(wait=0.01)
-    assert backend.num_qubits == ionq_server.BACKENDS[name]
+    assert backend.num_qubits == BACKENDS[name]
     likely = [max(counts, key=counts.get) for counts in result.get_counts()]
     assert likely == ["001", "010", "100"]
 
@@ -262,8 +262,8 @@ def test_the_real_client_runs_its_own_jobs_on_it(server, monkeypatch, name):
 def test_as_a_program_it_serves_and_is_controlled_over_http(tmp_path):
     port = tmp_path / "port"
     order = json.dumps({"polls": 0, "faults": [{"kind": "503", "on": "list"}]})
-    command = [sys.executable, str(Path(ionq_server.__file__)), "--port-file", str(port), "--control", order]
-    process = subprocess.Popen(command)
+    command = [sys.executable, "-m", "backends.ionq_server", "--port-file", str(port), "--control", order]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
     try:
         for _ in range(1000):
             if port.exists():

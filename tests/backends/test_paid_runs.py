@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("qiskit_ionq")
 
-from backends.ionq_server import TOKEN, IonQServer
+from backends.ionq_server import IonQServer
+from backends.ionq_service import TOKEN
 
 from hybridqies.backends.jobs import Journal, Limits
 from hybridqies.cli.app import run

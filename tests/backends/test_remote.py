@@ -11,7 +11,8 @@ import torch
 
 pytest.importorskip("qiskit_ionq")
 
-from backends.ionq_server import TOKEN, IonQServer
+from backends.ionq_server import IonQServer
+from backends.ionq_service import TOKEN
 
 from hybridqies.backends import JobSettings, Rates, dry_run, load_backend
 from hybridqies.backends.jobs import Journal, Limits, Retry
