@@ -23,8 +23,8 @@ TextColumn = Annotated[str, typer.Option(help="The column that holds the texts."
 PairColumn = Annotated[
     str,
     typer.Option(
-        help="The column that holds the second texts of pairs; none reads single texts, "
-        "auto a column text_pair where there is one."
+        help="The column that holds the second texts of pairs. none: read single texts. "
+        "auto: read pairs if there is a column text_pair."
     ),
 ]
 LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
@@ -36,7 +36,7 @@ KnownPairColumn = Annotated[
     str | None,
     typer.Option(
         "--pair-column",
-        help="The column that holds the second texts of pairs; none reads single texts. "
+        help="The column that holds the second texts of pairs. none: read single texts. "
         "Default: as in training.",
     ),
 ]
@@ -61,9 +61,10 @@ TrainableLayers = Annotated[
 ]
 HeadName = Annotated[str, typer.Option(help=f"One of {', '.join(HEADS)}.")]
 CircuitName = Annotated[
-    str | None, typer.Option(help="A circuit: the name of a recipe, or a .toml or .qasm file.")
+    str | None,
+    typer.Option(help="A circuit: the name of a recipe, or a .toml or .qasm file. Default: the head's own."),
 ]
-Qubits = Annotated[int | None, typer.Option(help="Number of qubits of the circuit.")]
+Qubits = Annotated[int | None, typer.Option(help="Number of qubits of the circuit. Default: the head's own.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -79,22 +80,30 @@ OtherBackend = Annotated[
 ]
 Compare = Annotated[
     str,
-    typer.Option(help="Heads to train for comparison under the same protocol, separated by commas; or none."),
+    typer.Option(help="Heads to train for comparison under the same protocol, separated by commas, or none."),
 ]
 Seed = Annotated[
     int, typer.Option(help="Seed of the data split, the initial weights and the order of batches.")
 ]
-Epochs = Annotated[int | None, typer.Option(help="Number of passes over the training texts.")]
-BatchSize = Annotated[int | None, typer.Option(help="Number of texts per step.")]
-LearningRate = Annotated[float | None, typer.Option(help="AdamW's learning rate.")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of passes over the training texts. Default: from 100 for few texts to 20 for many."
+    ),
+]
+BatchSize = Annotated[int | None, typer.Option(help="Number of texts per step. Default: 32.")]
+LearningRate = Annotated[float | None, typer.Option(help="AdamW's learning rate. Default: 0.003.")]
 NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="Neither read nor keep embeddings on disk (see HYBRIDQIES_CACHE).")
+    bool,
+    typer.Option(
+        "--no-cache", help="Neither read nor write the cache of embeddings (its folder: HYBRIDQIES_CACHE)."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 RunFolder = Annotated[Path, typer.Option(help="The run's folder.")]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Continue the run in --out; with more --epochs, also a finished one."),
+    typer.Option("--resume", help="Continue the run in --out. With more --epochs, a finished run too."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
 DryRun = Annotated[
@@ -110,7 +119,10 @@ MaxShots = Annotated[int | None, typer.Option(help="Upper limit on the shots pai
 MaxJobs = Annotated[int | None, typer.Option(help="Upper limit on the jobs paid for.")]
 JournalFile = Annotated[
     Path | None,
-    typer.Option("--journal", help="The journal of jobs. Default: jobs.jsonl in the run's folder."),
+    typer.Option(
+        "--journal",
+        help="The file that records jobs at remote services. Default: jobs.jsonl in the run's folder.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, without progress bars.")]
 

@@ -35,7 +35,7 @@ class Format(enum.Enum):
 def command(
     run: flags.Run,
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts. Without texts and --file, the lines of stdin.")
+        list[str] | None, typer.Argument(help="Texts. Without texts and --file, lines are read from stdin.")
     ] = None,
     file: Annotated[
         Path | None,
@@ -43,7 +43,7 @@ def command(
     ] = None,
     pair: Annotated[
         list[str] | None,
-        typer.Option(help="The second text of a pair; as often as there are texts."),
+        typer.Option(help="The second text of a pair; once for each text."),
     ] = None,
     text_column: flags.KnownTextColumn = None,
     pair_column: flags.KnownPairColumn = None,

@@ -65,7 +65,7 @@ def command(
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
 
-    Several processes train together under `torchrun --nproc-per-node 2 -m hybridqies train …`.
+    To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies train …`.
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import check_limits, check_room, plan_training, prepare

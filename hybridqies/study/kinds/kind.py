@@ -156,12 +156,15 @@ def show_names(known: Iterable[str]) -> Callable[[Sequence[str]], str]:
 QUBITS = Flag(
     "qubits",
     "qubits",
-    "Numbers of qubits: 9, 2,4,8 or the range 2:14:2.",
+    "Numbers of qubits: one (9), a list (2,4,8) or a range (2:14:2).",
     read_whole("--qubits"),
     show_whole,
 )
 BUDGET = Flag(
-    "budget", "budget", "Configurations that every arm tries for each seed; 1: its defaults, no search.", int
+    "budget",
+    "budget",
+    "Number of configurations that every arm tries for each seed. 1 searches nothing.",
+    int,
 )
 
 

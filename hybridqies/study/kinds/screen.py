@@ -222,9 +222,9 @@ SCREEN = StudyKind(
     ScreenPlan,
     screen_trials,
     summarise,
-    about="Screen settings between two levels each: main effects on validation accuracy; seeds replicate.",
+    about="Find which settings matter: main effects on validation accuracy, with two levels for each.",
     example="hybridqies screen --data reviews.csv --per-class 256 --factor reuploads=1,3 --factor layers=1,3",
-    settings="What stays fixed: training.epochs=40, or two-module.merge=sum.",
+    settings="An option that stays fixed: training.epochs=40 or two-module.merge=sum.",
     flags=(
         Flag(
             "arm", "arms", "The arm whose settings are screened.", lambda word: (arm_of(word).name,), ",".join
@@ -232,8 +232,9 @@ SCREEN = StudyKind(
         Flag(
             "factor",
             "factors",
-            "connectivity=1,3, training.learning_rate=0.001,0.01, n_qubits=4,8, backend.shots=none,256; "
-            "LOW,CENTRE,HIGH for all adds a centre run.",
+            "An option and its two levels, such as connectivity=1,3, training.learning_rate=0.001,0.01, "
+            "n_qubits=4,8 or backend.shots=none,256. May be repeated. "
+            "LOW,CENTRE,HIGH for every factor adds a centre run.",
             read_factors,
             lambda factors: f"the {len(factors)} factors of the paper",
             metavar="KEY=LOW,HIGH",
@@ -246,7 +247,7 @@ SCREEN = StudyKind(
             lambda word: parse(word, TwoLevel, "--design"),
             lambda design: str(design.value),
         ),
-        replace(QUBITS, help="Qubits, where they are no factor."),
+        replace(QUBITS, help="Number of qubits, unless n_qubits is a factor."),
     ),
     check_flags=_check_flags,
     report="hybridqies.report.studies.screen:REPORT",

@@ -81,23 +81,23 @@ SWEEP = StudyKind(
     SweepPlan,
     sweep_trials,
     summarise,
-    about="Sweep the number of qubits: every arm on every seed under one protocol, with intervals and tests.",
+    about="Measure accuracy against the number of qubits: all arms, one protocol, intervals and tests.",
     example="hybridqies sweep --data reviews.csv --per-class 256 --qubits 2:12:2 --seeds 5 --workers 2",
-    settings="training.epochs=40 for every arm, two-module.encoders=16 for one.",
+    settings="An option of every arm (training.epochs=40) or of one (two-module.encoders=16).",
     flags=(
         QUBITS,
         Flag(
             "arms",
             "arms",
-            "Arms with commas, such as two-module,dressed,matched-mlp,logistic,svc,mlp-48, or all; "
-            "two-module:RECIPE is one as well.",
+            "Arms, separated by commas, such as two-module,dressed,matched-mlp,logistic,svc,mlp-48, or all. "
+            "two-module:RECIPE has another circuit.",
             _read_arms,
             show_names(ARMS),
         ),
         Flag(
             "reference",
             "reference",
-            "The arm that the others are tested against.",
+            "The arm that the others are compared with.",
             show=lambda _: "logistic if it is among the arms, else the first",
         ),
         BUDGET,
