@@ -36,14 +36,18 @@ class Start(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate: its type, the qubits it acts on (a control first), and its angles."""
+    """One gate: its type, the qubits it acts on (a control first), and its angles.
+
+    A bare number among the angles becomes a constant in radians.
+    """
 
     type: GateType
     qubits: tuple[int, ...]
     angles: tuple[Angle, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "qubits", tuple(as_index(qubit) for qubit in self.qubits))
+        object.__setattr__(self, "qubits", _as_indices(self.qubits))
+        object.__setattr__(self, "angles", tuple(map(as_angle, self.angles)))
         if len(self.qubits) != self.type.n_qubits or len(set(self.qubits)) != len(self.qubits):
             raise CircuitError(
                 f"{self.type.name} was given qubits {self.qubits}",
@@ -72,17 +76,19 @@ class PauliString:
     factors: tuple[tuple[int, str], ...]
 
     def __post_init__(self) -> None:
-        qubits = [qubit for qubit, _ in self.factors]
-        if qubits != sorted(set(qubits)) or any(letter not in "XYZ" for _, letter in self.factors):
+        factors = tuple((as_index(qubit), letter) for qubit, letter in self.factors)
+        object.__setattr__(self, "factors", factors)
+        qubits = [qubit for qubit, _ in factors]
+        if qubits != sorted(set(qubits)) or any(letter not in ("X", "Y", "Z") for _, letter in factors):
             raise CircuitError(
-                f"Pauli string was given factors {self.factors}",
+                f"Pauli string was given factors {factors}",
                 expected="pairs (qubit, 'X' | 'Y' | 'Z') with the qubits rising",
             )
 
     @classmethod
     def parse(cls, letters: str) -> PauliString:
         """From one letter a qubit, qubit 0 first: "ZIX" is Z on qubit 0 and X on qubit 2."""
-        if not letters or set(letters.upper()) - set("IXYZ"):
+        if not isinstance(letters, str) or not letters or set(letters.upper()) - set("IXYZ"):
             raise CircuitError(f"Pauli string {letters!r} cannot be read", expected="letters out of IXYZ")
         return cls(tuple((i, letter) for i, letter in enumerate(letters.upper()) if letter != "I"))
 
@@ -118,10 +124,14 @@ class Circuit:
     name: str = "circuit"
 
     def __post_init__(self) -> None:
-        for count in ("n_qubits", "n_features", "n_weights"):
-            object.__setattr__(self, count, as_index(getattr(self, count)))
-        if self.n_qubits < 1:
-            raise CircuitError(f"{self.n_qubits} qubits were asked for", expected="at least 1")
+        for count, least in (("n_qubits", 1), ("n_features", 0), ("n_weights", 0)):
+            number = as_index(getattr(self, count))
+            object.__setattr__(self, count, number)
+            if number < least:
+                what = count.removeprefix("n_")
+                raise CircuitError(f"{number} {what} were asked for", expected=f"at least {least}")
+        object.__setattr__(self, "gates", tuple(self.gates))
+        object.__setattr__(self, "observables", tuple(self.observables))
         if not self.observables:
             raise CircuitError(f"circuit {self.name!r} reads nothing", expected="at least one Pauli string")
         for at, each in enumerate(self.gates):
@@ -148,8 +158,8 @@ class Circuit:
             n_qubits,
             gates,
             tuple(observables),
-            n_features=1 + max(used(angles, Feature), default=-1),
-            n_weights=1 + max(used(angles, Weight), default=-1),
+            n_features=1 + max(used(angles, Feature) | {-1}),
+            n_weights=1 + max(used(angles, Weight) | {-1}),
             start=start,
             name=name,
         )
@@ -213,7 +223,7 @@ class Circuit:
         """
         try:
             return cls(
-                n_qubits=int(values["n_qubits"]),
+                n_qubits=values["n_qubits"],
                 gates=tuple(
                     Gate(gate_type(name), tuple(qubits), tuple(from_list(angle) for angle in angles))
                     for name, qubits, angles in values["gates"]
@@ -222,8 +232,8 @@ class Circuit:
                     PauliString(tuple((qubit, letter) for qubit, letter in factors))
                     for factors in values["observables"]
                 ),
-                n_features=int(values["n_features"]),
-                n_weights=int(values["n_weights"]),
+                n_features=values["n_features"],
+                n_weights=values["n_weights"],
                 start=Start(values["start"]),
                 name=str(values["name"]),
             )
@@ -256,6 +266,12 @@ class Circuit:
         for qubit in qubits:
             if not 0 <= qubit < self.n_qubits:
                 raise CircuitError(f"{what} acts on qubit {qubit}", expected=f"0 to {self.n_qubits - 1}")
+
+
+def _as_indices(given: Any) -> tuple[int, ...]:
+    if not isinstance(given, Iterable):
+        raise CircuitError(f"qubits were given as {given!r}", expected="a tuple of whole numbers")
+    return tuple(map(as_index, given))
 
 
 def _below(count: int) -> str:

@@ -89,6 +89,24 @@ def test_what_is_no_whole_number_is_no_index(given):
             make()
 
 
+def test_numpy_numbers_and_lists_are_kept_as_plain_ones():
+    observable = PauliString([(np.int64(0), "Z")])  # type: ignore[arg-type]
+    placed = Gate(gate_type("CRX"), [np.int64(1), np.int8(0)], [np.float32(0.5)])  # type: ignore[arg-type]
+    counts = (np.int64(2), [placed], [observable], np.int8(3), np.uint16(4))
+    circuit = Circuit(*counts)  # type: ignore[arg-type]
+    plain = Circuit(2, (gate("CRX", (1, 0), 0.5),), (PauliString.on("Z", 0),), 3, 4)
+    assert (circuit, hash(circuit)) == (plain, hash(plain))
+    assert json.loads(json.dumps(circuit.to_mapping())) == plain.to_mapping()
+    assert PauliString.on("X", np.int64(1)).factors == ((1, "X"),)
+    assert {type(qubit) for qubit, _ in PauliString.on("X", np.int64(1)).factors} == {int}
+
+
+@pytest.mark.parametrize("letter", ["", "XY", "x", "I", 3, None])
+def test_a_factor_is_one_pauli_letter(letter):
+    with pytest.raises(CircuitError, match="Pauli string"):
+        PauliString(((0, letter),))
+
+
 def test_sums_are_joined_and_ordered():
     assert add(0.5, Weight(1), feature(0), feature(1, 0), 0.5) == Sum(
         (feature(0, 1), feature(0), Weight(1), Constant(1.0))
@@ -171,6 +189,12 @@ def test_the_inverse_of_the_inverse_is_the_gate(kind):
         lambda: Circuit.of(1, [gate("RX", 0, feature(-1))]),
         lambda: Circuit(1, (gate("RX", 0, Weight(1)),), (PauliString.on("Z", 0),), 0, 1),
         lambda: Circuit(1, (gate("RX", 0, feature(0)),), (PauliString.on("Z", 0),), 0, 1),
+        lambda: Circuit(1, (), (PauliString.on("Z", 0),), -1, 0),
+        lambda: Circuit(1, (), (PauliString.on("Z", 0),), 0, -1),
+        lambda: Gate(gate_type("H"), 0),  # type: ignore[arg-type]
+        lambda: Gate(gate_type("RX"), (0,), ("x",)),  # type: ignore[arg-type]
+        lambda: PauliString.parse(3),  # type: ignore[arg-type]
+        lambda: PauliString.on("Z", 0.5),  # type: ignore[arg-type]
         lambda: PauliString(((1, "Z"), (0, "Z"))),
         lambda: PauliString(((0, "Z"), (0, "X"))),
         lambda: PauliString(((0, "I"),)),
@@ -241,6 +265,10 @@ def test_equal_circuits_have_equal_digests():
         {"gates": 3},
         {"start": "nowhere"},
         {"n_qubits": "many"},
+        {"n_qubits": "3"},
+        {"n_qubits": 3.5},
+        {"n_features": math.inf},
+        {"n_weights": -1},
         {"observables": [["Z"]]},
     ],
 )
