@@ -18,6 +18,15 @@ MAX_OPTIONS = 100
 MAX_NAME = 64
 MAX_DEPTH = 64
 """Tables inside each other, and parts of a dotted key."""
+# Strings and comments of TOML. Those without an end go as far as they can, so that a search takes one pass.
+_STRING = re.compile(
+    r'"""(?:\\.|[^\\])*?(?:"""|\Z)'
+    r"|'''.*?(?:'''|\Z)"
+    r'|"(?:\\[^\n]|[^"\\\n])*"?'
+    r"|'[^'\n]*'?"
+    r"|#[^\n]*",
+    re.DOTALL,
+)
 
 
 def check_text(text: str, name: str) -> None:
@@ -27,7 +36,8 @@ def check_text(text: str, name: str) -> None:
     ------
     CircuitError: a key or a table's name has more than MAX_DEPTH parts.
     """
-    for line in text.splitlines():
+    # Quoted parts of keys may hold dots, commas and brackets of their own.
+    for line in _STRING.sub("q", text).splitlines():
         for token in re.split(r"[,={}\[\]]", line.replace(" ", "").replace("\t", "")):
             if token.count(".") >= MAX_DEPTH:
                 raise CircuitError(

@@ -71,6 +71,14 @@ RECIPES = {
     "a dotted key": "layers = []\n" + Z + "a" + ".a" * 20000 + " = 1\n",
     "a spaced dotted key": "layers = []\n" + Z + "a" + " . a" * 20000 + " = 1\n",
     "a dotted key inside": "layers = [{" + "a." * 20000 + "a = 1}]\n" + Z,
+    "a dotted key of quoted parts": "layers = []\n" + Z + ".".join(['"x,"'] * 20000) + " = 1\n",
+    "a dotted key in single quotes": "layers = []\n" + Z + ".".join(["'x['"] * 20000) + " = 1\n",
+    "a dotted key behind a long string": 'layers = [{a = """\n""", '
+    + ".".join(['"b,"'] * 20000)
+    + " = 1}]\n"
+    + Z,
+    "a deep table of quoted parts": "layers = []\n" + Z + "[" + ".".join(['"x]"'] * 20000) + "]\n",
+    "a string without an end": "layers = []\n" + Z + 'x = """\\' + '"""\\' * 40000,
     "a deep table": "layers = []\n" + Z + "[" + "a." * 1200 + "a]\n",
     "deep arrays": "layers = " + "[" * 1200 + "]" * 1200 + "\n" + Z,
     "deep arrays of tables": Z + "[[" + "layers." * 1200 + "layers]]\n",
@@ -99,6 +107,13 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
     path.write_text("#" * (recipe.MAX_BYTES + 1))
     with pytest.raises(InputError, match="bytes"):
         load_recipe(path)
+
+
+def test_dots_in_strings_and_comments_are_no_keys():
+    words = ". " * 200
+    text = f'{HEAD}# {words}\nlayers = [{{rotate = "RX", angle = 1}}]\n{Z}[options.a]\ndefault = 1\n'
+    text += f'help = """{words}\n{words}"""\n'
+    assert Recipe.parse(text, "dots").options[0].help.startswith(". . ")
 
 
 def test_as_deep_as_recipes_may_be():
