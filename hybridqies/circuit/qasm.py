@@ -15,7 +15,8 @@ from hybridqies.circuit.angles import Angle, Constant, Feature, Term, Weight, te
 from hybridqies.circuit.circuit import Circuit, Gate, PauliString, Start
 from hybridqies.circuit.gate_type import GateType, Own
 from hybridqies.circuit.gates import GATES
-from hybridqies.circuit.qasm_limits import check_program, check_text
+from hybridqies.circuit.layers import MAX_FEATURES, MAX_OBSERVABLES
+from hybridqies.circuit.qasm_limits import MAX_QUBITS, check_program, check_text
 from hybridqies.circuit.qiskit import assemble, checked_amplitudes, from_qiskit, to_qiskit
 from hybridqies.circuit.qiskit_gates import steps_of
 from hybridqies.circuit.qiskit_parameters import ParameterRoles, split_name
@@ -212,17 +213,25 @@ def _read_header(text: str) -> dict[str, Any] | None:
         return None
     try:
         header = json.loads(line.removeprefix(_MARK))
-        known = {
+        known: dict[str, Any] = {
             "name": str(header["name"]),
             "n_features": int(header["n_features"]),
             "n_weights": int(header["n_weights"]),
             "observables": [str(letters) for letters in header["observables"]],
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CircuitError(
-            f"the line {line!r} of the OpenQASM 3 program cannot be read: {error!r}",
+            f"the line {line[:200]!r} of the OpenQASM 3 program cannot be read: {error!r}",
             todo="restore it, or delete it to read the program as any other",
         ) from None
+    for what, count, most in (
+        ("features", known["n_features"], MAX_FEATURES),
+        ("weights", known["n_weights"], MAX_FEATURES),
+        ("observables", len(known["observables"]), MAX_OBSERVABLES),
+        ("letters in an observable", max(map(len, known["observables"]), default=0), MAX_QUBITS),
+    ):
+        if count > most:
+            raise CircuitError(f"the OpenQASM 3 program has {count:,} {what}", expected=f"at most {most:,}")
     return known
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from hybridqies.circuit.qasm_angles import STANDARD, AngleSize, largest, size_of
 from hybridqies.circuit.qiskit_gates import MAX_EXPANDED
 from hybridqies.errors import CircuitError
 
@@ -18,13 +19,24 @@ MAX_BITS = 10_000
 MAX_CONTROLS = 8
 # The importer copies such a definition once more for each level that it is nested in.
 MAX_NESTED = 2_000
-MAX_STATEMENTS = 50_000
+MAX_TOKENS = 80_000
+"""Words, numbers and signs; the parser reads some 40,000 a second."""
 MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 100
+MAX_SIGNS = 100
+"""Minus signs behind each other: the parser takes time that grows with their square."""
+MAX_INPUTS = 4_000
+MAX_PARAMETERS = 100
+"""Angles of a gate's definition."""
+MAX_SQUARES = 200_000
+"""The squares of the numbers of terms, of all angles: reading an angle takes time in proportion to that."""
 # The power of a gate is taken of its matrix.
 _MAX_POWER_QUBITS = 4
 # A control makes a gate of several out of each gate of a definition.
 _GATES_PER_CONTROL = 6
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_TOKEN = re.compile(r"[\w.]+|\S")
+_SIGNS = re.compile(r"(?:[-!~]\s*)+")
 
 _ALLOWED = (
     "Include",
@@ -43,25 +55,29 @@ _ALLOWED = (
 
 
 def check_text(text: str) -> None:
-    """Refuses a text that would take minutes to parse.
+    """Refuses a text that would take long to parse.
 
     Raises
     ------
-    CircuitError: it has too many characters or statements, or brackets too deep inside each other.
+    CircuitError: it has too many characters or tokens, or brackets or signs too deep inside each other.
     """
-    for what, count, most in (
-        ("characters", len(text), MAX_CHARACTERS),
-        ("statements", text.count(";"), MAX_STATEMENTS),
-        ("brackets inside each other", _depth(text), MAX_DEPTH),
-    ):
-        if count > most:
-            raise CircuitError(f"the OpenQASM 3 program has {count:,} {what}", expected=f"at most {most:,}")
+    _check_count("characters", len(text), MAX_CHARACTERS)
+    program = _COMMENT.sub(" ", text)
+    _check_count("words, numbers and signs", sum(1 for _ in _TOKEN.finditer(program)), MAX_TOKENS)
+    signs = (sum(not each.isspace() for each in run[0]) for run in _SIGNS.finditer(program))
+    _check_count("signs behind each other", max(signs, default=0), MAX_SIGNS)
+    _check_count("brackets inside each other", _depth(program), MAX_DEPTH)
+
+
+def _check_count(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise CircuitError(f"the OpenQASM 3 program has {count:,} {what}", expected=f"at most {most:,}")
 
 
 def _depth(text: str) -> int:
     """How deep brackets lie inside each other at most."""
     depth = deepest = 0
-    for bracket in re.findall(r"[()\[\]{}]", text[:MAX_CHARACTERS]):
+    for bracket in re.findall(r"[()\[\]{}]", text):
         depth += 1 if bracket in "([{" else -1
         deepest = max(deepest, depth)
     return deepest
@@ -72,7 +88,7 @@ def check_program(program: Any) -> None:
 
     Raises
     ------
-    CircuitError: too many qubits, bits, controls or gates, or control flow.
+    CircuitError: too many qubits, bits, inputs, controls or gates, too large angles, or control flow.
     """
     sizes = _Sizes()
     for statement in program.statements:
@@ -85,8 +101,12 @@ class _Sizes:
     def __init__(self) -> None:
         self._registers: dict[str, int] = {}
         self._gates: dict[str, int] = {}
+        self._angles: dict[str, AngleSize] = {}
         self._nested: set[str] = set()
-        self._totals = {"qubits": 0, "bits": 0, "gates": 0, "gates in definitions of definitions": 0}
+        self._squares = 0
+        self._totals = dict.fromkeys(
+            ("qubits", "bits", "inputs", "gates", "gates in definitions of definitions"), 0
+        )
 
     def take(self, statement: Any) -> None:
         kind = type(statement).__name__
@@ -101,9 +121,13 @@ class _Sizes:
             self._declare(statement.qubit.name, statement.size, "qubits", MAX_QUBITS)
         elif kind == "ClassicalDeclaration":
             self._declare(statement.identifier.name, getattr(statement.type, "size", None), "bits", MAX_BITS)
+        elif kind == "IODeclaration":
+            self._add("inputs", 1, MAX_INPUTS)
         elif kind == "QuantumGateDefinition":
+            _check_count(f"angles of gate {statement.name.name}", len(statement.arguments), MAX_PARAMETERS)
             size = self._size(statement.body)
             self._gates[statement.name.name] = size
+            self._angles[statement.name.name] = largest(map(self._angle, statement.body))
             # Built when they are defined, whether or not they are called.
             if any(_name(call) in self._gates for call in statement.body):
                 self._nested.add(statement.name.name)
@@ -111,6 +135,7 @@ class _Sizes:
         elif kind in ("QuantumGate", "QuantumPhase"):
             count = self._calls(statement)
             self._add("gates", count, MAX_EXPANDED)
+            self._add_angles(statement, count)
             if _name(statement) in self._nested:
                 self._add("gates in definitions of definitions", count, MAX_NESTED)
 
@@ -130,6 +155,23 @@ class _Sizes:
                 f"the OpenQASM 3 program asks for more than {most:,} {what}",
                 expected=f"at most {most:,}, with every definition written out",
             )
+
+    def _add_angles(self, call: Any, count: int) -> None:
+        """Counts the terms of a call's angles; angles of numbers cost nothing."""
+        size = self._angle(call)
+        if size.degree and size.terms > 1:
+            self._squares += size.terms**2 * count
+        if self._squares > MAX_SQUARES:
+            raise CircuitError(
+                "the angles of the OpenQASM 3 program have too many terms once they are multiplied out",
+                expected="fewer sums, or products of fewer sums",
+            )
+
+    def _angle(self, call: Any) -> AngleSize:
+        """The largest angle that a call brings, in its own gates or in those of its definition."""
+        argument = getattr(call, "argument", None)
+        given = largest(map(size_of, getattr(call, "arguments", ()) if argument is None else [argument]))
+        return largest([given, self._angles.get(_name(call), STANDARD).of(given)])
 
     def _size(self, body: Iterable[Any]) -> int:
         """Gates of a definition, written out, and itself; stops counting where it is too much already."""

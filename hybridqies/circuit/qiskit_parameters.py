@@ -19,6 +19,8 @@ Indexed = Callable[["Parameter"], tuple[type[Feature] | type[Weight], int]]
 
 _MAX_DEGREE = 6
 _MAX_TERMS = 200
+# What a value may be off, in parts of the largest summand.
+_ROUNDING = 1e-12
 # Qiskit's OpenQASM writer turns x[0] into _x_0_.
 _ESCAPED = re.compile(r"_(.+)_(\d+)_")
 _DEFAULT_FEATURES = ("x",)
@@ -203,10 +205,10 @@ def _degree(expression: Any, parameters: Sequence[Parameter]) -> int:
     for at in range(1, _MAX_DEGREE + 3):
         points = [float(at), *(0.6 + 0.17 * place for place in range(1, len(parameters)))]
         values.append(_value(expression, dict(zip(parameters, points, strict=True))))
-    size = max(1.0, *map(abs, values))
+    size = max(map(abs, values))
     for degree in range(_MAX_DEGREE + 1):
         values = [following - value for value, following in itertools.pairwise(values)]
-        if all(abs(each) <= 1e-9 * size for each in values):
+        if all(abs(each) <= _ROUNDING * size for each in values):
             return degree
     raise _unsupported(expression)
 
@@ -220,7 +222,7 @@ def _verify(
         }
         parts = [scale * math.prod(points[factor] for factor in factors) for scale, factors in found]
         size = max((abs(part) for part in parts), default=0.0)
-        if not abs(_value(expression, points) - math.fsum(parts)) <= 1e-9 * size:
+        if not abs(_value(expression, points) - math.fsum(parts)) <= _ROUNDING * size:
             raise _unsupported(expression)
 
 

@@ -5,6 +5,7 @@ There are no limits of time here: each of these hung, ran out of memory or ended
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -133,6 +134,13 @@ def doubling(first: str, levels: int, angles: str = "") -> str:
     )
 
 
+def header(**changed: object) -> str:
+    kept = {"name": "x", "n_features": 0, "n_weights": 0, "observables": ["Z"]}
+    return f"// hybridqies: {json.dumps(kept | changed)}\nqubit q; h q;"
+
+
+TWENTY = "".join(f"input float x{i};" for i in range(20))
+SUM = f"({' + '.join(f'x{i}' for i in range(20))})"
 PROGRAMS = {
     "bits": ("bit[100000000] c; qubit q;", "bits"),
     "qubits": ("qubit[1000000] q; x q[0];", "qubits"),
@@ -158,11 +166,36 @@ PROGRAMS = {
     "a hardware qubit": ("x $1000000000;", "hardware"),
     "a loop": ("qubit q; for int i in [0:1000000000] { x q; }", "ForInLoop"),
     "a loop that waits": ("qubit q; bit c; while (c) { x q; }", "WhileLoop"),
-    "statements": (";" * 60_000, "statements"),
+    "words": ("qubit q; h " + "q," * 100_000 + "q;", "words"),
+    "pragmas": ("pragma x\n" * 50_000 + "qubit q;", "words"),
+    "annotations": ("@x\n" * 50_000 + "qubit q;", "words"),
+    "minus signs": (f"qubit q; rx({'- ' * 5000}1) q;", "signs"),
+    "inputs": ("".join(f"input float x{i};" for i in range(4001)) + "qubit q; rx(x0) q;", "inputs"),
+    "angles of a definition": (
+        f"gate g({', '.join(f't{i}' for i in range(200))}) a {{ rx(t0) a; }} qubit q;",
+        "200 angles of gate g",
+    ),
+    "a product of sums": (f"{TWENTY}qubit q; rx({'*'.join([SUM] * 6)}) q;", "terms"),
+    "a product of sums that cancels": (
+        f"{TWENTY}qubit q; rx(x0 + {'*'.join([SUM] * 6)} - {'*'.join([SUM] * 6)}) q;",
+        "terms",
+    ),
+    "a product of sums by definitions": (
+        f"gate f(t) a {{ rx(t*t*t) a; }} gate g(t) a {{ f(t*t) a; }} {TWENTY}qubit q; g{SUM} q;",
+        "terms",
+    ),
+    "a phase of sums": (f"{TWENTY}qubit q; ctrl @ gphase({'*'.join([SUM] * 6)}) q;", "terms"),
+    "sums by the hundred": (f"{TWENTY}qubit q; {f'rx{SUM} q;' * 600}", "terms"),
+    "features of the comment": (header(n_features=10**12), "features"),
+    "weights of the comment": (header(n_weights=10**12), "weights"),
+    "endless weights of the comment": (header(n_weights=math.inf), "cannot be read"),
+    "features below zero": (header(n_features=-1), "features"),
+    "observables of the comment": (header(observables=["Z"] * 20_001), "observables"),
+    "an observable without end": (header(observables=["Z" * 100_000]), "letters"),
     "a factor for each of forty inputs": (
         "".join(f"input float[64] x{i};" for i in range(40))
         + f"qubit q; rx({'*'.join(f'(x{i} - pi)' for i in range(40))}) q;",
-        "cannot be used",
+        "terms",
     ),
     "a high power": (f"input float[64] x0; qubit q; rx({'*'.join(['x0'] * 60)}) q;", "cannot be used"),
     "parentheses": (f"qubit q; rx({'(' * 2000}1{')' * 2000}) q;", "brackets"),

@@ -21,6 +21,7 @@ from hybridqies.circuit import (
     Start,
     Sum,
     Weight,
+    add,
     feature,
     from_qiskit,
     gate,
@@ -364,3 +365,19 @@ def test_a_circuit_wrapped_in_one_gate_is_unwrapped(case):
     wrapped.append(built.to_gate(), range(built.num_qubits))
     back = from_qiskit(wrapped)
     assert back.gates[-len(case.circuit.gates) :] == case.circuit.gates
+
+
+@pytest.mark.parametrize("large", [1e9, -1e10])
+def test_a_parameter_beside_a_large_number_is_kept(large):
+    x = ParameterVector("x", 2)
+    built = QuantumCircuit(1)
+    built.rx(x[0] + 2 * x[1] + large, 0)
+    assert from_qiskit(built).gates[0].angles == (add(feature(0), feature(1, scale=2.0), large),)
+
+
+@pytest.mark.parametrize("small", [1e-14, -3e-13])
+def test_a_small_number_is_kept(small):
+    x = ParameterVector("x", 2)
+    built = QuantumCircuit(1)
+    built.rx(small * x[0] * x[1], 0)
+    assert from_qiskit(built).gates[0].angles == (feature(0, 1, scale=small),)
