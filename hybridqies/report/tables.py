@@ -15,7 +15,6 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
     """One row a head from what `comparison.json` holds: parameters, accuracies, macro-F1, seconds."""
     rows = comparison["data"]["rows"]
     counts = ", ".join(f"{rows[name]} {name}" for name in rows)
-    counts += " (pairs of texts)" if comparison["data"].get("pairs") else ""
     table = Table(title=f"{comparison['data']['name']}: {counts}", title_justify="left")
     table.add_column("head")
     # Two words a heading stand on two lines, which leaves the width to the head's name.

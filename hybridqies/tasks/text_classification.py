@@ -38,6 +38,11 @@ class TextData(ClassificationData):
         self.encoder = encoder
         self.cache = cache
 
+    @property
+    def name(self) -> str:
+        """The data set's name, and that it holds pairs."""
+        return f"{self.dataset.name} (pairs of texts)" if self.paired else self.dataset.name
+
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """Of the data and the encoder."""

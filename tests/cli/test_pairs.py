@@ -98,7 +98,7 @@ def test_training_says_and_records_it(
     assert read_record(trained / "result.json").content["pairs"] is True
     flags = ("--encoder", tiny_encoder, "--head", "logistic", "--compare", "none", "--out", tmp_path / "run")
     out, _ = say("train", "--data", usual, *flags)
-    assert out.splitlines()[0].strip() == "usual: 39 train, 9 validation, 12 test (pairs of texts)"
+    assert out.splitlines()[0].strip() == "usual (pairs of texts): 39 train, 9 validation, 12 test"
 
 
 def test_single_texts_of_a_file_with_pairs(say: Say, usual: Path, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -184,7 +184,8 @@ def test_embeddings(say: Say, usual: Path, tiny_encoder: Path, tmp_path: Path) -
 def test_a_study(say: Say, pairs: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     flags = ("--data", pairs, "--encoder", tiny_encoder, "--pair-column", "other", "--per-class", 15)
     kind = ("--arms", "dressed,logistic", "--qubits", 2, "--seeds", 2, "--set", "training.epochs=2")
-    say("sweep", *flags, *kind, "--out", tmp_path / "sweep")
+    out, _ = say("sweep", *flags, *kind, "--out", tmp_path / "sweep")
+    assert "pairs (pairs of texts): 2 seeds" in out
     assert 'pair_column = "other"' in (tmp_path / "sweep" / "study.toml").read_text()
     result = read_record(tmp_path / "sweep" / "study.json").content
     assert (result["done"], result["failed"]) == (4, 0)
