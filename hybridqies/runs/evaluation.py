@@ -131,7 +131,7 @@ def _load(
 
 
 def _read(model: SavedModel, texts: Sequence[Entry], hooks: Hooks) -> Any:
-    """What the model reads of the texts; the stage that begins then is the circuit's, where that is slow."""
+    """What the model reads of the texts; announces embedding, and then the circuit where it is slow."""
     hooks.on_stage("embedding", len(texts))
     inputs = model.read(texts, hooks.on_text)
     if runs_circuit(model.spec.head) and not model.backend.is_exact:

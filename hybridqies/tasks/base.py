@@ -19,7 +19,7 @@ PartT = TypeVar("PartT")
 
 @dataclass(frozen=True, slots=True)
 class Splits(Generic[PartT]):
-    """Three parts of one kind: what trains, what chooses, and what is measured at the end."""
+    """Three parts of one kind: to train on, to choose by, and to measure on at the end."""
 
     train: PartT
     validation: PartT
@@ -99,7 +99,7 @@ class Task(ABC):
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TaskData:
         """Reads and checks the data; nothing is computed from it yet.
 
-        With `cached` what is computed is kept on disk for the next time.
+        With `cached` computed rows are kept on disk for later runs.
 
         Raises
         ------

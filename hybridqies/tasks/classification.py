@@ -1,4 +1,4 @@
-"""Classification of whatever a data set names by strings: drawing, labels and loss, without the inputs."""
+"""Classification, whatever the inputs are: how splits are drawn, labels, and the loss."""
 
 from __future__ import annotations
 

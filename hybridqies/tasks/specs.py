@@ -37,8 +37,8 @@ class ModelSpec:
     """What a model is made of, before it meets data.
 
     `settings` are the head's options as users write them, or `options` as its config holds them.
-    `circuits` replaces what recipes would build, by role. `frozen` names parts of the head that keep their
-    start. `trainable_layers` counts the last layers of the encoder that are trained with the head; 0 keeps
+    `circuits` replaces what recipes would build, by role. `frozen` names parts of the head that are not
+    trained. `trainable_layers` counts the last layers of the encoder that are trained with the head; 0 keeps
     the encoder as it is.
     """
 

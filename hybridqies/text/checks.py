@@ -1,4 +1,4 @@
-"""What makes a text or a label usable, in one place for readers, encoder, cache and estimators."""
+"""What makes a text or a label usable, for readers, encoder, cache and estimators alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats of data files, told by the ending alone: delimited text, JSON, Parquet, spreadsheets, gzip."""
+"""The formats of data files, known by the ending alone: delimited text, JSON, Parquet, spreadsheets, gzip."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _ROOM, _RATIO, _ROWS = 64 * 2**20, 20, 10_000_000
 
 
 def ending_of(path: Path) -> str:
-    """The part of a file's name that tells its format, in small letters: ".csv", or ".csv.gz"."""
+    """The part of a file's name that names its format, in small letters: ".csv", or ".csv.gz"."""
     last = path.suffix.lower()
     return Path(path.stem).suffix.lower() + last if last == _COMPRESSED else last
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without what tells its format."""
+    """A file's name without its ending."""
     return path.name[: len(path.name) - len(ending_of(path))]
 
 
@@ -175,7 +175,7 @@ def _unpack(content: bytes, where: str) -> bytes:
 
 
 def _limit(compressed: int) -> int:
-    """Bytes that a compressed file may unpack to: texts shrink to a tenth at most, bombs to a thousandth."""
+    """Bytes that a compressed file may unpack to; texts shrink to a tenth at most."""
     return max(_ROOM, _RATIO * compressed)
 
 

@@ -1,4 +1,4 @@
-"""A data file as named columns of values, before anybody asks which are texts and which are labels."""
+"""A data file as named columns of values, before texts and labels are picked from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts and labels out of data files: which columns are read, and what every row of them has to have."""
+"""Texts and labels out of data files: which columns are read, and what every row must hold."""
 
 from __future__ import annotations
 

@@ -111,8 +111,8 @@ def _pooled(dataset: Dataset) -> Examples:
 def _shuffled(labels: Sequence[Label], classes: Sequence[Label], seed: int) -> Positions:
     """Each class's positions in random order.
 
-    Sorting plain uniform draws, because NumPy promises the same bits for ever
-    only for the bit stream, and these are its closest relative.
+    The order comes from sorting uniform draws: NumPy may change its permutations from version to version,
+    but not the bit stream of a generator, from which uniform draws follow directly.
     """
     if seed < 0:
         raise InputError(f"seed {seed}", expected="0 or a positive whole number")
