@@ -28,7 +28,7 @@ from hybridqies.tasks.text_model import TextModel, head_of
 from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 from hybridqies.text import EmbeddingCache, Encoder, Entry, embed_entries
 from hybridqies.text.entries import are_pairs, check_entries, name_kind
-from hybridqies.text.pairs import row_width, tokenise_entries
+from hybridqies.text.pairs import row_width, tokenise_entries, warn_of_cuts
 from hybridqies.training import TrainingConfig, predict_probabilities, prediction_batch
 
 CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
@@ -120,6 +120,7 @@ class SavedModel:
         """
         self.check_reads(texts)
         if self.spec.trainable_layers:
+            warn_of_cuts(self.encoder, texts, paired=self.paired)
             return tokenise_entries(self.encoder, texts, paired=self.paired)
         rows = embed_entries(self.encoder, texts, self.cache, on_text, paired=self.paired)
         return rows.to(self.device)

@@ -101,13 +101,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _complaining() -> Iterator[None]:
-    """Shows the package's warnings as lines like those about bad input."""
+    """Shows each of the package's warnings once, as a line like those about bad input."""
     with warnings.catch_warnings():
         other = warnings.showwarning
+        shown: set[str] = set()
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if category.__module__.startswith("hybridqies"):
-                complain(f"warning: {message}")
+                if str(message) not in shown:
+                    shown.add(str(message))
+                    complain(f"warning: {message}")
             else:
                 other(message, category, *where, **more)
 

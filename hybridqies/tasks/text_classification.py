@@ -16,7 +16,7 @@ from hybridqies.tasks.classification import ClassificationData
 from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.tasks.text_model import TextModel
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Entry, Examples, embed_entries, load_dataset
-from hybridqies.text.pairs import row_width, tokenise_entries
+from hybridqies.text.pairs import row_width, tokenise_entries, warn_of_cuts
 from hybridqies.training import Labelled
 
 
@@ -37,6 +37,7 @@ class TextData(ClassificationData):
         super().__init__(dataset, options, device)
         self.encoder = encoder
         self.cache = cache
+        self._is_warned = False
 
     @property
     def name(self) -> str:
@@ -61,6 +62,7 @@ class TextData(ClassificationData):
     def rows(self, part: Examples, spec: ModelSpec, on_progress: OnProgress | None = None) -> Labelled:
         """Embeddings (B, D), or tokens where the encoder is trained, with class indices (B,)."""
         if spec.trainable_layers:
+            self._warn_of_cuts()
             tokens = tokenise_entries(self.encoder, part.texts, paired=self.paired)
             return Labelled(tokens, self.label_indices(part.labels))
         return super().rows(part, spec, on_progress)
@@ -69,6 +71,12 @@ class TextData(ClassificationData):
         """A head, or with trained layers the encoder and the head in one module."""
         head = build_head_of(spec, self.n_inputs, len(self.classes), backend, seed)
         return with_encoder(head, spec, self.encoder, paired=self.paired).to(self.device)
+
+    def _warn_of_cuts(self) -> None:
+        """Warns once of all the data, of which `rows` is given a part at a time."""
+        if not self._is_warned:
+            self._is_warned = True
+            warn_of_cuts(self.encoder, list(self._index), paired=self.paired)
 
     def _compute(self, entries: list[Entry], on_progress: OnProgress | None) -> Tensor:
         return embed_entries(self.encoder, entries, self.cache, on_progress, paired=self.paired)

@@ -22,7 +22,7 @@ import torch
 from hybridqies import files
 from hybridqies.errors import InputError
 from hybridqies.text.checks import check_texts
-from hybridqies.text.encoder import Progress
+from hybridqies.text.encoder import Encoder, Progress
 
 _CHUNK = 2048
 _MANY_SHARDS = 64
@@ -73,10 +73,13 @@ def embed(
     Warns
     -----
     CacheWarning: the cache cannot be read or written; embedding goes on without it.
+    DataWarning: texts are longer than the encoder reads, with how many.
     """
     check_texts(texts)
     keys = [hashlib.sha256(text.encode("utf-8")).digest() for text in texts]
     distinct = dict(zip(keys, texts, strict=True))
+    if isinstance(encoder, Encoder):
+        encoder.warn_of_cuts(texts)
     rows = {key: row for row, key in enumerate(distinct)}
     vectors = torch.empty(len(rows), encoder.dimension, dtype=torch.float32)
     known = cache.fill(encoder.fingerprint, rows, vectors) if cache else set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from hybridqies import defaults
 from hybridqies.errors import InputError
 from hybridqies.files import expand_home
 from hybridqies.text import encoding
-from hybridqies.text.checks import check_texts
+from hybridqies.text.checks import DataWarning, check_texts
 from hybridqies.text.model_folder import KNOWN, PACKAGED, ModelFolder, find_model
 from hybridqies.text.tuning import Tokens, TrainableEncoder, tokenise
 
@@ -27,6 +28,7 @@ Progress = Callable[[int, int], None]
 
 # Tokens in a full batch, by kind of device.
 _BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
+_ADDED_TOKENS = 8
 
 
 class Encoder:
@@ -101,6 +103,31 @@ class Encoder:
                     progress(done, len(texts))
         _check_finite(result, self.name)
         return result
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many of the texts have more tokens than are read; 0 where that takes the model to know.
+
+        No weights are loaded for it, and short texts are not looked at.
+        """
+        limit = self._folder.max_tokens()
+        # Tokenizers make at most one token of a byte, and add a few around the text.
+        long = [text for text in texts if limit and len(text.encode()) + _ADDED_TOKENS > limit]
+        tokenizer = self._folder.tokenizer() if long else None
+        if limit is None or tokenizer is None:
+            return 0
+        return sum(encoding.is_longer(tokenizer, text, limit) for text in long)
+
+    def warn_of_cuts(self, texts: Sequence[str]) -> None:
+        """Warns of texts that are longer than what is read, with how many of the different ones are."""
+        different = set(texts)
+        cut = self.count_cut(list(different))
+        if cut:
+            warnings.warn(
+                f"{cut} of {len(different)} different texts have more than the {self.max_tokens} tokens that "
+                f"encoder {self.name!r} reads; what follows in them is ignored",
+                DataWarning,
+                stacklevel=3,
+            )
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """The texts as tokens, for a module that `trainable_module` made.

@@ -112,6 +112,16 @@ def cut_text(tokenizer: Any, text: str, limit: int | None) -> str:
     return text
 
 
+def is_longer(tokenizer: Any, text: str, limit: int) -> bool:
+    """Whether `text` has more than `limit` tokens; no more of it is tokenised than that takes."""
+    size = _CHARACTERS * limit
+    while len(tokenizer.encode(text[:size]).ids) <= limit:
+        if size >= len(text):
+            return False
+        size *= 2
+    return True
+
+
 def count_tokens(tokenizer: Any, texts: Sequence[Any], limit: int | None) -> list[int]:
     """Tokens of each text or pair after the cut at `limit`."""
     counts: list[int] = []

@@ -96,6 +96,18 @@ class ModelFolder:
         """Tokens after which a text is cut, or None when only the loaded model knows."""
         return _whole(_config(self.path / "sentence_bert_config.json").get("max_seq_length"))
 
+    def tokenizer(self) -> Any:
+        """The tokenizer without truncation and padding, or None where it isn't one file."""
+        from tokenizers import Tokenizer
+
+        try:
+            found = Tokenizer.from_file(str(self.path / "tokenizer.json"))
+        except Exception:  # the library raises Exception itself, for a missing file and a damaged one alike
+            return None
+        found.no_truncation()
+        found.no_padding()
+        return found
+
     def weight_count(self) -> int | None:
         """Numbers in the weight files, or None where they aren't all in safetensors or stand elsewhere."""
         from safetensors import safe_open

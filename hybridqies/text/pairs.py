@@ -47,6 +47,11 @@ def embed_entries(
     return combine(*rows.tensor_split(2)) if paired else rows
 
 
+def warn_of_cuts(encoder: Encoder, entries: Sequence[Entry], *, paired: bool) -> None:
+    """Warns of texts that are longer than what the encoder reads; `embed_entries` does so by itself."""
+    encoder.warn_of_cuts(_texts_of(entries, paired))
+
+
 def tokenise_entries(encoder: Encoder, entries: Sequence[Entry], *, paired: bool) -> Tokens | PairTokens:
     """The tokens of B texts or pairs, for an encoder whose layers are trained.
 

@@ -62,7 +62,7 @@ class TrainableEncoder(nn.Module):
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """Embeddings (B, D) of a batch of `Tokens`."""
         if not len(tokens["input_ids"]):
-            return torch.empty(0, self._width())
+            return torch.empty(0, self._width(), dtype=torch.float32)
         embeddings: Tensor = self.model(dict(tokens))["sentence_embedding"]
         return embeddings
 
@@ -88,7 +88,9 @@ def tokenise(model: Any, texts: Sequence[str], name: str) -> Tokens:
     prompt = prompts.get(named, "")
     rows: list[dict[str, Tensor]] = []
     for start in range(0, len(texts), _CHUNK):
-        features = model.tokenize([prompt + text for text in texts[start : start + _CHUNK]])
+        # Version 6 of sentence-transformers renamed the method.
+        read = getattr(model, "preprocess", None) or model.tokenize
+        features = read([prompt + text for text in texts[start : start + _CHUNK]])
         tensors = {key: value for key, value in features.items() if isinstance(value, Tensor)}
         for at, mask in enumerate(tensors["attention_mask"].bool()):
             rows.append({key: value[at][mask] for key, value in tensors.items()})

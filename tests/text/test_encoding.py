@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from hybridqies.text import encoding
+from hybridqies.text import DataWarning, EmbeddingCache, embed, encoding
 from hybridqies.text.encoder import Encoder
 from hybridqies.text.encoding import cut_text, plan_batches
 
@@ -129,3 +131,28 @@ class TestCut:
         start = "a lovely film about the sea and two old friends " * 4
         long, longer = encoder.encode([start + "cold " * 200, start + "warm " * 9_000])
         assert torch.equal(long, longer)
+
+
+class TestCountCut:
+    def test_texts_beyond_the_limit_are_counted_without_weights(self, tiny_encoder: Path) -> None:
+        fresh = Encoder.load(tiny_encoder)
+        assert fresh.max_tokens == 32
+        # 30 words and two special tokens just fit.
+        texts = ["sea " * 30, "sea " * 31, "a film", "sea " * 100_000, " " * 5_000 + "sea"]
+        assert fresh.count_cut(texts) == 2
+        assert "_model" not in vars(fresh)
+
+    def test_unknown_without_a_limit_or_a_tokenizer_file(self, tiny_encoder: Path, tmp_path: Path) -> None:
+        for name in ("tokenizer.json", "sentence_bert_config.json"):
+            folder = tmp_path / name
+            shutil.copytree(tiny_encoder, folder, ignore=shutil.ignore_patterns(name))
+            assert Encoder.load(folder).count_cut(["sea " * 31]) == 0
+
+    def test_embedding_warns_of_them_cached_or_not(self, encoder: Encoder, tmp_path: Path) -> None:
+        cache = EmbeddingCache(tmp_path)
+        for _ in range(2):
+            with pytest.warns(DataWarning, match="1 of 2 different texts have more than the 32 tokens"):
+                embed(encoder, ["sea " * 40, "cold", "cold"], cache)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            embed(encoder, ["cold"], cache)
