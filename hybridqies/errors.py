@@ -27,16 +27,15 @@ class InputError(HybridqiesError, ValueError):
 
 
 class UnknownNameError(InputError):
-    """A name that is in no table; the message offers the nearest one that is."""
+    """A name that is in no table; the message offers the nearest one that is. `todo` begins in lower case."""
 
     def __init__(self, kind: str, given: str, known: Iterable[str], *, todo: str = "") -> None:
         names = sorted(known)
         close = nearest(given, names)
-        hint = f"did you mean {close!r}?" if close else ""
         super().__init__(
             f"unknown {kind} {given!r}",
             expected=f"one of {', '.join(names)}" if names else "none: there are none",
-            todo=" ".join(part for part in (hint, todo) if part),
+            todo=suggest(close, todo),
         )
         self.nearest = close
         self.kind, self.given, self.known = kind, given, tuple(names)
@@ -66,6 +65,13 @@ class MissingExtraError(HybridqiesError, ImportError):
             f"{what} needs a package that is not installed; "
             f"install it with: pip install 'hybridqies[{extra}]'"
         )
+
+
+def suggest(close: str | None, todo: str = "") -> str:
+    """A hint about an unknown name: "did you mean 'x'? Or give …", or `todo` alone without a close name."""
+    if close is None:
+        return todo
+    return f"did you mean {close!r}? {todo[:1].upper()}{todo[1:]}".rstrip()
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:

@@ -30,11 +30,15 @@ class TestErrors:
         assert issubclass(MissingExtraError, ImportError)
 
     def test_unknown_names(self) -> None:
-        error = UnknownNameError("fruit", "appel", ["pear", "apple"], todo="Or bring your own.")
+        error = UnknownNameError("fruit", "appel", ["pear", "apple"], todo="or bring your own")
         assert str(error) == (
-            "unknown fruit 'appel'; expected one of apple, pear; did you mean 'apple'? Or bring your own."
+            "unknown fruit 'appel'; expected one of apple, pear; did you mean 'apple'? Or bring your own"
         )
         assert UnknownNameError("fruit", "zzz", []).nearest is None
+        assert str(UnknownNameError("fruit", "zzz", ["pear"], todo="or bring your own")) == (
+            "unknown fruit 'zzz'; expected one of pear; or bring your own"
+        )
+        assert str(UnknownNameError("fruit", "peer", ["pear"])).endswith("; did you mean 'pear'?")
 
     def test_nearest_ignores_case(self) -> None:
         assert nearest("ALL-MINILM", ["all-MiniLM-L6-v2", "iqp"]) == "all-MiniLM-L6-v2"

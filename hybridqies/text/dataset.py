@@ -203,7 +203,7 @@ def load_dataset(
         hub_id = HUB_NAMES.get(name, name)
         return _assemble(hub_id, _by_split(read_hub(hub_id, columns), hub_id))
     raise UnknownNameError(
-        "data set", name, [*BUILT_IN, *HUB_NAMES], todo="Or give the path of a file or folder."
+        "data set", name, [*BUILT_IN, *HUB_NAMES], todo="or give the path of a file or folder"
     )
 
 

@@ -191,7 +191,7 @@ def _download(name: str, hub_id: str) -> Path:
             f"the hub refuses access to encoder {hub_id!r}", todo="ask for it on its hub page"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise UnknownNameError("encoder", name, KNOWN, todo="Or give a folder or a full hub name.") from error
+        raise UnknownNameError("encoder", name, KNOWN, todo="or give a folder or a full hub name") from error
     except Exception as error:  # connection, time-out, proxy, disk: each with its own exception
         raise _out_of_reach(name, hub_id, error) from error
 
