@@ -45,9 +45,9 @@ class Convergence:
 def judge_history(history: Sequence[Mapping[str, Any]]) -> Convergence:
     """Judges the epochs of a training by gradients.
 
-    The path of a training is measured in learning rate spent, not in epochs: under a schedule that ends
-    near zero the loss is flat at the end wherever it stands. Converged means that over the last fifth of
-    that path the loss fell by at most 5 % of its whole fall.
+    Epochs are weighted by their learning rate: under a schedule that ends near zero, the loss is flat in the
+    last epochs of any training. A training has converged if the loss moved by at most 5 % of its whole fall
+    in the last fifth of the summed learning rate.
     """
     losses = [float(record["train_loss"]) for record in history]
     if len(losses) < FEWEST:
@@ -57,8 +57,12 @@ def judge_history(history: Sequence[Mapping[str, Any]]) -> Convergence:
         return Convergence(False, "the training loss never fell")
     start = _window([float(record["learning_rate"]) for record in history])
     share = (losses[start] - losses[-1]) / fall
-    moved = f"over the last fifth of the learning rate spent the loss fell by {100 * share:.1f} % of its fall"
-    return Convergence(abs(share) <= TOLERANCE, moved)
+    moved = "fell" if share >= 0 else "rose"
+    return Convergence(
+        abs(share) <= TOLERANCE,
+        f"in the last fifth of the training, weighted by learning rate, the loss {moved} by "
+        f"{100 * abs(share):.1f} % of its whole fall (converged: at most {100 * TOLERANCE:g} %)",
+    )
 
 
 def judge_solver(complaints: Sequence[str]) -> Convergence:
@@ -109,7 +113,7 @@ def _of_losses(history: Sequence[Mapping[str, Any]], stopped_early: bool) -> lis
 
 
 def _window(rates: Sequence[float]) -> int:
-    """The last epoch after which at least the last fifth of the rate spent still lay ahead."""
+    """The last epoch (from 0) with at least a fifth of the summed learning rate still to come."""
     ahead, wanted = 0.0, WINDOW * sum(rates)
     for at in range(len(rates) - 1, 0, -1):
         ahead += rates[at]

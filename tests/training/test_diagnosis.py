@@ -50,7 +50,13 @@ class TestConvergence:
         assert losses[-2] - losses[-1] < 0.01 * (losses[0] - losses[-1])
         verdict = judge_history(history)
         assert not verdict.reached
-        assert "of its fall" in verdict.why
+        assert "of its whole fall" in verdict.why
+
+    def test_a_loss_that_rises_at_the_end_is_said_to_rise(self) -> None:
+        history = [{"train_loss": loss, "learning_rate": 0.1} for loss in (2.0, 1.0, 1.0, 1.0, 1.25)]
+        verdict = judge_history(history)
+        assert not verdict.reached
+        assert "the loss rose by 25.0 % of its whole fall" in verdict.why
 
     def test_too_few_epochs_and_a_loss_that_never_fell(self) -> None:
         assert "too few" in judge_history([{"train_loss": 1.0, "learning_rate": 1.0}]).why
@@ -72,8 +78,9 @@ class TestVerdicts:
         (verdict,) = diagnose(FALLING)
         assert verdict.symptom is Symptom.NOT_CONVERGED
         assert str(verdict) == (
-            "not converged: after 20 epochs, over the last fifth of the learning rate spent the loss fell by "
-            "26.3 % of its fall; train for more epochs or raise learning_rate"
+            "not converged: after 20 epochs, in the last fifth of the training, weighted by learning rate, "
+            "the loss fell by 26.3 % of its whole fall (converged: at most 5 %); "
+            "train for more epochs or raise learning_rate"
         )
         assert symptoms(FALLING[:3]) == [Symptom.NOT_CONVERGED]
         assert symptoms(FALLING, stopped_early=True) == []
