@@ -16,6 +16,7 @@ from hybridqies.study.statistics.comparisons import ArmResults, Marked
 from hybridqies.study.statistics.intervals import spread
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialRecord
+from hybridqies.tasks import Metric, load_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,22 @@ class Cell:
     label: str
     trials: tuple[Trial, ...]
 
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What the task measures; cells are compared by the first."""
+        return load_task(self.trials[0].task).metrics
+
     def records(self, state: StudyState) -> dict[int, TrialRecord]:
         """What came of it, by seed."""
         return {trial.seed: state.records[trial.key] for trial in self.trials if trial.key in state.records}
 
     def trained(self, state: StudyState) -> dict[str, Any]:
         """What training shows, as JSON values; the test set has no part in it."""
-        records = self.records(state)
+        records, name = self.records(state), self.metrics[0].name
         return {
             "label": self.label,
             "settings": self.trials[0].settings,
-            "validation_accuracy": spread_of(record.validation["accuracy"] for record in records.values()),
+            f"validation_{name}": spread_of(record.validation[name] for record in records.values()),
             "n_parameters": sorted({record.n_parameters for record in records.values()}),
             "chosen": {str(seed): record.chosen for seed, record in records.items()},
             "converged": {str(seed): record.converged for seed, record in records.items()},
@@ -49,23 +55,26 @@ class Cell:
 
     def tested(self, state: StudyState) -> dict[str, Any]:
         """What the test set shows, as JSON values."""
-        records = self.records(state)
+        records, first = self.records(state), self.metrics[0]
         return {
-            "accuracies": {str(seed): record.test["accuracy"] for seed, record in records.items()},
-            "accuracy": spread_of(record.test["accuracy"] for record in records.values()),
-            "macro_f1": spread_of(record.test["macro_f1"] for record in records.values()),
+            first.plural: {str(seed): record.test[first.name] for seed, record in records.items()},
+            **{
+                each.name: spread_of(record.test[each.name] for record in records.values())
+                for each in self.metrics
+            },
         }
 
     def results(self, state: StudyState) -> ArmResults:
-        """What it is compared by."""
+        """What it is compared by; a task without classes has no right and wrong answers to mark."""
         records, texts = self.records(state), _texts(state)
         return ArmResults(
             self.label,
             self.trials[0].budget,
-            {seed: record.test["accuracy"] for seed, record in records.items()},
+            {seed: record.test[self.metrics[0].name] for seed, record in records.items()},
             {
                 seed: Marked(texts[seed], np.equal(record.predictions, record.truth))
                 for seed, record in records.items()
+                if record.predictions
             },
         )
 
@@ -76,6 +85,7 @@ def overview(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> di
     return {
         "kind": plan.kind,
         "plan": plan.to_mapping(),
+        "metric": to_mapping(load_task(plan.task).metrics[0]),
         "data": about["data"],
         "classes": about["classes"],
         "n_test": {seed: len(texts) for seed, texts in about["test_texts"].items()},

@@ -75,7 +75,7 @@ class StudyPlan:
         for name in (self.reference, *self.options, *self.space):
             if name not in self.arms:
                 raise UnknownNameError(
-                    "arm of this study", str(name), self.arms, todo="See --arms, --reference."
+                    "arm of this study", str(name), self.arms, todo="see --arms and --reference"
                 )
         check_local(self.backend)
         arms = [arm_of(name) for name in self.arms]

@@ -25,11 +25,13 @@ from hybridqies.study.scaling import fit_scaler
 from hybridqies.study.seal import Reading, SealedTest
 from hybridqies.study.search import Proposal, Search, parse_space
 from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
-from hybridqies.tasks import digest_circuits
+from hybridqies.tasks import digest_circuits, load_task
 from hybridqies.training import (
     Convergence,
+    CrossEntropy,
     Labelled,
     Measurement,
+    Objective,
     Rows,
     SelectOn,
     Training,
@@ -79,22 +81,18 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """One candidate after training."""
+    """One candidate after training; the one with the highest `score` is chosen."""
 
     proposal: Proposal
     prepared: PreparedRun
     validation: Measurement
+    score: tuple[float, float]
     convergence: Convergence
 
     @property
     def model(self) -> nn.Module:
         """The trained model."""
         return self.prepared.arm.model
-
-    @property
-    def score(self) -> tuple[float, float]:
-        """Higher is better: accuracy on validation, and among equals the lower log-loss."""
-        return self.validation.score(SelectOn.ACCURACY)
 
     def describe(self) -> dict[str, Any]:
         """What a record says of a candidate that could be trained."""
@@ -193,8 +191,9 @@ def _record(
 def _read(fitted: _Fitted, rows: Rows) -> Reading:
     """What is measured on test rows; with classes also each row's predicted and true one."""
     model = fitted.model
-    if not isinstance(rows, Labelled):
+    if not fitted.prepared.data.classes:
         return Reading(_measure(fitted.prepared, rows).to_mapping())
+    assert isinstance(rows, Labelled)
     batch = prediction_batch(model, len(rows), _BATCH)
     probabilities = predict_probabilities(model, rows.inputs, batch)
     labels = rows.labels.cpu().numpy()
@@ -238,33 +237,44 @@ def _fit(group: Sequence[_Opened], proposal: Proposal) -> list[_Fitted | InputEr
         runs = [each.candidate(proposal) for each in group]
     except InputError as error:
         return [error] * len(group)
+    objectives = [
+        run.data.objective(run.config.training, each.training) for run, each in zip(runs, group, strict=True)
+    ]
+    trainings = _stackable(group, runs, objectives)
     with _complaints() as complaints:
-        outcomes = _fit_together(group, runs) if _is_stacked(group) else _fit_alone(group, runs)
+        outcomes = _fit_alone(group, runs, objectives) if trainings is None else fit_many(trainings)
     return [
         outcome if isinstance(outcome, InputError) else _judge(proposal, run, each, outcome, complaints)
         for run, each, outcome in zip(runs, group, outcomes, strict=True)
     ]
 
 
-def _is_stacked(group: Sequence[_Opened]) -> bool:
-    """Whether trials train in a stack, be it of one; their numbers then don't depend on who else is in it."""
-    return all(each.trial.budget == 1 and lay_out(each.trial, each.context).stacked for each in group)
+def _stackable(
+    group: Sequence[_Opened], runs: Sequence[PreparedRun], objectives: Sequence[Objective[Any]]
+) -> list[Training] | None:
+    """What `fit_many` takes, of a single trial as well: so its numbers don't depend on who else is stacked.
 
-
-def _fit_together(group: Sequence[_Opened], runs: Sequence[PreparedRun]) -> Sequence[FitOutcome | InputError]:
+    None where trials are not trained in a stack.
+    """
+    if not all(each.trial.budget == 1 and lay_out(each.trial, each.context).stacked for each in group):
+        return None
     trainings = []
-    for run, each in zip(runs, group, strict=True):
+    for run, each, objective in zip(runs, group, objectives, strict=True):
+        if not isinstance(objective, CrossEntropy):
+            return None
         assert isinstance(each.training, Labelled)
         assert isinstance(each.validation, Labelled)
-        trainings.append(Training(run.arm.model, each.training, each.validation, run.config.training))
-    return fit_many(trainings)
-
-
-def _fit_alone(group: Sequence[_Opened], runs: Sequence[PreparedRun]) -> Sequence[FitOutcome | InputError]:
-    outcomes: list[FitOutcome | InputError] = []
-    for run, each in zip(runs, group, strict=True):
         config = run.config.training
-        objective = run.data.objective(config, each.training)
+        trainings.append(Training(run.arm.model, each.training, each.validation, objective, config))
+    return trainings
+
+
+def _fit_alone(
+    group: Sequence[_Opened], runs: Sequence[PreparedRun], objectives: Sequence[Objective[Any]]
+) -> Sequence[FitOutcome | InputError]:
+    outcomes: list[FitOutcome | InputError] = []
+    for run, each, objective in zip(runs, group, objectives, strict=True):
+        config = run.config.training
         try:
             outcomes.append(fit(run.arm.model, each.training, each.validation, objective, config))
         except InputError as error:
@@ -277,7 +287,24 @@ def _judge(
 ) -> _Fitted:
     solved = isinstance(run.arm.model, Solvable)
     verdict = judge_solver(complaints) if solved else judge_history(outcome.history)
-    return _Fitted(proposal, run, _measure(run, opened.validation), verdict)
+    measured = _measure(run, opened.validation)
+    return _Fitted(proposal, run, measured, _score(measured, opened.trial), verdict)
+
+
+def _score(measured: Measurement, trial: Trial) -> tuple[float, float]:
+    """The task's first metric, turned so that higher is better, and among equals the lower loss.
+
+    Raises
+    ------
+    InputError: the task did not measure one of the metrics that it names.
+    """
+    metrics, values = load_task(trial.task).metrics, measured.to_mapping()
+    for each in metrics:
+        if each.name not in values:
+            raise InputError(
+                f"task {trial.task!r} measured {', '.join(values)}", expected=f"{each.name!r} among them"
+            )
+    return metrics[0].orient(values[metrics[0].name]), measured.score(SelectOn.LOSS)[0]
 
 
 def _measure(run: PreparedRun, rows: Rows) -> Measurement:

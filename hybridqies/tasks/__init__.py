@@ -11,6 +11,7 @@ from hybridqies.lazily import import_lazily
 if TYPE_CHECKING:
     from hybridqies.tasks.base import Splits, Task, TaskData
     from hybridqies.tasks.building import build_head_of, digest_circuits, runs_circuit
+    from hybridqies.tasks.metric import Metric
     from hybridqies.tasks.specs import DataOptions, ModelSpec
 
 TASKS: dict[str, str] = {
@@ -37,6 +38,7 @@ __all__ = [
     "DEFAULT_TASK",
     "TASKS",
     "DataOptions",
+    "Metric",
     "ModelSpec",
     "Splits",
     "Task",
@@ -47,4 +49,4 @@ __all__ = [
     "runs_circuit",
 ]
 
-__getattr__, __dir__ = import_lazily(__name__, __all__, ("specs", "base", "building"))
+__getattr__, __dir__ = import_lazily(__name__, __all__, ("specs", "metric", "base", "building"))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from torch import nn
 
 from hybridqies.backends import Backend
+from hybridqies.tasks.metric import Metric
 from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.training import Objective, Rows, TrainingConfig
 
@@ -48,7 +49,7 @@ class TaskData(ABC):
     @property
     @abstractmethod
     def classes(self) -> tuple[Any, ...]:
-        """The labels, in the order of a model's outputs."""
+        """The labels, in the order of a model's outputs; empty for a task without classes."""
 
     @property
     @abstractmethod
@@ -91,9 +92,13 @@ class TaskData(ABC):
 
 
 class Task(ABC):
-    """What is learned, and how it is measured; one row of `hybridqies.tasks.TASKS`."""
+    """What is learned, and how it is measured; one row of `hybridqies.tasks.TASKS`.
+
+    `metrics` are those of a measurement that studies summarise. Studies choose and compare by the first.
+    """
 
     name: ClassVar[str]
+    metrics: ClassVar[tuple[Metric, ...]]
 
     @abstractmethod
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TaskData:

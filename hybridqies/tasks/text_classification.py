@@ -13,6 +13,7 @@ from hybridqies.heads import Head
 from hybridqies.tasks.base import OnProgress, Task
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.classification import ClassificationData
+from hybridqies.tasks.metric import ACCURACY, MACRO_F1, Metric
 from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.tasks.text_model import TextModel
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Entry, Examples, embed_entries, load_dataset
@@ -86,6 +87,7 @@ class TextClassification(Task):
     """Texts with labels, embedded by a sentence encoder; accuracy and macro-F1."""
 
     name: ClassVar[str] = "text-classification"
+    metrics: ClassVar[tuple[Metric, ...]] = (ACCURACY, MACRO_F1)
 
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TextData:
         """The data set and the encoder; the encoder's weights are loaded when first needed."""

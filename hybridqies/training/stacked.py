@@ -57,12 +57,8 @@ class Training:
     head: nn.Module
     training: Labelled
     validation: Labelled | None
+    objective: CrossEntropy
     config: TrainingConfig
-
-    @property
-    def objective(self) -> CrossEntropy:
-        """Cross-entropy as the configuration says for these rows."""
-        return CrossEntropy.of(self.config, self.training, getattr(self.head, "n_classes", None))
 
     def fit(self) -> Outcome:
         """`fit` of this one."""

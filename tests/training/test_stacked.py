@@ -16,6 +16,7 @@ from hybridqies.circuit import load_circuit
 from hybridqies.errors import InputError
 from hybridqies.training import (
     ClassWeights,
+    CrossEntropy,
     Labelled,
     Outcome,
     Rates,
@@ -64,7 +65,8 @@ def a_training(
     if double:
         head = head.double()
         parts = [Labelled(part.inputs.double(), part.labels) for part in parts]
-    return Training(head, parts[0], parts[1], dataclasses.replace(config, seed=seed))
+    objective = CrossEntropy.of(config, parts[0], K)
+    return Training(head, parts[0], parts[1], objective, dataclasses.replace(config, seed=seed))
 
 
 def alone(training: Training) -> Outcome:

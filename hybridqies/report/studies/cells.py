@@ -11,6 +11,7 @@ from rich.table import Table
 from hybridqies.report.figures import save
 from hybridqies.report.studies.plots import differences
 from hybridqies.report.studies.report import StudyReport
+from hybridqies.tasks import Metric
 
 
 def cells_table(result: Mapping[str, Any]) -> Table:
@@ -18,12 +19,14 @@ def cells_table(result: Mapping[str, Any]) -> Table:
     plan = result["plan"]
     table = Table(title=f"{setting_of(result)}, {plan['qubits'][0]} qubits", title_justify="left")
     table.add_column("variant", no_wrap=True)
-    add_figures(table)
+    metric = metric_of(result)
+    add_figures(table, metric)
     compared = {each["arm"]: each for each in result["comparisons"]}
     references = {each["reference"] for each in result["comparisons"]}
     for cell in result["cells"]:
         label = cell["label"]
-        found = figures_of(cell, compared.get(label), len(plan["seeds"]), is_reference=label in references)
+        is_reference, n_seeds = label in references, len(plan["seeds"])
+        found = figures_of(cell, metric, compared.get(label), n_seeds, is_reference=is_reference)
         table.add_row(label, *found)
     return table
 
@@ -39,10 +42,15 @@ def cells_notes(result: Mapping[str, Any]) -> Iterator[str]:
 def write_differences(result: Mapping[str, Any], path: Path) -> None:
     """Draws differences to the reference into `path`; nothing when nothing was compared."""
     if result["comparisons"]:
-        save(differences(result["comparisons"]), path)
+        save(differences(result["comparisons"], metric_of(result)), path)
 
 
 REPORT = StudyReport(cells_table, cells_notes, write_differences)
+
+
+def metric_of(result: Mapping[str, Any]) -> Metric:
+    """What the study chose and compared by."""
+    return Metric(**result["metric"])
 
 
 def setting_of(result: Mapping[str, Any]) -> str:
@@ -60,13 +68,13 @@ def seeds_of(result: Mapping[str, Any]) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
-def add_figures(table: Table) -> None:
+def add_figures(table: Table, metric: Metric) -> None:
     """The columns that `figures_of` fills."""
     for name in (
         "trained\nparameters",
-        "test accuracy\n(%)",
+        with_unit(f"test {metric.label}", metric.unit),
         "95 %\ninterval",
-        "difference\n(points)",
+        with_unit("difference", metric.unit_of_differences),
         "p\n(Holm)",
     ):
         table.add_column(name, justify="right")
@@ -74,21 +82,32 @@ def add_figures(table: Table) -> None:
     table.add_column("con-\nverged", justify="right")
 
 
+def with_unit(name: str, unit: str) -> str:
+    """The heading of a column, with its unit on a line of its own."""
+    return f"{name}\n({unit})" if unit else name
+
+
 def figures_of(
-    cell: Mapping[str, Any], compared: Mapping[str, Any] | None, n_seeds: int, *, is_reference: bool
+    cell: Mapping[str, Any],
+    metric: Metric,
+    compared: Mapping[str, Any] | None,
+    n_seeds: int,
+    *,
+    is_reference: bool,
 ) -> list[str]:
     """A tested cell and its comparison, None where it was not compared."""
-    if cell["accuracy"] is None:
+    tested = cell[metric.name]
+    if tested is None:
         return [*["-"] * 5, "no trial came through", ""]
     difference, p_value, verdict = "", "", "the reference" if is_reference else ""
     if compared is not None:
         seeds = compared["over_seeds"]
-        difference = f"{100 * seeds['difference']['mean']:+.2f}"
+        difference = metric.write_difference(seeds["difference"]["mean"])
         p_value, verdict = f"{seeds['p_holm']:.3f}", compared["verdict"]
     return [
         range_of(cell["n_parameters"]),
-        mean_of(cell["accuracy"]),
-        _interval(cell["accuracy"]),
+        mean_of(tested, metric),
+        _interval(tested, metric),
         difference,
         p_value,
         verdict,
@@ -101,11 +120,10 @@ def range_of(counts: list[int]) -> str:
     return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
 
 
-def mean_of(spread: Mapping[str, Any]) -> str:
-    """Mean and deviation in percent."""
-    if spread["deviation"] is None:
-        return f"{100 * spread['mean']:.2f}"
-    return f"{100 * spread['mean']:.2f} ± {100 * spread['deviation']:.2f}"
+def mean_of(spread: Mapping[str, Any], metric: Metric) -> str:
+    """Mean and deviation."""
+    mean = metric.write(spread["mean"])
+    return mean if spread["deviation"] is None else f"{mean} ± {metric.write(spread['deviation'])}"
 
 
 def comparison_notes(result: Mapping[str, Any]) -> Iterator[str]:
@@ -130,5 +148,5 @@ def training_notes(result: Mapping[str, Any]) -> Iterator[str]:
             yield f"Failed: {cell['label']}, seed {seed}: {error}"
 
 
-def _interval(spread: Mapping[str, Any]) -> str:
-    return "" if spread["low"] is None else f"{100 * spread['low']:.2f} to {100 * spread['high']:.2f}"
+def _interval(spread: Mapping[str, Any], metric: Metric) -> str:
+    return "" if spread["low"] is None else f"{metric.write(spread['low'])} to {metric.write(spread['high'])}"

@@ -1,4 +1,4 @@
-"""Plots of a study from its recorded numbers: accuracy against qubits, effects of a screen, an ablation."""
+"""Plots of a study from its recorded numbers: its metric against qubits, effects, differences."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from hybridqies.tasks import Metric
+
 # Okabe and Ito's colours are told apart by colour-blind eyes as well; dashes carry the arms beyond them.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS, _DASHES = "osD^vPX", ("-", "--", ":", "-.")
@@ -18,8 +20,8 @@ _ACTIVE, _GREY = "#d55e00", "#718096"
 _LONGEST_NAME = 44
 
 
-def accuracy_against_qubits(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
-    """Mean accuracy (%) of every arm against qubits, with 95 % bands.
+def metric_against_qubits(rows: Sequence[Mapping[str, Any]], metric: Metric, *, title: str) -> Figure:
+    """The mean of the metric for every arm against qubits, with 95 % bands.
 
     Each row has `arm`, `n_qubits` (None where the arm has none), `mean`, and `low` and `high` (None where
     there was one seed). Arms without qubits are level lines, with their intervals in a panel beside.
@@ -35,9 +37,9 @@ def accuracy_against_qubits(rows: Sequence[Mapping[str, Any]], *, title: str) ->
     for at, arm in enumerate(arms):
         own = [row for row in rows if row["arm"] == arm and row["n_qubits"] is not None]
         if own:
-            _curve(panels[0], sorted(own, key=lambda row: int(row["n_qubits"])), at)
+            _curve(panels[0], sorted(own, key=lambda row: int(row["n_qubits"])), metric.scale, at)
     for place, row in enumerate(level):
-        _level(panels, row, place, arms.index(row["arm"]))
+        _level(panels, row, metric.scale, place, arms.index(row["arm"]))
     if level:
         panels[-1].set_xticks([])
         panels[-1].set_xlabel("without qubits")
@@ -45,10 +47,11 @@ def accuracy_against_qubits(rows: Sequence[Mapping[str, Any]], *, title: str) ->
     if qubits:
         panels[0].set_xticks(qubits)
         panels[0].set_xlabel("qubits")
-    panels[0].set_ylabel("test accuracy (%)")
-    low, high = panels[0].get_ylim()
-    # A t interval over two seeds may reach far beyond what an accuracy can be.
-    panels[0].set_ylim(max(low, -2), min(high, 102))
+    panels[0].set_ylabel(_with_unit(f"test {metric.label}", metric.unit))
+    if metric.is_share:
+        low, high = panels[0].get_ylim()
+        # A t interval over two seeds may reach far beyond what a share can be.
+        panels[0].set_ylim(max(low, -2), min(high, 102))
     for axes in panels:
         axes.grid(alpha=0.25)
     figure.suptitle(plain(title, 80), fontsize=11)
@@ -56,14 +59,15 @@ def accuracy_against_qubits(rows: Sequence[Mapping[str, Any]], *, title: str) ->
     return figure
 
 
-def half_normal(screening: Mapping[str, Any]) -> Figure:
-    """Effects of a screen (points): sizes against half-normal quantiles, and each with its 95 % interval.
+def half_normal(screening: Mapping[str, Any], metric: Metric) -> Figure:
+    """Effects of a screen: sizes against half-normal quantiles, and each with its 95 % interval.
 
     `screening` is what `Screening.to_mapping` gave. Noise alone lies on a line through the origin.
     """
     from matplotlib.figure import Figure
 
     effects, spare = screening["effects"], screening["spare"]
+    scale, unit = metric.scale, metric.unit_of_differences
     figure = Figure(figsize=(10.5, max(4.2, 1.6 + 0.32 * len(effects))), layout="constrained")
     left, right = figure.subplots(1, 2)
     for chosen, colour, marker, label in (
@@ -72,22 +76,22 @@ def half_normal(screening: Mapping[str, Any]) -> Figure:
         (spare, _GREY, "x", "no factor's: interactions, noise"),
     ):
         if chosen:
-            sizes = [100 * abs(each["value"]) for each in chosen]
+            sizes = [scale * abs(each["value"]) for each in chosen]
             left.scatter([each["quantile"] for each in chosen], sizes, c=colour, marker=marker, label=label)
-    _reference_line(left, [*effects, *spare], effects[0]["standard_error"])
-    _label(left, [each for each in effects if each["active"]])
+    _reference_line(left, [*effects, *spare], scale * effects[0]["standard_error"])
+    _label(left, [each for each in effects if each["active"]], scale)
     left.set_xlabel("half-normal quantile")
-    left.set_ylabel("size of the effect (points)")
+    left.set_ylabel(_with_unit("size of the effect", unit))
     left.set_ylim(bottom=0)
     left.legend(frameon=False, fontsize=8, loc="upper left")
-    _intervals(right, effects, [_ACTIVE if each["active"] else _COLOURS[0] for each in effects])
-    right.set_xlabel("high level minus low level (points), 95 % interval")
+    _intervals(right, effects, scale, [_ACTIVE if each["active"] else _COLOURS[0] for each in effects])
+    right.set_xlabel(f"{_with_unit('high level minus low level', unit)}, 95 % interval")
     figure.suptitle(f"{screening['design']['kind']}, error from {screening['error']}", fontsize=11)
     return figure
 
 
-def differences(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
-    """What each change does to the reference's accuracy (points), with 95 % intervals of paired differences.
+def differences(comparisons: Sequence[Mapping[str, Any]], metric: Metric) -> Figure:
+    """What each change does to the reference's metric, with 95 % intervals of paired differences.
 
     `comparisons` are what `Comparison.to_mapping` gave, all against one reference.
     """
@@ -102,34 +106,39 @@ def differences(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     shown = [each["verdict"] in ("better", "worse") for each in comparisons]
     figure = Figure(figsize=(8.5, 1.6 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    _intervals(axes, rows, [_ACTIVE if each else _COLOURS[0] for each in shown])
-    axes.set_xlabel(f"test accuracy minus that of {plain(reference, 30)} (points), 95 % interval over seeds")
+    _intervals(axes, rows, metric.scale, [_ACTIVE if each else _COLOURS[0] for each in shown])
+    against = f"test {metric.label} minus that of {plain(reference, 30)}"
+    axes.set_xlabel(f"{_with_unit(against, metric.unit_of_differences)}, 95 % interval over seeds")
     label = "orange: a difference was shown (Holm, 5 %)" if any(shown) else "no difference was shown"
     axes.set_title(label, fontsize=10)
     return figure
 
 
-def _curve(axes: Axes, rows: Sequence[Mapping[str, Any]], at: int) -> None:
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
+
+
+def _curve(axes: Axes, rows: Sequence[Mapping[str, Any]], scale: int, at: int) -> None:
     qubits, style = [row["n_qubits"] for row in rows], _style(at)
-    axes.plot(qubits, [100 * row["mean"] for row in rows], label=plain(rows[0]["arm"], 28), **style)
+    axes.plot(qubits, [scale * row["mean"] for row in rows], label=plain(rows[0]["arm"], 28), **style)
     banded = [row for row in rows if row["low"] is not None]
     if banded:
         axes.fill_between(
             [row["n_qubits"] for row in banded],
-            [100 * row["low"] for row in banded],
-            [100 * row["high"] for row in banded],
+            [scale * row["low"] for row in banded],
+            [scale * row["high"] for row in banded],
             color=style["color"],
             alpha=0.13,
             linewidth=0,
         )
 
 
-def _level(panels: Sequence[Axes], row: Mapping[str, Any], place: int, at: int) -> None:
+def _level(panels: Sequence[Axes], row: Mapping[str, Any], scale: int, place: int, at: int) -> None:
     """An arm without qubits: its interval in the last panel, a line across the first where there are two."""
-    style, mean = _style(at), 100 * row["mean"]
+    style, mean = _style(at), scale * row["mean"]
     panels[-1].plot(place, mean, label=plain(row["arm"], 28), **style)
     if row["low"] is not None:
-        ends = (100 * row["low"], 100 * row["high"])
+        ends = (scale * row["low"], scale * row["high"])
         panels[-1].plot((place, place), ends, color=style["color"], linewidth=2)
     if len(panels) > 1:
         panels[0].axhline(mean, color=style["color"], linestyle=style["linestyle"], linewidth=0.9)
@@ -150,21 +159,21 @@ def _reference_line(axes: Axes, effects: Sequence[Mapping[str, Any]], standard_e
     end = max(each["quantile"] for each in effects)
     axes.plot(
         (0, end),
-        (0, 100 * standard_error * end),
+        (0, standard_error * end),
         color=_GREY,
         linestyle=":",
         label="noise of the standard error",
     )
 
 
-def _label(axes: Axes, effects: Sequence[Mapping[str, Any]]) -> None:
+def _label(axes: Axes, effects: Sequence[Mapping[str, Any]], scale: int) -> None:
     """Names by turns above left and below right of the points, where a rising row of them leaves room."""
     ordered = sorted(effects, key=lambda each: abs(float(each["value"])), reverse=True)
     for rank, each in enumerate(ordered):
         above = rank % 2 == 0
         axes.annotate(
             plain(each["name"], 18),
-            (each["quantile"], 100 * abs(each["value"])),
+            (each["quantile"], scale * abs(each["value"])),
             (-5, 3) if above else (5, -3),
             textcoords="offset points",
             fontsize=8,
@@ -173,12 +182,12 @@ def _label(axes: Axes, effects: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def _intervals(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Sequence[str]) -> None:
+def _intervals(axes: Axes, rows: Sequence[Mapping[str, Any]], scale: int, colours: Sequence[str]) -> None:
     """A dot and a bar for each row, the first at the top; without an interval the dot alone."""
     for height, (row, colour) in enumerate(zip(rows, colours, strict=True)):
         if row["low"] is not None:
-            axes.plot((100 * row["low"], 100 * row["high"]), (height, height), color=colour, linewidth=2)
-        axes.plot(100 * row["value"], height, "o", color=colour, markersize=6)
+            axes.plot((scale * row["low"], scale * row["high"]), (height, height), color=colour, linewidth=2)
+        axes.plot(scale * row["value"], height, "o", color=colour, markersize=6)
     axes.axvline(0, color=_GREY, linestyle=":")
     axes.set_yticks(range(len(rows)), [plain(str(row["name"]), _LONGEST_NAME) for row in rows], fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -9,9 +9,17 @@ from typing import Any
 from rich.table import Table
 
 from hybridqies.report.figures import save
-from hybridqies.report.studies.cells import mean_of, range_of, seeds_of, training_notes
+from hybridqies.report.studies.cells import (
+    mean_of,
+    metric_of,
+    range_of,
+    seeds_of,
+    training_notes,
+    with_unit,
+)
 from hybridqies.report.studies.plots import half_normal
 from hybridqies.report.studies.report import StudyReport
+from hybridqies.tasks import Metric
 
 
 def screen_table(result: Mapping[str, Any]) -> Table:
@@ -20,7 +28,9 @@ def screen_table(result: Mapping[str, Any]) -> Table:
         return _runs(result)
     table = Table(title=f"{_title(result)}: effects on {result['response']}", title_justify="left")
     table.add_column("factor", no_wrap=True)
-    for name in ("low", "high", "effect\n(points)", "95 %\ninterval", "p\n(Holm)"):
+    metric = metric_of(result)
+    effect_heading = with_unit("effect", metric.unit_of_differences)
+    for name in ("low", "high", effect_heading, "95 %\ninterval", "p\n(Holm)"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
     factors = {each["name"]: each for each in result["design"]["factors"]}
@@ -31,7 +41,7 @@ def screen_table(result: Mapping[str, Any]) -> Table:
             effect["name"],
             str(factor["low"]),
             str(factor["high"]),
-            *_figures(effect),
+            *_figures(effect, metric),
             f"{effect['p_holm']:.3f}",
             "active" if effect["active"] else "no effect was shown",
         )
@@ -44,7 +54,7 @@ def screen_notes(result: Mapping[str, Any]) -> Iterator[str]:
     if result["screening"] is None:
         yield f"Effects are not judged: {result['unjudged']}."
     else:
-        yield from _judgement(result["screening"])
+        yield from _judgement(result["screening"], metric_of(result))
     yield f"The response is {result['response']}; no test set was read, so that levels may be chosen by it."
     if result["left_out"]:
         left_out = ", ".join(map(str, result["left_out"]))
@@ -55,24 +65,25 @@ def screen_notes(result: Mapping[str, Any]) -> Iterator[str]:
 def write_screen_plot(result: Mapping[str, Any], path: Path) -> None:
     """Draws the half-normal plot and the intervals into `path`; nothing when no effect could be judged."""
     if result["screening"] is not None:
-        save(half_normal(result["screening"]), path)
+        save(half_normal(result["screening"], metric_of(result)), path)
 
 
-def _judgement(screening: Mapping[str, Any]) -> Iterator[str]:
+def _judgement(screening: Mapping[str, Any], metric: Metric) -> Iterator[str]:
     effect, freedom = screening["effects"][0], screening["degrees_of_freedom"]
+    unit = f" {metric.unit_of_differences}" if metric.unit_of_differences else ""
     yield (
-        f"Error from {screening['error']}: {100 * effect['standard_error']:.2f} points for each effect, "
+        f"Error from {screening['error']}: {metric.write(effect['standard_error'])}{unit} for each effect, "
         f"{freedom:.3g} degrees of freedom; active are effects with p ≤ 0.05 after Holm over all factors."
     )
     curvature = screening["curvature"]
     if curvature is not None:
-        value, interval = _figures(curvature)
-        yield f"Curvature, corners minus centre: {value} points, {interval}, p = {curvature['p_value']:.3f}."
+        value, interval = _figures(curvature, metric)
+        yield f"Curvature, corners minus centre: {value}{unit}, {interval}, p = {curvature['p_value']:.3f}."
 
 
-def _figures(effect: Mapping[str, Any]) -> tuple[str, str]:
-    value, low, high = (100 * effect[name] for name in ("value", "low", "high"))
-    return f"{value:+.2f}", f"{low:+.2f} to {high:+.2f}"
+def _figures(effect: Mapping[str, Any], metric: Metric) -> tuple[str, str]:
+    value, low, high = (metric.write_difference(effect[name]) for name in ("value", "low", "high"))
+    return value, f"{low} to {high}"
 
 
 def _runs(result: Mapping[str, Any]) -> Table:
@@ -80,11 +91,12 @@ def _runs(result: Mapping[str, Any]) -> Table:
     table.add_column("run", no_wrap=True)
     table.add_column("levels")
     table.add_column("trained\nparameters", justify="right")
-    table.add_column(f"{result['response']}\n(%)", justify="right")
+    metric = metric_of(result)
+    table.add_column(with_unit(result["response"], metric.unit), justify="right")
     for cell in result["cells"]:
         levels = ", ".join(f"{name}={value}" for name, value in cell["levels"].items())
-        found = cell["validation_accuracy"]
-        figures = ("-", "-") if found is None else (range_of(cell["n_parameters"]), mean_of(found))
+        found = cell[f"validation_{metric.name}"]
+        figures = ("-", "-") if found is None else (range_of(cell["n_parameters"]), mean_of(found, metric))
         table.add_row(cell["label"], levels, *figures)
     return table
 

@@ -13,11 +13,12 @@ from hybridqies.report.studies.cells import (
     add_figures,
     comparison_notes,
     figures_of,
+    metric_of,
     seeds_of,
     setting_of,
     training_notes,
 )
-from hybridqies.report.studies.plots import accuracy_against_qubits
+from hybridqies.report.studies.plots import metric_against_qubits
 from hybridqies.report.studies.report import StudyReport
 
 
@@ -28,13 +29,14 @@ def sweep_table(result: Mapping[str, Any]) -> Table:
     table = Table(title=setting_of(result) + against, title_justify="left")
     table.add_column("arm", no_wrap=True)
     table.add_column("qubits", justify="right")
-    add_figures(table)
+    metric = metric_of(result)
+    add_figures(table, metric)
     compared = {(each["arm"], each["n_qubits"]): each for each in result["comparisons"]}
     for cell in result["cells"]:
         qubits = "" if cell["n_qubits"] is None else str(cell["n_qubits"])
         found = compared.get((cell["arm"], cell["n_qubits"]))
         is_reference = bool(against) and cell["arm"] == plan["reference"]
-        figures = figures_of(cell, found, len(plan["seeds"]), is_reference=is_reference)
+        figures = figures_of(cell, metric, found, len(plan["seeds"]), is_reference=is_reference)
         table.add_row(cell["arm"], qubits, *figures)
     return table
 
@@ -49,15 +51,16 @@ def sweep_notes(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def write_sweep_plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draws accuracy against qubits into `path`; nothing when no trial came through."""
+    """Draws the metric against qubits into `path`; nothing when no trial came through."""
+    metric = metric_of(result)
     rows = [
-        {"arm": cell["arm"], "n_qubits": cell["n_qubits"], **cell["accuracy"]}
+        {"arm": cell["arm"], "n_qubits": cell["n_qubits"], **cell[metric.name]}
         for cell in result["cells"]
-        if cell["accuracy"] is not None
+        if cell[metric.name] is not None
     ]
     if rows:
         title = f"{result['data']}, {seeds_of(result)}"
-        save(accuracy_against_qubits(rows, title=title), path)
+        save(metric_against_qubits(rows, metric, title=title), path)
 
 
 REPORT = StudyReport(sweep_table, sweep_notes, write_sweep_plot)

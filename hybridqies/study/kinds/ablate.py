@@ -200,4 +200,5 @@ def _comparisons(cells: Sequence[Cell], state: StudyState) -> list[dict[str, Any
     paired = [cell.results(state) for cell in others if seeds & set(cell.records(state))]
     if not paired:
         return []
-    return [each.to_mapping() for each in compare([whole.results(state), *paired], WHOLE)]
+    compared = compare([whole.results(state), *paired], WHOLE, whole.metrics[0])
+    return [each.to_mapping() for each in compared]

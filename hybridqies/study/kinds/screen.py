@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hybridqies.study.trials.trial import Trial
 
 N_QUBITS, BACKEND, _CIRCUIT = "n_qubits", "backend.", "circuit."
-RESPONSE = "validation accuracy"
 
 FACTORS: dict[str, list[Any]] = {
     N_QUBITS: [4, 6],
@@ -162,13 +161,14 @@ def summarise(plan: ScreenPlan, planned: Sequence[Trial], state: StudyState) -> 
     cells = [Cell(f"run {at + 1}", tuple(planned[at :: len(runs)])) for at in range(len(runs))]
     records = [cell.records(state) for cell in cells]
     complete = [seed for seed in plan.seeds if all(seed in found for found in records)]
-    responses = [[found[seed].validation["accuracy"] for seed in complete] for found in records]
+    metric = cells[0].metrics[0]
+    responses = [[found[seed].validation[metric.name] for seed in complete] for found in records]
     result = overview(plan, planned, state) | {
-        "response": RESPONSE,
+        "response": f"validation {metric.label}",
         "cells": [
             {
                 "levels": levels,
-                "responses": {str(seed): found[seed].validation["accuracy"] for seed in found},
+                "responses": {str(seed): found[seed].validation[metric.name] for seed in found},
                 **cell.trained(state),
             }
             for levels, cell, found in zip(runs, cells, records, strict=True)

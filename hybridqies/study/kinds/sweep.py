@@ -145,7 +145,7 @@ def _comparisons(plan: StudyPlan, cells: Sequence[Cell], state: StudyState) -> l
     for family in _families(plan, tested):
         named = {results.name: cell for cell, results in family}
         reference = next(results.name for cell, results in family if cell.trials[0].arm == plan.reference)
-        compared = compare([results for _, results in family], reference)
+        compared = compare([results for _, results in family], reference, family[0][0].metrics[0])
         found += [each.to_mapping() | _place(named[each.arm]) for each in compared]
     return found
 

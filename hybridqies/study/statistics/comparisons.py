@@ -16,6 +16,7 @@ from hybridqies.study.statistics.families import holm
 from hybridqies.study.statistics.intervals import Spread, cohen_dz, spread
 from hybridqies.study.statistics.mcnemar import Paired, mcnemar
 from hybridqies.study.statistics.sign_flips import detectable_dz, pairs_needed, sign_flip_test, smallest_p
+from hybridqies.tasks.metric import ACCURACY, Metric
 
 LEVEL = 0.05
 
@@ -38,20 +39,20 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class ArmResults:
-    """What a study recorded of one arm: `accuracies` of its seeds and, where kept, their marked test sets.
+    """What a study recorded of one arm: the metric's `values` by seed and, where kept, marked test sets.
 
     `budget` is the number of configurations that were tried for each seed.
     """
 
     name: str
     budget: int
-    accuracies: Mapping[int, float]
+    values: Mapping[int, float]
     marked: Mapping[int, Marked] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class OverSeeds:
-    """The method against the reference: a sign-flip test of paired differences in accuracy, one a seed.
+    """The method against the reference: a sign-flip test of paired differences in the metric, one a seed.
 
     `detectable` is the difference that 80 % of such studies would have shown, given the spread of
     this one; None where no difference could be shown, and then `seeds_needed` says from how many on it could.
@@ -90,6 +91,7 @@ class Comparison:
     over_seeds: OverSeeds
     over_texts: OverTexts | None
     left_out: tuple[int, ...]
+    metric: Metric = ACCURACY
 
     @property
     def verdict(self) -> Verdict:
@@ -97,11 +99,11 @@ class Comparison:
         return self.over_seeds.verdict
 
     def statement(self) -> str:
-        """The comparison as one sentence, with what it could have shown; differences in percentage points."""
+        """The comparison as one sentence, with what it could have shown."""
         seeds, difference = self.over_seeds, self.over_seeds.difference
-        parts = [f"{_points(difference.mean)} points"]
+        parts = [f"{self._signed(difference.mean)} {self._unit}"]
         if difference.low is not None and difference.high is not None:
-            parts.append(f"95 % t interval {_points(difference.low)} to {_points(difference.high)}")
+            parts.append(f"95 % t interval {self._signed(difference.low)} to {self._signed(difference.high)}")
         parts.append(
             f"{_p(seeds.p_holm)} by sign flips over {_seeds(seeds.n_seeds)}, Holm over {self.family}"
         )
@@ -127,15 +129,25 @@ class Comparison:
             )
         elif self.verdict is Verdict.NOT_SHOWN and seeds.detectable is not None:
             limits = (
-                f"; the smallest difference that could have been shown is {100 * seeds.detectable:.2f} points"
+                "; the smallest difference that could have been shown is"
+                f" {self.metric.write(seeds.detectable)} {self._unit}"
             )
         if self.left_out:
             limits += f"; not paired: seeds {', '.join(map(str, self.left_out))}"
         return limits
 
+    def _signed(self, difference: float) -> str:
+        return self.metric.write_difference(difference).replace("-", "−")
+
+    @property
+    def _unit(self) -> str:
+        return self.metric.unit_of_differences or f"in {self.metric.label}"
+
     def to_mapping(self) -> dict[str, Any]:
-        """The comparison as JSON values, with its verdict and statement."""
-        return to_mapping(self) | {"verdict": self.verdict.value, "statement": self.statement()}
+        """The comparison as JSON values, with its verdict and statement; the metric is the study's."""
+        content = to_mapping(self) | {"verdict": self.verdict.value, "statement": self.statement()}
+        del content["metric"]
+        return content
 
 
 def describe_seeds(family: int, n_seeds: int) -> str:
@@ -149,10 +161,13 @@ def describe_seeds(family: int, n_seeds: int) -> str:
     return f"{said}, and {planned} planned, so none will be; use --seeds {needed} or fewer arms"
 
 
-def compare(arms: Sequence[ArmResults], reference: str, *, seed: int = 0) -> tuple[Comparison, ...]:
+def compare(
+    arms: Sequence[ArmResults], reference: str, metric: Metric = ACCURACY, *, seed: int = 0
+) -> tuple[Comparison, ...]:
     """Every other arm against `reference`, paired by seed; either test is Holm-corrected over the arms.
 
-    `seed` draws sign patterns where there are too many to count (more than 14 seeds).
+    `metric` is what the arms' values are. `seed` draws sign patterns where there are too many to count (more
+    than 14 seeds).
 
     Raises
     ------
@@ -172,7 +187,7 @@ def compare(arms: Sequence[ArmResults], reference: str, *, seed: int = 0) -> tup
         )
     for arm in others:
         _check_pair(arm, against)
-    over_seeds = _over_seeds(others, against, seed)
+    over_seeds = _over_seeds(others, against, metric, seed)
     over_texts = _over_texts(others, against)
     return tuple(
         Comparison(
@@ -181,7 +196,8 @@ def compare(arms: Sequence[ArmResults], reference: str, *, seed: int = 0) -> tup
             len(others),
             over_seeds[arm.name],
             over_texts.get(arm.name),
-            tuple(sorted(set(arm.accuracies) ^ set(against.accuracies))),
+            tuple(sorted(set(arm.values) ^ set(against.values))),
+            metric,
         )
         for arm in others
     )
@@ -203,12 +219,14 @@ def _check_pair(arm: ArmResults, reference: ArmResults) -> None:
 
 
 def _shared(arm: ArmResults, reference: ArmResults) -> list[int]:
-    return sorted(set(arm.accuracies) & set(reference.accuracies))
+    return sorted(set(arm.values) & set(reference.values))
 
 
-def _over_seeds(others: Sequence[ArmResults], reference: ArmResults, seed: int) -> dict[str, OverSeeds]:
+def _over_seeds(
+    others: Sequence[ArmResults], reference: ArmResults, metric: Metric, seed: int
+) -> dict[str, OverSeeds]:
     differences = {
-        arm.name: np.array([arm.accuracies[s] - reference.accuracies[s] for s in _shared(arm, reference)])
+        arm.name: np.array([arm.values[s] - reference.values[s] for s in _shared(arm, reference)])
         for arm in others
     }
     p_values = [sign_flip_test(each, seed=seed) for each in differences.values()]
@@ -230,7 +248,7 @@ def _over_seeds(others: Sequence[ArmResults], reference: ArmResults, seed: int) 
             can_show=least <= LEVEL,
             seeds_needed=pairs_needed(level),
             detectable=None if effect is None or of.deviation is None else effect * of.deviation,
-            verdict=_verdict(p_holm, of.mean),
+            verdict=_verdict(p_holm, metric.orient(of.mean)),
         )
     return found
 
@@ -275,14 +293,10 @@ def _p(value: float) -> str:
     return f"p = {value:.3g}" if value > 0 else "p < 1e-300"
 
 
-def _verdict(p_value: float, difference: float) -> Verdict:
+def _verdict(p_value: float, gain: float) -> Verdict:
     if p_value > LEVEL:
         return Verdict.NOT_SHOWN
-    return Verdict.BETTER if difference > 0 else Verdict.WORSE
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.2f}".replace("-", "−")
+    return Verdict.BETTER if gain > 0 else Verdict.WORSE
 
 
 def _seeds(count: int) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from hybridqies.report.studies.plots import accuracy_against_qubits, differences, half_normal
+from hybridqies.report.studies.plots import differences, half_normal, metric_against_qubits
+from hybridqies.tasks.metric import ACCURACY
 
 
 def row(arm: str, n_qubits: int | None, mean: float, width: float | None = 0.02) -> dict[str, Any]:
@@ -38,10 +39,10 @@ def drawn(figure: Figure) -> list[str]:
     return [text.get_text() for legend in legends for text in legend.get_texts()]
 
 
-class TestAccuracyAgainstQubits:
+class TestMetricAgainstQubits:
     def test_curves_with_bands_and_level_arms_with_intervals(self) -> None:
         rows = [row("two-module", 4, 0.72), row("two-module", 2, 0.7), row("svc", None, 0.78)]
-        figure = accuracy_against_qubits(rows, title="sst2")
+        figure = metric_against_qubits(rows, ACCURACY, title="sst2")
         assert drawn(figure) == ["two-module", "svc"]
         curve, beside = figure.axes
         (band,) = curve.collections
@@ -59,19 +60,21 @@ class TestAccuracyAgainstQubits:
             row("two-module", 4, 0.7, None),
             row("svc", None, 0.78, None),
         ]
-        figure = accuracy_against_qubits(rows, title="sst2")
+        figure = metric_against_qubits(rows, ACCURACY, title="sst2")
         assert drawn(figure) == ["two-module", "svc"]
         assert [len(axes.collections) for axes in figure.axes] == [0, 0]
         assert len(figure.axes[1].lines) == 1
 
     @pytest.mark.parametrize("n_qubits", [None, 4])
     def test_arms_of_one_kind_need_one_panel(self, n_qubits: int | None) -> None:
-        figure = accuracy_against_qubits([row("a", n_qubits, 0.7), row("b", n_qubits, 0.8)], title="sst2")
+        figure = metric_against_qubits(
+            [row("a", n_qubits, 0.7), row("b", n_qubits, 0.8)], ACCURACY, title="sst2"
+        )
         assert drawn(figure) == ["a", "b"]
         assert len(figure.axes) == 1
 
     def test_many_arms_are_told_apart(self) -> None:
-        figure = accuracy_against_qubits([row(f"arm {at}", 4, 0.7) for at in range(20)], title="a$b")
+        figure = metric_against_qubits([row(f"arm {at}", 4, 0.7) for at in range(20)], ACCURACY, title="a$b")
         drawn(figure)
         looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
         assert len(looks) == 20
@@ -87,7 +90,7 @@ class TestHalfNormal:
         }
 
     def test_sizes_against_quantiles(self) -> None:
-        figure = half_normal(self.screening())
+        figure = half_normal(self.screening(), ACCURACY)
         assert drawn(figure) == [
             "active (Holm, 5 %)",
             "not shown to be active",
@@ -99,7 +102,7 @@ class TestHalfNormal:
         assert [text.get_text() for text in figure.axes[0].texts] == ["qubits"]
 
     def test_intervals_from_the_top(self) -> None:
-        right = half_normal(self.screening()).axes[1]
+        right = half_normal(self.screening(), ACCURACY).axes[1]
         assert [label.get_text() for label in right.get_yticklabels()] == ["qubits", r"\$depth"]
         assert right.yaxis_inverted()
         assert list(np.asarray(right.lines[0].get_xdata())) == pytest.approx([6, 10])
@@ -107,13 +110,20 @@ class TestHalfNormal:
 
     def test_nothing_active_and_no_spare_contrast(self) -> None:
         quiet = self.screening() | {"effects": [effect("qubits", 0.0, 0.5)], "spare": []}
-        assert drawn(half_normal(quiet)) == ["not shown to be active", "noise of the standard error"]
+        assert drawn(half_normal(quiet, ACCURACY)) == [
+            "not shown to be active",
+            "noise of the standard error",
+        ]
 
 
 class TestDifferences:
     def test_differences_with_intervals(self) -> None:
         figure = differences(
-            [difference("no encoder", -0.1, "worse"), difference("no PQC 2", 0.01, "no difference was shown")]
+            [
+                difference("no encoder", -0.1, "worse"),
+                difference("no PQC 2", 0.01, "no difference was shown"),
+            ],
+            ACCURACY,
         )
         drawn(figure)
         (panel,) = figure.axes
@@ -123,7 +133,7 @@ class TestDifferences:
         assert panel.lines[0].get_color() != panel.lines[2].get_color()
 
     def test_says_when_nothing_was_shown(self) -> None:
-        figure = differences([difference("no encoder", -0.1, "no difference was shown", None)])
+        figure = differences([difference("no encoder", -0.1, "no difference was shown", None)], ACCURACY)
         drawn(figure)
         assert figure.axes[0].get_title() == "no difference was shown"
         assert list(np.asarray(figure.axes[0].lines[0].get_xdata())) == pytest.approx([-10])

@@ -22,7 +22,7 @@ from hybridqies.study.plan_file import parse_plan, plan_to_toml, read_plan
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
-from hybridqies.training import Training
+from hybridqies.training import CrossEntropy, fit
 
 TEXTS = 400
 
@@ -86,7 +86,7 @@ class TestModules:
         head = head_of(off, context)
         frozen = dict(head.named_parameters())
         before = {name: value.detach().clone() for name, value in frozen.items()}
-        Training(head, splits.train, splits.validation, training_of(off, context)).fit()
+        fit(head, splits.train, splits.validation, CrossEntropy(), training_of(off, context))
         moved = {name.split(".")[0] for name, value in frozen.items() if not torch.equal(value, before[name])}
         assert moved == {"encoders", "circuit", "readout"} - {part}
         lost = sum(value.numel() for name, value in before.items() if name.startswith(part))

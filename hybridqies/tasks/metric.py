@@ -1,0 +1,55 @@
+"""A metric: what a task calls a number that it measures, and how reports write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that a task measures; `name` is its key in a measurement.
+
+    `plural` is the key of the values of all seeds in a summary. A metric that `is_share` lies between 0
+    and 1: reports write it in percent, and differences of it in percentage points.
+    """
+
+    name: str
+    plural: str
+    higher_is_better: bool = True
+    is_share: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def scale(self) -> int:
+        """What a value is multiplied by to be written."""
+        return 100 if self.is_share else 1
+
+    @property
+    def unit(self) -> str:
+        """The unit of a written value; empty where it has none."""
+        return "%" if self.is_share else ""
+
+    @property
+    def unit_of_differences(self) -> str:
+        """The unit of a written difference; empty where it has none."""
+        return "points" if self.is_share else ""
+
+    def write(self, value: float) -> str:
+        """A value without its unit."""
+        return f"{self.scale * value:.2f}" if self.is_share else f"{value:.4g}"
+
+    def write_difference(self, value: float) -> str:
+        """A difference with its sign and without its unit."""
+        return f"{self.scale * value:+.2f}" if self.is_share else f"{value:+.3g}"
+
+    def orient(self, value: float) -> float:
+        """The value, or its negative, so that more is better."""
+        return value if self.higher_is_better else -value
+
+
+ACCURACY = Metric("accuracy", "accuracies", is_share=True)
+MACRO_F1 = Metric("macro_f1", "macro-F1 scores", is_share=True)
