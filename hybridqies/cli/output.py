@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # surrogate pairs, which have no form in UTF-8.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Spaces that fill a line to the width of a table, before the codes that end its style.
+_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 # What a formula begins with, and what some programs skip before one; full-width forms count as well.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -86,7 +88,10 @@ def escape_formula(cell: Any) -> Any:
 
 def show(*renderables: Any) -> None:
     """Tables and text to stdout, as wide as the terminal; 120 columns where there is none."""
-    _console(sys.stdout).print(*renderables)
+    console = _console(sys.stdout)
+    with console.capture() as captured:
+        console.print(*renderables)
+    sys.stdout.write(_PADDING.sub(r"\1", captured.get()))
 
 
 def _console(stream: Any) -> Console:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,20 @@ def test_a_full_disk_says_what_to_do(
     assert capsys.readouterr().err == (
         "hybridqies: '/disk/model.safetensors': No space left on device; make room on that disk\n"
     )
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_no_line_of_a_table_ends_in_spaces(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    table = Table("a column that is wide", title="short", title_justify="left")
+    table.add_row("cell")
+    show(table, "text")
+    lines = capsys.readouterr().out.splitlines()
+    assert ("\x1b" in lines[0]) is terminal
+    plain = [re.sub("\x1b" + r"\[[0-9;]*m", "", line) for line in lines]
+    assert plain[0] == "short"
+    assert plain[-1] == "text"
+    assert plain == [line.rstrip() for line in plain]
