@@ -201,7 +201,7 @@ def _predict(inputs: stress.Inputs, damage: Callable[[Path], None]) -> list[str]
     model = stress.copy(inputs.folder / "model", inputs.folder / "damaged")
     damage(model)
     if damage is not _bracket:
-        content: dict[str, Any] = read_record(model / "config.json").content
+        content: dict[str, Any] = read_record(model / "config.json")
         content["model"]["weights_sha256"] = sha256_of(model / "model.safetensors")
         write_record(model / "config.json", content)
     return ["predict", str(model), "a film"]

@@ -4,7 +4,8 @@ The first line names the format and the bytes that are surely there; each other 
 synced to disk before `append` returns. Processes share a journal through a lock on the file, which the kernel
 releases when its holder dies. A last line that a killed process left unfinished was never relied on: readers
 ignore it and the next writer removes it. Anything else that was cut off, lost or changed is an error.
-Journals of version 1 have no checksums: they are read, and grow with checksummed lines.
+Journals of version 1 have no checksums. Those of a kind that `reads_unchecked` are read, and grow with
+checksummed lines.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _SIZE_DIGITS = 15
 class LineJournal(ABC):
     """The journal at `path`; the file is made when first written to.
 
-    A subclass names its `format` and itself (`what`), and folds events into whatever it keeps.
+    A subclass names its `format` and itself (`what`), says whether it reads journals without checksums, and
+    folds events into whatever it keeps.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class LineJournal(ABC):
     """
 
     format: ClassVar[str]
+    reads_unchecked: ClassVar[bool] = False
     what: ClassVar[str]
     todo_damaged: ClassVar[str]
     todo_foreign: ClassVar[str]
@@ -196,7 +199,7 @@ class LineJournal(ABC):
 
     def _promised(self, first: bytes) -> int:
         """How many bytes the file must have, as its first line tells; one of version 1 promises nothing."""
-        if first.startswith(self._old_line):
+        if self.reads_unchecked and first.startswith(self._old_line):
             return 0
         digits = first[-_SIZE_DIGITS - 3 : -3]
         if not (digits.isdigit() and first == self._first_line(int(digits))):

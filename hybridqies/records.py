@@ -1,8 +1,7 @@
 """Records: JSON files and files of JSON lines that carry a digest, which is checked whenever they are read.
 
-The digest finds damage: a flipped bit, a changed digit, a lost line. It is no signature, whoever can
-write the file can write the digest too. Files of versions before there were digests can be read; they
-are marked as unchecked.
+The digest finds damage: a flipped bit, a changed digit, a lost line. It is no signature: whoever can
+write the file can write the digest too. A record without a digest is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -23,22 +21,6 @@ _DIGEST = "digest"
 _SUM_DIGITS = 16
 _SUM_KEY = b', "sum": "'
 Needed = Mapping[str, type | UnionType]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What a record file holds; `is_checked` is False where it has no digest to check it against."""
-
-    content: dict[str, Any]
-    is_checked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """What a file of record lines holds; `is_checked` is False where lines have no checksum."""
-
-    lines: tuple[dict[str, Any], ...]
-    is_checked: bool
 
 
 def write_record(path: Path, content: Mapping[str, Any]) -> None:
@@ -60,14 +42,14 @@ def write_record(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_record(
     path: Path, *, needed: Needed | None = None, what: str = "record", todo: str = "restore it or train again"
-) -> Record:
+) -> dict[str, Any]:
     """The record at `path`, without its digest. `needed` gives keys that it must have, with their types.
 
     A whole number may stand where a float is needed. `what` and `todo` are for the error message.
 
     Raises
     ------
-    ModelFolderError: the file is missing, truncated, altered, or lacks something that is needed.
+    ModelFolderError: the file is missing, truncated or altered, or lacks its digest or what is needed.
     """
 
     def refuse(problem: str) -> ModelFolderError:
@@ -83,14 +65,13 @@ def read_record(
         raise refuse("is damaged: it is no JSON object")
     recorded = content.pop(_DIGEST, None)
     if recorded is None:
-        if _has_misnamed_digest(content):
-            raise refuse("is damaged: its digest has another name")
-    elif recorded != digest_of(content):
+        raise refuse("has no digest: it was altered, or written by an early version")
+    if recorded != digest_of(content):
         raise refuse("was altered or damaged after it was written: its digest does not fit")
     problem = lacking(content, needed or {})
     if problem:
         raise refuse(f"is damaged: {problem}")
-    return Record(content, is_checked=recorded is not None)
+    return content
 
 
 def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -114,7 +95,7 @@ def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 def read_lines(
     path: Path, *, needed: Needed | None = None, what: str = "record", todo: str = "restore it or train again"
-) -> Lines:
+) -> tuple[dict[str, Any], ...]:
     """The lines that `write_lines` wrote, without their checksums; `needed` is what each line must have.
 
     Raises
@@ -128,7 +109,7 @@ def read_lines(
         raise ModelFolderError(
             f"{what} {str(path)!r} cannot be read: {error.strerror or error}", todo=todo
         ) from None
-    seal, contents = LineSeal(), []
+    seal, contents = LineSeal(all_sealed=True), []
     for number, line in enumerate(lines, 1):
         try:
             contents.append(seal.open(line + b"\n", last=number == len(lines)))
@@ -137,7 +118,7 @@ def read_lines(
             problem = str(error)
         if problem:
             raise ModelFolderError(f"line {number} of {what} {str(path)!r} is damaged: {problem}", todo=todo)
-    return Lines(tuple(contents), is_checked=seal.unchecked == 0)
+    return tuple(contents)
 
 
 class LineSeal:
@@ -231,15 +212,6 @@ def _finite(word: str) -> float:
     if math.isinf(value):
         raise ValueError(f"it holds {word:.40}, which is too large")
     return value
-
-
-def _has_misnamed_digest(content: Mapping[str, Any]) -> bool:
-    """Whether a key is a damaged `digest`, without which a record would count as an old one."""
-    return any(
-        value == digest_of({other: content[other] for other in content if other != key})
-        for key, value in content.items()
-        if isinstance(value, str) and len(value) == hashlib.sha256().digest_size * 2
-    )
 
 
 def _is_a(value: object, kind: type | UnionType) -> bool:

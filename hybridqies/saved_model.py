@@ -229,7 +229,7 @@ def load_model(
         training,
         device,
         cache,
-        frozenset(read_record(folder / TRAINED_ON, needed={"texts": list}).content["texts"]),
+        frozenset(read_record(folder / TRAINED_ON, needed={"texts": list})["texts"]),
         paired,
     )
 
@@ -295,14 +295,11 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
             f"{str(folder)!r} holds no {CONFIG}",
             expected="a folder written by save_pretrained or `hybridqies train`",
         )
-    record = read_record(path, needed=_NEEDED, what="model configuration")
-    content = record.content
+    content = read_record(path, needed=_NEEDED, what="model configuration")
     if content["format"] != FORMAT:
         raise ModelFolderError(
             f"{str(path)!r} has format {content['format']}", expected=f"format {FORMAT}", todo="train again"
         )
-    if not record.is_checked:
-        raise ModelFolderError(f"{str(path)!r} has no digest", todo="restore the folder or train again")
     if finished and content["model"] is None:
         raise ModelFolderError(
             f"the run in {str(folder)!r} has not finished",

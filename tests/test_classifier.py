@@ -351,7 +351,7 @@ class TestFolder:
             (lambda f: (f / CONFIG).write_text((f / CONFIG).read_text()[:-30]), "truncated or damaged"),
             (lambda f: edit(f, '"bad"', '"awful"'), "was altered or damaged after it was written"),
             (
-                lambda f: write_record(f / CONFIG, read_record(f / CONFIG).content | {"format": 99}),
+                lambda f: write_record(f / CONFIG, read_record(f / CONFIG) | {"format": 99}),
                 "has format 99; expected format 2",
             ),
             (lambda f: write_config(f, None, {}), "not finished; continue with: hybridqies train --resume"),
@@ -374,7 +374,7 @@ class TestFolder:
     )
     def test_signed_but_unfit(self, path: str, value: object, saved: Path) -> None:
         """A digest can be made by anybody; None is for a key that is not there."""
-        content = read_record(saved / CONFIG).content
+        content = read_record(saved / CONFIG)
         *outer, name = path.split(".")
         home = content
         for each in outer:

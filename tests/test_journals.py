@@ -18,6 +18,7 @@ OLD = '{"format": "notes", "version": 1}\n'
 
 class Notes(LineJournal):
     format: ClassVar[str] = "notes"
+    reads_unchecked: ClassVar[bool] = True
     what: ClassVar[str] = "book of notes"
     todo_damaged: ClassVar[str] = "restore it"
     todo_foreign: ClassVar[str] = "give another"
@@ -88,6 +89,18 @@ def test_an_unfinished_last_line_is_ignored_and_removed(path: Path) -> None:
     # Killed after the line and before the first line is told of it: the event counts.
     path.write_bytes(content + line)
     assert Notes(path).read() == [10, 20, 30, 40]
+
+
+def test_lines_without_checksums_are_read_by_kinds_that_say_so_alone(path: Path) -> None:
+    class Strict(Notes):
+        reads_unchecked = False
+
+    assert Strict(path).read() == [10, 20, 30]
+    path.write_text(OLD + '{"number": 1}\n')
+    assert Notes(path).read() == [1]
+    for use in (Strict(path).read, lambda: Strict(path).add(2)):
+        with pytest.raises(InputError, match="is no book of notes that this version can read"):
+            use()
 
 
 @pytest.mark.parametrize("lost", [1, 2])

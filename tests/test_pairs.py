@@ -101,7 +101,7 @@ def test_a_model_from_before_there_were_pairs(encoder: Encoder, sentences: Sente
     texts, labels = sentences(20)
     model = HybridClassifier(encoder, "logistic").fit(texts, labels)
     config = model.save_pretrained(tmp_path / "m") / CONFIG
-    content = read_record(config).content
+    content = read_record(config)
     del content["model"]["pairs"]
     write_record(config, content)
     again = HybridClassifier.from_pretrained(tmp_path / "m")

@@ -24,6 +24,6 @@ def read_history(folder: Path) -> tuple[dict[str, Any], ...]:
     ModelFolderError: the file is missing or damaged, or a line lacks a number that the first one has.
     """
     path = folder / METRICS
-    first = read_lines(path, needed={"epoch": int}, what="training record").lines[0]
+    first = read_lines(path, needed={"epoch": int}, what="training record")[0]
     needed = dict.fromkeys(first, float) | {"epoch": int}
-    return read_lines(path, needed=needed, what="training record").lines
+    return read_lines(path, needed=needed, what="training record")

@@ -29,7 +29,7 @@ def test_the_whole_way(flags: list[str], tmp_path: Path, capsys: pytest.CaptureF
     assert {path.name for path in out.iterdir()} == {
         "study.toml", "trials.jsonl", "trials.lock", "study.json", "ablate.png",
     }  # fmt: skip
-    first = read_record(out / "study.json").content
+    first = read_record(out / "study.json")
     assert (first["trials"], first["done"], first["failed"]) == (14, 14, 0)
     counts = {cell["label"]: cell["n_parameters"][0] for cell in first["cells"]}
     assert counts["readout untrained"] == counts["whole head"] - 4

@@ -162,7 +162,7 @@ class TestTrain:
             "none",
         )
         out, _ = say(*flags, "--out", tmp_path / "run", "--json")
-        assert json.loads(out) == read_record(tmp_path / "run" / "result.json").content
+        assert json.loads(out) == read_record(tmp_path / "run" / "result.json")
         again, _ = say(*flags, "--out", tmp_path / "run", "--json", "--overwrite")
         assert without_time(json.loads(again)) == without_time(json.loads(out))
 

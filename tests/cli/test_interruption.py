@@ -57,7 +57,7 @@ def recorded(folder: Path) -> int:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    read = read_record(folder / "result.json").content
+    read = read_record(folder / "result.json")
     read.pop("seconds")
     return read
 

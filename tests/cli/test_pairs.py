@@ -92,10 +92,10 @@ def trained(
 def test_training_says_and_records_it(
     trained: Path, say: Say, usual: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    config = read_record(trained / "config.json").content
+    config = read_record(trained / "config.json")
     assert config["run"]["data"]["pair_column"] == "other"
     assert (config["model"]["pairs"], config["model"]["n_inputs"]) == (True, 128)
-    assert read_record(trained / "result.json").content["pairs"] is True
+    assert read_record(trained / "result.json")["pairs"] is True
     flags = ("--encoder", tiny_encoder, "--head", "logistic", "--compare", "none", "--out", tmp_path / "run")
     out, _ = say("train", "--data", usual, *flags)
     assert out.splitlines()[0].strip() == "usual (pairs of texts): 39 train, 9 validation, 12 test"
@@ -105,7 +105,7 @@ def test_single_texts_of_a_file_with_pairs(say: Say, usual: Path, tiny_encoder: 
     flags = ("--encoder", tiny_encoder, "--head", "logistic", "--compare", "none", "--out", tmp_path / "run")
     out, _ = say("train", "--data", usual, "--pair-column", "none", *flags)
     assert "(pairs of texts)" not in out
-    assert read_record(tmp_path / "run" / "config.json").content["model"]["pairs"] is False
+    assert read_record(tmp_path / "run" / "config.json")["model"]["pairs"] is False
     header = say("predict", tmp_path / "run", "--file", usual)[0].splitlines()[0]
     assert header == "text_pair,given_label,text,label,p_bad,p_good"
 
@@ -187,5 +187,5 @@ def test_a_study(say: Say, pairs: Path, tiny_encoder: Path, tmp_path: Path) -> N
     out, _ = say("sweep", *flags, *kind, "--out", tmp_path / "sweep")
     assert "pairs (pairs of texts): 2 seeds" in out
     assert 'pair_column = "other"' in (tmp_path / "sweep" / "study.toml").read_text()
-    result = read_record(tmp_path / "sweep" / "study.json").content
+    result = read_record(tmp_path / "sweep" / "study.json")
     assert (result["done"], result["failed"]) == (4, 0)

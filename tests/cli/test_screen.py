@@ -37,7 +37,7 @@ def test_the_whole_way(
     assert {path.name for path in out.iterdir()} == {
         "study.toml", "trials.jsonl", "trials.lock", "study.json", "screen.png",
     }  # fmt: skip
-    first = read_record(out / "study.json").content
+    first = read_record(out / "study.json")
     assert (first["trials"], first["done"], first["failed"]) == (8, 8, 0)
     assert {each["name"] for each in first["screening"]["effects"]} == set(
         first["plan"]["factors"]

@@ -44,7 +44,7 @@ def flags(reviews: Path, tiny_encoder: Path) -> list[str]:
 
 def read(folder: Path) -> dict[str, object]:
     """`study.json` without the times."""
-    result: dict[str, object] = read_record(folder / "study.json").content
+    result: dict[str, object] = read_record(folder / "study.json")
     for cell in result["cells"]:  # type: ignore[attr-defined]
         cell.pop("seconds")
     return result

@@ -53,6 +53,7 @@ class Journal(LineJournal):
     """
 
     format: ClassVar[str] = "hybridqies-jobs"
+    reads_unchecked: ClassVar[bool] = True
     what: ClassVar[str] = "job journal"
     todo_damaged: ClassVar[str] = "restore the file, or move it away and look its jobs up at the service"
     todo_foreign: ClassVar[str] = "give a jobs.jsonl, or a run folder that has one"

@@ -37,7 +37,7 @@ def plan_of(kind: str, **changes: Any) -> StudyPlan:
 def conduct(plan: StudyPlan, folder: Path) -> tuple[dict[str, Any], str]:
     """The result of a study, and everything that its report prints."""
     result = run_study(STUDIES[plan.kind], plan, folder)
-    assert read_record(folder / "study.json").content == result
+    assert read_record(folder / "study.json") == result
     assert (result["done"], result["failed"]) == (result["trials"], 0)
     report = report_of(plan.kind)
     report.write_plot(result, folder / "plot.png")

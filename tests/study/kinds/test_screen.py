@@ -91,7 +91,7 @@ def test_known_effects_come_back(
         design=design,
     )
     result = run_study(SCREEN, plan, tmp_path / "screen")
-    assert read_record(tmp_path / "screen" / "study.json").content == result
+    assert read_record(tmp_path / "screen" / "study.json") == result
     assert result["done"] == result["trials"] == 5 * len(design_of(plan).settings())
     effects = {each["name"]: each for each in result["screening"]["effects"]}
     assert set(effects) == set(plan.factors)

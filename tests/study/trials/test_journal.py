@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hybridqies.errors import InputError
+from hybridqies.records import LineSeal
 from hybridqies.study.trials.journal import FILE_NAME, StudyState, TrialJournal
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
 from hybridqies.tasks import DataOptions
@@ -85,6 +86,24 @@ def test_no_mutation_is_read_as_another_result(journal: Path) -> None:
     assert refused > 250
 
 
+def write(path: Path, events: list[Any]) -> None:
+    """A journal of these events whose checksums fit, whatever they are."""
+    seal, lines = LineSeal(b"hybridqies-trials", all_sealed=True), b""
+    for event in events:
+        # What is no object, or an empty one, cannot be sealed.
+        lines += seal.seal(event) if event and isinstance(event, dict) else json.dumps(event).encode() + b"\n"
+    first = b'{"format": "hybridqies-trials", "version": 2, "bytes": "%015d"}\n'
+    path.write_bytes(first % (len(first % 0) + len(lines)) + lines)
+
+
+def test_a_journal_without_checksums_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    done = json.dumps({"event": "done", "key": KEY, "record": RECORD})
+    path.write_text('{"format": "hybridqies-trials", "version": 1}\n' + done + "\n")
+    with pytest.raises(InputError, match="is no trial journal that this version can read"):
+        read(path)
+
+
 KEY = trial_of(0).key
 RECORD = record_of(trial_of(0)).to_mapping()
 
@@ -120,16 +139,16 @@ RECORD = record_of(trial_of(0)).to_mapping()
         None,
     ],
 )
-def test_an_odd_line_of_before_there_were_checksums_is_one_error(event: Any, tmp_path: Path) -> None:
+def test_an_odd_event_is_one_error(event: Any, tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
-    path.write_text('{"format": "hybridqies-trials", "version": 1}\n' + json.dumps(event) + "\n")
+    write(path, [event])
     with pytest.raises(InputError, match=r"line 2 of the trial journal .* is damaged"):
         read(path)
 
 
 def test_a_trial_has_one_outcome(tmp_path: Path) -> None:
-    done = json.dumps({"event": "done", "key": KEY, "record": RECORD})
+    done = {"event": "done", "key": KEY, "record": RECORD}
     path = tmp_path / FILE_NAME
-    path.write_text(f'{{"format": "hybridqies-trials", "version": 1}}\n{done}\n{done}\n')
+    write(path, [done, done])
     with pytest.raises(InputError, match=r"line 3 .* has an outcome already"):
         read(path)
