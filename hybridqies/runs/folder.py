@@ -128,13 +128,19 @@ def read_result(folder: Path) -> dict[str, Any]:
     ------
     ModelFolderError: it is missing, truncated, altered or lacks a number.
     """
-    return read_record(folder / RESULT, needed=_NEEDED, what="result").content
+    return read_record(folder / RESULT, needed=_NEEDED, what="result")
 
 
 def end_run(folder: Path) -> None:
     """Deletes the run that was put aside for this one."""
-    if (_aside(folder) / CONFIG).is_file():
-        shutil.rmtree(_aside(folder))
+    aside = _aside(folder)
+    if not (aside / CONFIG).is_file():
+        return
+    # The configuration last: after a kill on the way the rest still is a run, and is deleted next time.
+    for path in aside.iterdir():
+        if path.name != CONFIG:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    shutil.rmtree(aside)
 
 
 def take_back(folder: Path) -> None:
@@ -176,8 +182,12 @@ def _put_aside(folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Deletes everything but job journals, which may know of jobs that were paid for."""
-    for path in [path for path in folder.rglob("*") if path.name != JOURNAL and not path.is_dir()]:
+    """Deletes everything but job journals, which may know of jobs that were paid for.
+
+    The configuration last: after a kill on the way the folder still holds a run, which may be overwritten.
+    """
+    files = [path for path in folder.rglob("*") if path.name != JOURNAL and not path.is_dir()]
+    for path in sorted(files, key=lambda path: path == folder / CONFIG):
         path.unlink()
     _remove_empty_folders(folder)
 

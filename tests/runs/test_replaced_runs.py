@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hybridqies.errors import InputError
 from hybridqies.runs import DataOptions, RunConfig, execute, prepare, recorded_config, start_run
+from hybridqies.runs.folder import end_run
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 JOURNALS = ("jobs.jsonl", "compare/dressed/jobs.jsonl")
@@ -115,4 +119,57 @@ def test_a_folder_of_journals_alone_is_new(
 def test_a_kill_while_a_run_is_put_aside_loses_none(folder: Path, other: RunConfig) -> None:
     folder.rename(folder.with_name(".run-replaced"))
     start_run(prepare(other), folder)
+    assert read(folder) == JOURNALS
+
+
+class KillError(BaseException):
+    """What a kill looks like to the code that it ends."""
+
+
+def kill_at_deletion(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """The process dies before it deletes its `count`-th file (from 0)."""
+    unlink, deleted = os.unlink, itertools.count()
+
+    def delete(*given: Any, **named: Any) -> None:
+        if next(deleted) == count:
+            raise KillError
+        unlink(*given, **named)
+
+    monkeypatch.setattr(os, "unlink", delete)
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_a_kill_while_the_old_run_is_deleted_bars_no_new_one(
+    count: int, folder: Path, other: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a").write_text("")
+    (folder / "z").write_text("")
+    prepared = prepare(other)
+    start_run(prepared, folder, overwrite=True)
+    (folder / "result.json").write_text("{}")
+    with monkeypatch.context() as killed:
+        kill_at_deletion(killed, count)
+        with pytest.raises(KillError):
+            end_run(folder)
+    start_run(prepared, folder, overwrite=True)
+    assert recorded_config(folder) == other
+    assert read(folder) == JOURNALS
+    end_run(folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("count", range(3))
+def test_a_kill_while_an_unfinished_run_is_cleared_bars_no_new_one(
+    count: int, folder: Path, other: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(other)
+    start_run(prepared, folder, overwrite=True)
+    for name in ("a", "metrics.jsonl"):
+        (folder / name).write_text("")
+    with monkeypatch.context() as killed:
+        kill_at_deletion(killed, count)
+        with pytest.raises(KillError):
+            start_run(prepared, folder, overwrite=True)
+    start_run(prepared, folder, overwrite=True)
+    assert files(folder) == {"config.json", *JOURNALS}
     assert read(folder) == JOURNALS
