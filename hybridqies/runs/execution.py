@@ -9,11 +9,12 @@ from typing import Any
 from hybridqies import __version__
 from hybridqies.backends.jobs import Limits
 from hybridqies.errors import InputError, ModelFolderError
-from hybridqies.files import remove_leftovers
+from hybridqies.files import remove_leftovers, sha256_of
 from hybridqies.heads import head_class
 from hybridqies.options import to_mapping
 from hybridqies.records import write_record
 from hybridqies.runs.assembly import Arm, PreparedRun
+from hybridqies.runs.config import RunConfig
 from hybridqies.runs.folder import (
     ARMS,
     COMPARISON,
@@ -21,6 +22,7 @@ from hybridqies.runs.folder import (
     check_same_data,
     end_run,
     read_result,
+    recorded_config,
     size_of_journal,
     take_back,
     write_result,
@@ -28,7 +30,7 @@ from hybridqies.runs.folder import (
 from hybridqies.runs.hooks import Hooks
 from hybridqies.runs.measure import diagnose_run, measure_model
 from hybridqies.runs.paying import bound_payment, keep_jobs_in
-from hybridqies.saved_model import SavedModel, check_weights, hash_text, read_config
+from hybridqies.saved_model import WEIGHTS, SavedModel, check_weights, hash_text, read_config
 from hybridqies.tasks.text_classification import TextData
 from hybridqies.text import overlap
 from hybridqies.training import Outcome, Ranks, fit
@@ -81,6 +83,8 @@ def embed_run(prepared: PreparedRun, hooks: Hooks) -> None:
 def _execute(
     prepared: PreparedRun, folder: Path, resume: bool, hooks: Hooks, limits: Limits | None
 ) -> dict[str, Any]:
+    for arm in prepared.arms:
+        Ranks.current().check(arm.model)
     bound_payment(prepared.backend, [arm.name for arm in prepared.arms], limits)
     keep_jobs_in(prepared.backend, folder)
     if resume:
@@ -105,7 +109,7 @@ def _train_arm(prepared: PreparedRun, arm: Arm, folder: Path, resume: bool, hook
     if resume:
         if is_first:
             remove_leftovers(folder)
-        finished = _finished(prepared, folder)
+        finished = _finished(prepared, arm, folder)
         if finished is not None:
             return finished
     solved = head_class(arm.name).is_solved
@@ -126,16 +130,17 @@ def _train_arm(prepared: PreparedRun, arm: Arm, folder: Path, resume: bool, hook
     if is_first:
         model = _saved_model(prepared, arm)
         model.save(folder, to_mapping(prepared.config.anchored()), prepared.data.fingerprints)
+        result |= {"weights_sha256": sha256_of(folder / WEIGHTS)}
         write_result(folder, result)
     return result
 
 
-def _finished(prepared: PreparedRun, folder: Path) -> dict[str, Any] | None:
+def _finished(prepared: PreparedRun, arm: Arm, folder: Path) -> dict[str, Any] | None:
     """The record of an arm that an earlier start finished; None where it is to be trained, or for longer.
 
     Raises
     ------
-    ModelFolderError: the record is damaged, or not of these weights, this data and this encoder.
+    ModelFolderError: the record is damaged, or not of this arm, these weights, this data and this encoder.
     """
     if not (folder / RESULT).is_file():
         return None
@@ -148,8 +153,21 @@ def _finished(prepared: PreparedRun, folder: Path) -> dict[str, Any] | None:
             )
     if result["planned_epochs"] not in (None, prepared.epochs):
         return None
-    check_weights(folder, read_config(folder)["model"])
+    model = read_config(folder)["model"]
+    check_weights(folder, model)
+    same_run = _without_epochs(recorded_config(folder)) == _without_epochs(prepared.config.anchored())
+    same_model = (arm.name, result.get("weights_sha256")) == (model["head"], model["weights_sha256"])
+    if not (same_run and same_model):
+        raise ModelFolderError(
+            f"{str(folder)!r} holds a model or a result that is not this run's {arm.name!r}",
+            todo="restore it, or start again with --overwrite",
+        )
     return result
+
+
+def _without_epochs(config: RunConfig) -> dict[str, Any]:
+    """A configuration as JSON values but for its epochs, which may change when a run is resumed."""
+    return to_mapping(replace(config, training=replace(config.training, epochs=None)))
 
 
 def _saved_model(prepared: PreparedRun, arm: Arm) -> SavedModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,13 @@ class TestExecute:
         epochs: list[dict[str, Any]] = []
         hooks = Hooks(on_stage=lambda *given: stages.append(given), on_epoch=epochs.append)
         comparison = train(config, folder, hooks=hooks)
-        assert comparison == read_record(folder / "comparison.json").content
+        assert comparison == read_record(folder / "comparison.json")
         assert [result["head"] for result in comparison["results"]] == ["dressed", "logistic", "matched-mlp"]
         main, logistic, matched = comparison["results"]
-        assert main == read_record(folder / "result.json").content
+        assert main == read_record(folder / "result.json")
         for name, result in (("logistic", logistic), ("matched-mlp", matched)):
             arm = folder / "compare" / name
-            assert result == read_record(arm / "result.json").content
+            assert result == read_record(arm / "result.json")
             assert (arm / "model.safetensors").is_file()
             assert (result["circuit"], result["backend"], result["n_qubits"]) == (None, None, None)
         assert (main["circuit"], main["backend"], main["n_qubits"]) == (
@@ -139,6 +140,32 @@ class TestExecute:
         again = execute(prepare(config), folder, resume=True, hooks=hooks)
         assert again == first
         assert stages == ["embedding"]
+
+    @pytest.mark.parametrize("names", [("result.json",), ("result.json", "config.json", "model.safetensors")])
+    def test_files_of_another_run_are_not_taken_for_its_own(
+        self, names: tuple[str, ...], config: RunConfig, tmp_path: Path
+    ) -> None:
+        """Every file is whole, and of the same data and encoder; only the options differ."""
+        own = dataclasses.replace(config, head="logistic", n_qubits=None, compare=("svc",))
+        train(own, tmp_path / "run")
+        other = dataclasses.replace(own, settings={"C": 0.01})
+        train(other, tmp_path / "other")
+        for name in (*names, "trained_on.json"):
+            shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
+        with pytest.raises(
+            ModelFolderError, match="holds a model or a result that is not this run's 'logistic'"
+        ):
+            execute(prepare(own), tmp_path / "run", resume=True)
+
+    def test_arms_cannot_be_exchanged(self, config: RunConfig, tmp_path: Path) -> None:
+        own = dataclasses.replace(config, head="logistic", n_qubits=None, compare=("svc", "mlp"))
+        train(own, tmp_path / "run")
+        arms = tmp_path / "run" / "compare"
+        (arms / "svc").rename(arms / "other")
+        (arms / "mlp").rename(arms / "svc")
+        (arms / "other").rename(arms / "mlp")
+        with pytest.raises(ModelFolderError, match="holds a model or a result that is not this run's 'mlp'"):
+            execute(prepare(own), tmp_path / "run", resume=True)
 
     def test_leftovers_of_a_kill_do_not_matter(self, config: RunConfig, tmp_path: Path) -> None:
         folder = tmp_path / "run"
