@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies.errors import InputError
-from hybridqies.files import is_leftover, write_text
+from hybridqies.files import create_bytes, is_leftover
 from hybridqies.options import to_mapping
 from hybridqies.records import write_record
 from hybridqies.study.context import TrialContext
@@ -120,7 +120,7 @@ def run_study(
         context.compute_rows(plan.seeds[0], on_text)
         if not resume:
             check_new(folder)
-            write_text(folder / PLAN, plan_to_toml(plan))
+            _write_plan(folder, plan)
         with TrialJournal(folder) as journal:
             journal.begin(about)
             if retry_failed:
@@ -130,6 +130,21 @@ def run_study(
             result = study.summarise(plan, planned, journal.state())
     write_record(folder / RESULT, result)
     return result
+
+
+def _write_plan(folder: Path, plan: StudyPlan) -> None:
+    """Begins the study's folder; of several processes that want to, one does.
+
+    Raises
+    ------
+    InputError: another process was first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        create_bytes(folder / PLAN, plan_to_toml(plan).encode())
+    except FileExistsError:
+        check_new(folder)
+        raise
 
 
 def _nodes(plan: StudyPlan, cluster: str | None) -> AbstractContextManager[Executor | None]:

@@ -132,8 +132,10 @@ class Processes:
         if count < 1:
             raise InputError(f"{count} workers were asked for", expected="at least 1")
         self._again: list[Trial] = []
-        self._workers = [_Worker(source, seed) for _ in range(count)]
+        self._workers: list[_Worker] = []
         try:
+            for _ in range(count):
+                self._workers.append(_Worker(source, seed))
             for worker in self._workers:
                 worker.wait_until_ready()
         except BaseException:

@@ -139,6 +139,8 @@ class TrialJournal(LineJournal):
             fcntl.lockf(self._claims_descriptor(), flags, 1, int(key[:_DIGITS], 16))
         except (BlockingIOError, PermissionError):
             return False
+        except OSError as error:
+            raise self._unusable("locked", error) from error
         self._held.add(key)
         return True
 

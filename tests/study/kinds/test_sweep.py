@@ -16,6 +16,7 @@ from hybridqies.runs.config import DataOptions
 from hybridqies.study.conduct import check_new, recorded_plan, run_study
 from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.sweep import SWEEP, SweepPlan, summarise, sweep_trials
+from hybridqies.study.plan_file import plan_to_toml
 from hybridqies.study.statistics.comparisons import describe_seeds
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
@@ -137,6 +138,26 @@ def test_a_plan_that_cannot_run_leaves_no_folder(reviews: Path, tiny_encoder: Pa
     with pytest.raises(InputError, match="encoders"):
         run_study(SWEEP, plan, tmp_path / "study")
     assert not (tmp_path / "study").exists()
+
+
+def test_of_two_that_begin_in_one_folder_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process writes its plan between the last look at the folder and the writing of one's own."""
+    folder, own = tmp_path / "sweep", plan_of()
+    monkeypatch.setattr(TrialContext, "load", lambda source: rows())
+    theirs = plan_to_toml(plan_of(seeds=(5,)))
+
+    def begin_first(*_: object) -> None:
+        folder.mkdir()
+        (folder / "study.toml").write_text(theirs)
+
+    looks = iter([lambda: None, lambda: None, begin_first])
+    monkeypatch.setattr(
+        "hybridqies.study.conduct.check_new", lambda _: next(looks, lambda: check_new(folder))()
+    )
+    with pytest.raises(InputError, match="is not empty"):
+        run_study(SWEEP, own, folder)
+    assert [path.name for path in folder.iterdir()] == ["study.toml"]
+    assert (folder / "study.toml").read_text() == theirs
 
 
 def test_folders(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -152,3 +154,13 @@ def test_a_trial_has_one_outcome(tmp_path: Path) -> None:
     write(path, [done, done])
     with pytest.raises(InputError, match=r"line 3 .* has an outcome already"):
         read(path)
+
+
+def test_a_file_system_without_locks_is_one_line(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("hybridqies.study.trials.journal.fcntl.lockf", refuse)
+    refused = pytest.raises(InputError, match="cannot be locked: No locks available")
+    with TrialJournal(journal.parent) as study, refused:
+        study.claim(trial_of(9).key)
