@@ -79,17 +79,25 @@ def recomputing(model: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 def _recomputable(model: nn.Module) -> list[nn.Module]:
-    """The outermost parts with a switch of Hugging Face's."""
+    """The outermost parts that Hugging Face's methods switch on and off again."""
     found: list[nn.Module] = []
     for part in model.modules():
-        if any(hasattr(part, f"{name}_checkpointing_enable") for name in _SWITCHES):
+        if _switch_of(part) is not None:
             inside = {id(each) for outer in found for each in outer.modules()}
             found += [] if id(part) in inside else [part]
     return found
 
 
+def _switch_of(part: nn.Module) -> str | None:
+    """The prefix of its methods, or None if it has none or can't be switched off (`SentenceTransformer`)."""
+    for name in _SWITCHES:
+        if all(hasattr(part, f"{name}_checkpointing_{ending}") for ending in ("enable", "disable")):
+            return name
+    return None
+
+
 def _switch(part: Any, *, on: bool) -> None:
-    name = next(name for name in _SWITCHES if hasattr(part, f"{name}_checkpointing_enable"))
+    name = _switch_of(part)
     if not on:
         getattr(part, f"{name}_checkpointing_disable")()
         return

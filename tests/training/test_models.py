@@ -16,6 +16,7 @@ from training_models import EncodedHead, LanguageModel, NextToken, Sequences, te
 
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.roles import Role
+from hybridqies.text import Encoder
 from hybridqies.training import (
     ClassWeights,
     Compute,
@@ -26,6 +27,7 @@ from hybridqies.training import (
     Rates,
     TrainingConfig,
     fit,
+    numerics,
     predict_probabilities,
 )
 from hybridqies.training.checkpoint import CHECKPOINT
@@ -144,6 +146,15 @@ class TestEncoder:
         steps = 4 * 4
         assert sum(calls) == 2 * steps, "each step computes the layer twice"
         assert not recomputing.encoder.encoder.layer[0].gradient_checkpointing
+
+    def test_a_wrapper_without_a_way_back_leaves_it_to_the_model_inside(self, tiny_encoder: Path) -> None:
+        """sentence-transformers 5 has `gradient_checkpointing_enable` without its counterpart."""
+        model = Encoder.load(str(tiny_encoder)).trainable_module(1)
+        inside = [part for part in model.modules() if hasattr(part, "gradient_checkpointing")]
+        with numerics.recomputing(model, wanted=True):
+            assert any(part.gradient_checkpointing for part in inside)
+        assert inside
+        assert not any(part.gradient_checkpointing for part in inside)
 
     def test_a_model_that_cannot_recompute_says_so(self) -> None:
         config = dataclasses.replace(CONFIG, compute=Compute(checkpointing=True))
