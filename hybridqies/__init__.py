@@ -6,8 +6,9 @@ milliseconds and never loads torch, PennyLane, Qiskit or sentence-transformers.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hybridqies.lazily import import_lazily
 
 __version__ = "0.1.0"
 
@@ -16,16 +17,6 @@ if TYPE_CHECKING:
     from hybridqies.circuit import Circuit, list_circuits, load_circuit
     from hybridqies.classifier import HybridClassifier
     from hybridqies.quantum_head_classifier import QuantumHeadClassifier
-
-_HOME = {
-    "Circuit": "hybridqies.circuit",
-    "HybridClassifier": "hybridqies.classifier",
-    "QuantumHeadClassifier": "hybridqies.quantum_head_classifier",
-    "QuantumLayer": "hybridqies.backends",
-    "list_circuits": "hybridqies.circuit",
-    "load_backend": "hybridqies.backends",
-    "load_circuit": "hybridqies.circuit",
-}
 
 __all__ = [
     "Circuit",
@@ -38,12 +29,6 @@ __all__ = [
     "load_circuit",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = import_lazily(
+    __name__, __all__, ("circuit", "backends", "quantum_head_classifier", "classifier")
+)

@@ -5,8 +5,9 @@ Nothing is imported until it is used: `hybridqies.backends.registry` names the b
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.backends.base import Backend, Capabilities, Variant, describe_backends
@@ -27,34 +28,6 @@ if TYPE_CHECKING:
     )
     from hybridqies.backends.remote import JobSettings, RemoteBackend
     from hybridqies.backends.submission import DryRun, dry_run
-
-_HOME = {
-    "BACKENDS": "registry",
-    "Backend": "base",
-    "Capabilities": "base",
-    "DEFAULT_BACKEND": "registry",
-    "DryRun": "submission",
-    "Estimate": "estimate",
-    "ExecutingBackend": "executor",
-    "ExecutionOptions": "executor",
-    "Frequencies": "frequencies",
-    "Gradient": "gradient_rules",
-    "JobSettings": "remote",
-    "QuantumLayer": "layer",
-    "Rates": "rates",
-    "RemoteBackend": "remote",
-    "Variant": "base",
-    "backend_class": "registry",
-    "backend_names": "registry",
-    "check_recorded": "consent",
-    "derive_seed": "executor",
-    "describe_backends": "base",
-    "dry_run": "submission",
-    "estimate_observables": "frequencies",
-    "load_backend": "registry",
-    "load_recorded": "consent",
-    "split_by_basis": "measurement_bases",
-}
 
 __all__ = [
     "BACKENDS",
@@ -84,12 +57,22 @@ __all__ = [
     "split_by_basis",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+# The registry names the backends without torch.
+__getattr__, __dir__ = import_lazily(
+    __name__,
+    __all__,
+    (
+        "registry",
+        "rates",
+        "gradient_rules",
+        "base",
+        "estimate",
+        "measurement_bases",
+        "frequencies",
+        "executor",
+        "layer",
+        "remote",
+        "submission",
+        "consent",
+    ),
+)

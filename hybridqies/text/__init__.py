@@ -5,8 +5,9 @@ Names are imported when first used: data sets need neither torch nor an encoder.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.text.cache import EmbeddingCache, default_cache_folder, embed
@@ -17,28 +18,6 @@ if TYPE_CHECKING:
     from hybridqies.text.pairs import combine, embed_entries
     from hybridqies.text.readers import Table, read_lines, read_table
     from hybridqies.text.sampling import few_shot, overlap, split
-
-_HOME = {
-    "DEFAULT_ENCODER": "encoder",
-    "DataWarning": "checks",
-    "Dataset": "dataset",
-    "EmbeddingCache": "cache",
-    "Encoder": "encoder",
-    "Entry": "entries",
-    "Examples": "dataset",
-    "PACKAGED": "encoder",
-    "Table": "readers",
-    "combine": "pairs",
-    "default_cache_folder": "cache",
-    "embed": "cache",
-    "embed_entries": "pairs",
-    "few_shot": "sampling",
-    "load_dataset": "dataset",
-    "overlap": "sampling",
-    "read_lines": "readers",
-    "read_table": "readers",
-    "split": "sampling",
-}
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -62,12 +41,7 @@ __all__ = [
     "split",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+# Those before the cache need neither torch nor an encoder.
+__getattr__, __dir__ = import_lazily(
+    __name__, __all__, ("entries", "checks", "dataset", "readers", "sampling", "cache", "encoder", "pairs")
+)
