@@ -10,6 +10,7 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import progress, say, say_json
+from hybridqies.errors import InputError
 
 
 def command(
@@ -20,6 +21,7 @@ def command(
     drop_empty: flags.DropEmpty = False,
     encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
     device: flags.Device = "cpu",
+    no_cache: flags.NoCache = False,
     out: Annotated[
         Path | None, typer.Option(help="Also write one tensor per split to this .safetensors file.")
     ] = None,
@@ -34,6 +36,10 @@ def command(
     from hybridqies.tensors import save_tensors
     from hybridqies.text import EmbeddingCache, Encoder, embed_entries, load_dataset
 
+    if no_cache and out is None:
+        raise InputError(
+            "--no-cache was given without --out", expected="--out, or the cache: nothing would be kept"
+        )
     start = time.perf_counter()
     dataset = load_dataset(data, text_column, label_column, pair_column=pair_column, drop_empty=drop_empty)
     splits, paired = dataset.splits(), dataset.has_pairs
@@ -41,7 +47,9 @@ def command(
     with progress(json) as hooks:
         texts = [text for part in splits.values() for text in part.texts]
         hooks.on_stage("embedding", len(texts))
-        rows = embed_entries(model, texts, EmbeddingCache(), hooks.on_text, paired=paired)
+        rows = embed_entries(
+            model, texts, None if no_cache else EmbeddingCache(), hooks.on_text, paired=paired
+        )
     record = {
         "data": data,
         "pairs": paired,

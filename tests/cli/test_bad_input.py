@@ -335,6 +335,7 @@ class TestOthers:
             (["circuits", "iqp", "--picture", "c.docx"], "docx"),
             (["encode", "--data", "nowhere.csv"], "no file or folder 'nowhere.csv'"),
             (["encode", "--encoder", "./nowhere"], "no encoder folder"),
+            (["encode", "--no-cache"], "--no-cache was given without --out; expected --out, or the cache"),
             (["trian"], "No such command 'trian'. Did you mean 'train'?"),
             (["predict"], "Missing argument"),
         ],
