@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from hybridqies import __version__
-from hybridqies.backends import Backend, RemoteBackend, load_backend, load_recorded
+from hybridqies.backends import Backend, Rates, RemoteBackend, load_backend, load_recorded
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, ModelFolderError
 from hybridqies.files import sha256_of
@@ -195,19 +195,22 @@ def load_model(
     backend: str | Backend | None = None,
     device: str = "cpu",
     cache: EmbeddingCache | None = None,
+    rates: Rates | None = None,
 ) -> SavedModel:
     """The model that `SavedModel.save` wrote; `encoder` is where its encoder is now, `backend` where it runs.
 
-    Jobs at remote services are journalled in the folder, unless the backend has a journal.
+    Jobs at remote services are journalled in the folder, unless the backend has a journal. `rates` let the
+    refusal of a backend name its price.
 
     Raises
     ------
+    CapabilityError: the recorded backend may cost money, and no `backend` was given.
     ModelFolderError: the folder is missing, unfinished, damaged or altered, or the encoder is not the one
         that the model was trained with.
     """
     model = {**_ADDED, **read_config(folder)["model"]}
     check_weights(folder, model)
-    placed = load_recorded(model["backend"]) if backend is None else load_backend(backend)
+    placed = load_recorded(model["backend"], rates=rates) if backend is None else load_backend(backend)
     if isinstance(placed, RemoteBackend):
         placed.journal_in(folder)
     found = _same_encoder(model["encoder"], encoder, device)

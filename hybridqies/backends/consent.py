@@ -16,10 +16,13 @@ RECORDED_LIMITS = Limits(max_shots=100_000, max_jobs=10)
 """What a backend that a file names may pay for, once the caller allows it and sets no limits."""
 
 
-def check_recorded(spec: str, *, allowed: bool = False, rates: Rates | None = None) -> None:
+def check_recorded(
+    spec: str, *, allowed: bool = False, rates: Rates | None = None, what: str = "model"
+) -> None:
     """Refuses the backend `spec` of a file if it may cost money and the caller has not `allowed` it.
 
-    Nothing is loaded from the service and no request is made. `rates` let the message name the price.
+    Nothing is loaded from the service and no request is made. `rates` let the message name the price;
+    `what` is what the file holds.
 
     Raises
     ------
@@ -31,14 +34,17 @@ def check_recorded(spec: str, *, allowed: bool = False, rates: Rates | None = No
         return
     rate = rates.of(label_of(parsed.family, parsed.target)) if rates else None
     price = rate.describe() if rate else "no price is configured, see --rates"
+    choice = f", such as {DEFAULT_BACKEND!r}" if what == "model" else ""
     raise CapabilityError(
-        f"this model was saved with backend {spec!r}, which may cost money ({price})",
+        f"this {what} was saved with backend {spec!r}, which may cost money ({price})",
         expected="your word for it: a file does not decide what you pay for",
-        todo=f"name the backend yourself with --backend (backend= in Python), such as {DEFAULT_BACKEND!r}",
+        todo=f"name the backend yourself with --backend (backend= in Python){choice}",
     )
 
 
-def load_recorded(spec: str, *, allowed: bool = False, rates: Rates | None = None) -> Backend:
+def load_recorded(
+    spec: str, *, allowed: bool = False, rates: Rates | None = None, what: str = "model"
+) -> Backend:
     """The backend that a file names; if it may cost money, the caller has to have `allowed` it.
 
     It then pays for no more than `RECORDED_LIMITS` until its `jobs` are given other limits.
@@ -48,7 +54,7 @@ def load_recorded(spec: str, *, allowed: bool = False, rates: Rates | None = Non
     CapabilityError: as `check_recorded`.
     UnknownNameError, InputError, MissingExtraError: as `load_backend`.
     """
-    check_recorded(spec, allowed=allowed, rates=rates)
+    check_recorded(spec, allowed=allowed, rates=rates, what=what)
     backend = load_backend(spec)
     if isinstance(backend, RemoteBackend) and type(backend).may_cost(backend.target):
         backend.jobs = replace(backend.jobs, limits=RECORDED_LIMITS)

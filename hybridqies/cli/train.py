@@ -15,17 +15,18 @@ import typer
 
 from hybridqies.backends.registry import DEFAULT_BACKEND
 from hybridqies.cli import flags
-from hybridqies.cli.output import InterruptionError, progress, read_settings, say, say_json, show
+from hybridqies.cli.output import InterruptionError, complain, progress, read_settings, say, say_json, show
 from hybridqies.cli.planning import show_plan
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
-    from hybridqies.backends import DryRun, Rates
+    from hybridqies.backends import Backend, DryRun, Rates
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import PreparedRun, RunConfig
 
 _TRAINING = "training."
-_FREE_WITH_RESUME = {"out", "resume", "epochs", "no_cache", "json", "max_shots", "max_jobs"}
+_PAYING = {"backend", "dry_run", "rates", "max_shots", "max_jobs"}
+_FREE_WITH_RESUME = {"out", "resume", "epochs", "no_cache", "json", *_PAYING}
 
 
 def command(
@@ -68,14 +69,15 @@ def command(
     To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies train …`.
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.runs import check_limits, check_room, plan_training, prepare
+    from hybridqies.runs import check_limits, check_room, is_finished, plan_training, prepare
     from hybridqies.training import Ranks, join_processes
 
     limits = Limits(max_shots, max_jobs)
     config = _resumed(context, out, epochs) if resume else _config(dict(context.params), _typed(context))
     if not (resume or dry_run):
         check_room(out, overwrite=overwrite)
-    prepared = prepare(config, cached=not no_cache)
+    placed = _recorded_backend(context, config, rates) if resume else None
+    prepared = prepare(config, backend=placed, cached=not no_cache)
     _check(prepared, limits)
 
     def plan(figures: Rates | None = None) -> list[DryRun]:
@@ -85,13 +87,16 @@ def command(
         return
     if not resume and limits != Limits():
         check_limits(plan(), limits)
+    finished = resume and is_finished(prepared, out)
     with join_processes(device):
         is_first = Ranks.current().is_first
-        comparison = _train(
-            prepared, out, limits, resume=resume, overwrite=overwrite, quiet=json or not is_first
-        )
-    if is_first:
-        _report(out, comparison, json)
+        quiet = json or not is_first
+        comparison = _train(prepared, out, limits, resume=resume, overwrite=overwrite, quiet=quiet)
+    if not is_first:
+        return
+    _report(out, comparison, json)
+    if finished:
+        complain("nothing was trained: this run had finished; give more --epochs to train it for longer")
 
 
 def _train(
@@ -103,7 +108,7 @@ def _train(
     from hybridqies.training import Ranks
 
     is_first = Ranks.current().is_first
-    started, again = resume, _resuming(out, limits)
+    started, again = resume, _resuming(prepared, out, limits)
     with progress(quiet) as hooks:
         try:
             with FolderLock(out) if is_first else nullcontext():
@@ -143,11 +148,14 @@ def _can_resume(config: RunConfig, out: Path) -> bool:
     return is_started and not (out / COMPARISON).is_file()
 
 
-def _resuming(out: Path, limits: Limits) -> str:
-    """The command that goes on with the run, under the same caps."""
+def _resuming(prepared: PreparedRun, out: Path, limits: Limits) -> str:
+    """The command that goes on with the run, under the same caps, and with the word that paying needs."""
+    from hybridqies.runs.paying import may_cost
+
+    word = f" --backend {shlex.quote(prepared.config.backend)}" if may_cost(prepared.backend) else ""
     caps = {"--max-shots": limits.max_shots, "--max-jobs": limits.max_jobs}
     given = "".join(f" {flag} {cap}" for flag, cap in caps.items() if cap is not None)
-    return f"hybridqies train --resume --out {shlex.quote(str(out))}{given}"
+    return f"hybridqies train --resume --out {shlex.quote(str(out))}{word}{given}"
 
 
 def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:
@@ -183,6 +191,15 @@ def _resumed(context: typer.Context, out: Path, epochs: int | None) -> RunConfig
         )
     config = recorded_config(out)
     return config if epochs is None else replace(config, training=replace(config.training, epochs=epochs))
+
+
+def _recorded_backend(context: typer.Context, config: RunConfig, rates: Path | None) -> Backend:
+    """The backend of the recorded run; one that may cost money is taken if --backend names it as well."""
+    from hybridqies.backends import Rates
+    from hybridqies.runs import load_run_backend
+
+    named = context.params["backend"] if "backend" in _typed(context) else None
+    return load_run_backend(config.backend, named, None if rates is None else Rates.read(rates))
 
 
 def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from hybridqies.runs.config import DataOptions, RunConfig
     from hybridqies.runs.dry_run import check_limits, plan_evaluation, plan_prediction, plan_training
     from hybridqies.runs.evaluation import evaluate_run, predict_run, recorded_columns
-    from hybridqies.runs.execution import embed_run, execute
+    from hybridqies.runs.execution import embed_run, execute, is_finished
     from hybridqies.runs.folder import check_room, recorded_config, start_run
     from hybridqies.runs.hooks import Hooks
-    from hybridqies.runs.paying import check_runs_circuit
+    from hybridqies.runs.paying import check_runs_circuit, load_run_backend
 
 __all__ = [
     "Arm",
@@ -26,7 +26,9 @@ __all__ = [
     "embed_run",
     "evaluate_run",
     "execute",
+    "is_finished",
     "load_data",
+    "load_run_backend",
     "plan_evaluation",
     "plan_prediction",
     "plan_training",

@@ -52,7 +52,7 @@ def plan_prediction(
     rates: Rates | None = None,
 ) -> list[DryRun]:
     """What `predict_run` would hand in for these texts; as `plan_evaluation`."""
-    model = load_model(folder, backend=backend)
+    model = load_model(folder, backend=backend, rates=rates)
     model.check_reads(texts)
     check_runs_circuit((model.spec.head,), "a dry run was asked for")
     bound_payment(model.backend, (model.spec.head,), limits)

@@ -80,6 +80,21 @@ def embed_run(prepared: PreparedRun, hooks: Hooks) -> None:
         prepared.rows(frozen, hooks.on_text)
 
 
+def is_finished(prepared: PreparedRun, folder: Path) -> bool:
+    """Whether every arm in the folder of a run is trained already, so that resuming it trains nothing.
+
+    Raises
+    ------
+    ModelFolderError: as `execute` with `resume`.
+    """
+    folder = folder.resolve()
+    return all(_finished(prepared, arm, _home(prepared, arm, folder)) for arm in prepared.arms)
+
+
+def _home(prepared: PreparedRun, arm: Arm, folder: Path) -> Path:
+    return folder if arm is prepared.arm else folder / ARMS / arm.name
+
+
 def _execute(
     prepared: PreparedRun, folder: Path, resume: bool, hooks: Hooks, limits: Limits | None
 ) -> dict[str, Any]:
@@ -90,10 +105,9 @@ def _execute(
     if resume:
         check_same_data(prepared, folder)
     embed_run(prepared, hooks)
-    results = []
-    for arm in prepared.arms:
-        home = folder if arm is prepared.arm else folder / ARMS / arm.name
-        results.append(_train_arm(prepared, arm, home, resume, hooks))
+    results = [
+        _train_arm(prepared, arm, _home(prepared, arm, folder), resume, hooks) for arm in prepared.arms
+    ]
     comparison = {
         "data": prepared.data.describe(prepared.drawn),
         "overlap": overlap(_text_data(prepared).dataset_of(prepared.drawn)),

@@ -7,8 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from hybridqies.backends import Backend, RemoteBackend
+from hybridqies.backends import Backend, Rates, RemoteBackend, load_recorded
 from hybridqies.backends.jobs import Limits
+from hybridqies.backends.spec import BackendSpec
 from hybridqies.errors import InputError
 from hybridqies.heads import quantum_heads
 from hybridqies.tasks import runs_circuit
@@ -24,7 +25,7 @@ def bound_payment(
 ) -> None:
     """Bounds what the backend of these heads may pay for, and says where its jobs are kept and told of.
 
-    What is left out stays as it is.
+    What is left out stays as it is: no limits do not lift those of a backend that a file named.
 
     Raises
     ------
@@ -40,9 +41,35 @@ def bound_payment(
                 expected="a backend at a remote service (see: hybridqies backends)",
             )
     if isinstance(backend, RemoteBackend):
-        settings: dict[str, Any] = {"limits": limits, "journal": journal, "on_progress": on_progress}
+        given_limits = None if limits == Limits() else limits
+        settings: dict[str, Any] = {"limits": given_limits, "journal": journal, "on_progress": on_progress}
         changed = {name: value for name, value in settings.items() if value is not None}
         backend.jobs = replace(backend.jobs, **changed)
+
+
+def load_run_backend(recorded: str, named: str | None = None, rates: Rates | None = None) -> Backend:
+    """The backend of a run that goes on: as it is `recorded`, and `named` by the caller if it may cost money.
+
+    Where it may, it pays for no more than `RECORDED_LIMITS` until it is given other limits. `rates` let
+    the refusal name the price.
+
+    Raises
+    ------
+    CapabilityError: it may cost money, and the caller has not named it.
+    InputError: the caller has named another backend.
+    """
+    if named is not None and BackendSpec.parse(named) != BackendSpec.parse(recorded):
+        raise InputError(
+            f"backend {named!r} was given for a run that was started on {recorded!r}",
+            expected=f"{recorded!r}: a run goes on where it began",
+            todo="start another run",
+        )
+    return load_recorded(recorded, allowed=named is not None, rates=rates, what="run")
+
+
+def may_cost(backend: Backend) -> bool:
+    """Whether running circuits on it may cost money."""
+    return type(backend).may_cost(backend.target)
 
 
 def keep_jobs_in(backend: Backend, folder: Path) -> None:

@@ -205,6 +205,61 @@ class TestKept:
         assert hint.endswith(f"continue with: hybridqies train --resume --out {out} {' '.join(caps)}\n")
 
 
+class TestPaidBackendOfAFolder:
+    """A run's folder names a backend, and does not decide alone what is paid for."""
+
+    @pytest.fixture
+    def begun(self, server, train, out, capfd, monkeypatch):
+        """The command that goes on with a run that was stopped before anything was paid for."""
+
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("hybridqies.backends.ionq.IonQ.may_cost", classmethod(lambda *_: True))
+        with monkeypatch.context() as patch:
+            patch.setattr("hybridqies.runs.execution.fit", interrupt)
+            assert run([*train, "--backend", IONQ]) == 130
+        hint = capfd.readouterr().err
+        return shlex.split(hint.partition("continue with: hybridqies ")[2])
+
+    def test_going_on_names_it(self, begun, out):
+        assert begun == ["train", "--resume", "--out", str(out), "--backend", IONQ]
+
+    def test_it_takes_the_callers_word(self, begun, server, out, capfd, tmp_path):
+        rates = tmp_path / "rates.toml"
+        rates.write_text('["ionq:*"]\nper_job = 0.3\n')
+        resume = begun[:4]
+        for more, price in (([], "no price is configured"), (["--rates", str(rates)], "0.3 USD per job")):
+            assert run([*resume, *more]) == 2
+            said = capfd.readouterr().err
+            assert f"this run was saved with backend {IONQ!r}, which may cost money ({price}" in said
+            assert said.count("\n") == 1
+        assert run([*resume, "--backend", "statevector"]) == 2
+        assert f"was given for a run that was started on {IONQ!r}" in capfd.readouterr().err
+        assert accepted(server) == {}
+
+    def test_it_has_a_cap_by_default(self, begun, server, out, capfd, monkeypatch):
+        monkeypatch.setattr("hybridqies.backends.consent.RECORDED_LIMITS", Limits(max_jobs=0))
+        assert run(begun) == 2
+        assert "would pay for 1 jobs; expected at most 0" in capfd.readouterr().err
+        assert accepted(server) == {}
+        assert run([*begun, "--max-jobs", "99"]) == 0
+        assert (out / "result.json").is_file()
+
+    def test_a_dry_run_names_the_price_of_a_models_backend(self, begun, server, out, capfd, tmp_path):
+        assert run(begun) == 0
+        before = accepted(server)
+        rates = tmp_path / "rates.toml"
+        rates.write_text('["ionq:*"]\nper_job = 0.3\n')
+        for command in (["predict", str(out), "a warm film"], ["evaluate", str(out)]):
+            assert run([*command, "--dry-run", "--rates", str(rates)]) == 2
+            said = capfd.readouterr().err
+            assert (
+                f"this model was saved with backend {IONQ!r}, which may cost money (0.3 USD per job)" in said
+            )
+        assert accepted(server) == before
+
+
 class TestPredict:
     def test_it_is_planned_capped_and_journalled(self, server, trained, tmp_path, capfd):
         command = ["predict", str(trained), "a warm film", "a dull film", "--backend", IONQ]

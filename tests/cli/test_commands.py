@@ -168,7 +168,9 @@ class TestTrain:
 
     def test_a_finished_run_resumes_to_itself(self, say: Say, trained: Path) -> None:
         before = {path: path.read_bytes() for path in trained.rglob("*.json")}
-        out, _ = say("train", "--resume", "--out", trained)
+        out, told = say("train", "--resume", "--out", trained)
+        assert told.startswith("hybridqies: nothing was trained: this run had finished; give more --epochs")
+        assert told.count("\n") == 1
         assert "two-module (long-range-reupload, 4 qubits)" in out
         assert {path: path.read_bytes() for path in trained.rglob("*.json")} == before
 
@@ -378,6 +380,18 @@ def test_encode(say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path) -> 
     assert tensors["train"].shape == (120, 32)
     assert stored == record
     assert say(*flags)[0].startswith("120 texts, 32 numbers each, by ")
+
+
+def test_encode_without_the_cache(
+    say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hybridqies.tensors import load_tensors
+
+    monkeypatch.setenv("HYBRIDQIES_CACHE", str(tmp_path / "cache"))
+    flags = ("encode", "--data", reviews, "--encoder", tiny_encoder, "--no-cache")
+    say(*flags, "--out", tmp_path / "e.safetensors")
+    assert load_tensors(tmp_path / "e.safetensors")[0]["train"].shape == (120, 32)
+    assert not (tmp_path / "cache").exists()
 
 
 class TestProgram:
