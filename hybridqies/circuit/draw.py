@@ -101,7 +101,12 @@ def _text_blocks(circuit: Circuit) -> Iterator[tuple[list[str], int]]:
 
 
 def summary(circuit: Circuit) -> str:
-    """One line of what the circuit is: sizes, gates and depth."""
+    """One line of what the circuit is: its name, sizes, gates and depth."""
+    return f"{circuit.name}: {sizes(circuit)}"
+
+
+def sizes(circuit: Circuit) -> str:
+    """How many qubits, gates, features and weights there are, and the depth."""
     counts = (
         (circuit.n_qubits, "qubit"),
         (len(circuit.gates), "gate"),
@@ -110,7 +115,7 @@ def summary(circuit: Circuit) -> str:
         (circuit.n_weights, "weight"),
     )
     parts = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts]
-    return f"{circuit.name}: {', '.join(parts)}, depth {circuit.depth()}"
+    return f"{', '.join(parts)}, depth {circuit.depth()}"
 
 
 def pack(circuit: Circuit) -> list[list[Gate]]:

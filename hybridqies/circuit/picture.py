@@ -20,10 +20,10 @@ from hybridqies.circuit.draw import (
     marks,
     pack,
     single_readouts,
-    summary,
+    sizes,
 )
 from hybridqies.errors import InputError
-from hybridqies.files import replacing
+from hybridqies.figures import plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +46,7 @@ _MAX_PIXELS = 30e6
 # Agg draws up to 2**16 dots in each direction.
 _MAX_SIDE = 60_000
 _MAX_READOUTS = 200
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,7 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
         _draw_row(pen, circuit, row, first=at == 0, last=at == len(rows) - 1)
     for at, note in enumerate(reversed(notes)):
         _Pen(axes, 0.0).text(_EDGE, height - _EDGE - _NOTE * at, note, 9, ha="left", va="bottom")
-    with replacing(target) as temporary:
-        figure.savefig(temporary, dpi=_dots(width, height))
+    save(figure, target, _dots(width, height))
 
 
 def _dots(width: float, height: float) -> float:
@@ -175,9 +175,8 @@ def _wrap(columns: Sequence[_Column], row_height: float) -> list[list[_Column]]:
 def _draw_head(pen: _Pen, circuit: Circuit) -> None:
     from matplotlib.patches import Rectangle
 
-    title, _, rest = summary(circuit).partition(": ")
-    pen.text(_EDGE, _EDGE, title, 12, ha="left", weight="bold")
-    pen.text(_EDGE, _EDGE + 0.24, rest, 8.5, ha="left", color="#55626f")
+    pen.text(_EDGE, _EDGE, plain(circuit.name, _LONGEST_NAME), 12, ha="left", weight="bold")
+    pen.text(_EDGE, _EDGE + 0.24, sizes(circuit), 8.5, ha="left", color="#55626f")
     x = _EDGE
     boxed = [gate for gate in circuit.gates if any(mark not in _SIGNS for _, mark in marks(gate))]
     present = {kind for gate in boxed for kind in _kinds(gate)}
@@ -240,8 +239,8 @@ def _draw_mark(pen: _Pen, gate: Gate, mark: str, x: float, y: float) -> None:
         pen.line([x - 0.105, x + 0.105], [y, y], zorder=3)
         pen.line([x, x], [y - 0.105, y + 0.105], zorder=3)
     elif mark == "×":
-        for slope in (-0.07, 0.07):
-            pen.line([x - 0.07, x + 0.07], [y - slope, y + slope], linewidth=1.4, zorder=3)
+        for rise in (-0.07, 0.07):
+            pen.line([x - 0.07, x + 0.07], [y - rise, y + rise], linewidth=1.4, zorder=3)
     else:
         _draw_box(pen, gate, mark, x, y)
 

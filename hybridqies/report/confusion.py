@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
-from hybridqies.report.figures import missing_letters, plain
+from hybridqies.figures import missing_letters, plain
 from hybridqies.report.words import percent
 from hybridqies.training.confusion_matrix import FloatArray, IntArray, read_confusion
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from hybridqies.circuit import Circuit, draw_picture, draw_text
 from hybridqies.errors import ModelFolderError
+from hybridqies.figures import plain, save
 from hybridqies.files import write_text
 from hybridqies.report.confusion import draw_confusion
-from hybridqies.report.figures import plain, save
 from hybridqies.report.words import head_label
 from hybridqies.runs.folder import read_result
 from hybridqies.saved_model import read_config

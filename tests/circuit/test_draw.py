@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import matplotlib as mpl
 import pytest
@@ -158,6 +159,26 @@ def test_a_picture_holds_every_gate_and_a_legend(tmp_path, monkeypatch):
     assert written.count("RZZ") == 2 * sum(each.type.name == "RZZ" for each in circuit.gates)
     assert written.count("H") == 8
     assert written.count("⟨Z⟩") == 4
+
+
+def test_a_name_in_letters_that_no_font_has_is_escaped(tmp_path, monkeypatch):
+    from matplotlib import font_manager
+
+    from hybridqies import figures
+
+    standard = [font for font in font_manager.fontManager.ttflist if font.name == "DejaVu Sans"]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", standard)
+    figures._font_with.cache_clear()
+    try:
+        circuit = Circuit.of(1, [gate("RX", 0, Weight(0))], name="量子: $x_0$\n" + "é" * 100)
+        with warnings.catch_warnings():
+            # matplotlib says so where a font lacks a letter.
+            warnings.simplefilter("error")
+            written = texts_of(circuit, monkeypatch, tmp_path / "circuit.svg")
+    finally:
+        figures._font_with.cache_clear()
+    (name,) = (text for text in written if "é" in text)
+    assert name == r"\u91cf\u5b50: \$x_0\$\n" + "é" * 49 + "…"
 
 
 def test_a_picture_that_breaks_off_says_so(tmp_path, monkeypatch):

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from hybridqies import figures
 from hybridqies.errors import ModelFolderError
-from hybridqies.report import comparison_table, evaluation_tables, figures, write_pictures
+from hybridqies.figures import save
+from hybridqies.report import comparison_table, evaluation_tables, write_pictures
 from hybridqies.report.confusion import draw_confusion
-from hybridqies.report.figures import save
 from hybridqies.report.pictures import training_curve
 from hybridqies.report.words import head_label, percent
 from hybridqies.runs import DataOptions, RunConfig, execute, prepare

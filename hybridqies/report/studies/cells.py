@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from hybridqies.report.figures import save
+from hybridqies.figures import save
 from hybridqies.report.studies.plots import differences
 from hybridqies.report.studies.report import StudyReport
 from hybridqies.tasks import Metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hybridqies.report.figures import plain
+from hybridqies.figures import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -33,11 +33,11 @@ def missing_letters(text: str) -> set[str]:
     return unsafe | {letter for letter in _beyond_standard(text) - unsafe if _font_with(letter) is None}
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path, dots_per_inch: float = 150.0) -> Path:
     """Writes the figure, whole or not at all, in fonts that have its letters; returns the path."""
     _choose_fonts(figure)
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+        figure.savefig(temporary, dpi=dots_per_inch)
     return path
 
 
