@@ -1,8 +1,9 @@
-"""What is compiled of a circuit for the native simulator, in one bounded cache."""
+"""The plans of circuits for the native simulator, in one cache that is bounded in bytes."""
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from collections.abc import Callable
+from functools import cached_property
 
 from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.measurement_bases import split_by_basis
@@ -10,14 +11,17 @@ from hybridqies.backends.noise import Trajectories
 from hybridqies.circuit import Circuit
 from hybridqies.engine import Plan, StatePlan, Workspace, compile_plan, compile_states
 
+_MOST_BYTES = 2**28
+
 
 class CompiledCircuit:
-    """What one circuit needs to run, each part compiled when it is first asked for."""
+    """The plans of one circuit, each compiled when it is first asked for; `on_growth` is called then."""
 
-    def __init__(self, circuit: Circuit, workspace: Workspace) -> None:
-        self._circuit, self._workspace = circuit, workspace
+    def __init__(self, circuit: Circuit, workspace: Workspace, on_growth: Callable[[], None]) -> None:
+        self._circuit, self._workspace, self._on_growth = circuit, workspace, on_growth
         self._plans: dict[bool, Plan] = {}
         self._state_plans: dict[bool, StatePlan] = {}
+        self._readouts: list[StatePlan] | None = None
 
     def plan(self, *, batched_weights: bool) -> Plan:
         """The plan of its expectations."""
@@ -25,6 +29,7 @@ class CompiledCircuit:
             self._plans[batched_weights] = compile_plan(
                 self._circuit, batched_weights=batched_weights, workspace=self._workspace
             )
+            self._on_growth()
         return self._plans[batched_weights]
 
     def state_plan(self, *, batched_weights: bool) -> StatePlan:
@@ -33,15 +38,19 @@ class CompiledCircuit:
             self._state_plans[batched_weights] = compile_states(
                 self._circuit, batched_weights=batched_weights, workspace=self._workspace
             )
+            self._on_growth()
         return self._state_plans[batched_weights]
 
-    @cached_property
+    @property
     def readouts(self) -> list[StatePlan]:
-        """A plan for each basis that it is read in, with weights a sample."""
-        return [
-            compile_states(each, batched_weights=True, workspace=self._workspace)
-            for each in split_by_basis(self._circuit)
-        ]
+        """A plan for each measurement basis; every sample brings its own weights."""
+        if self._readouts is None:
+            self._readouts = [
+                compile_states(each, batched_weights=True, workspace=self._workspace)
+                for each in split_by_basis(self._circuit)
+            ]
+            self._on_growth()
+        return self._readouts
 
     @cached_property
     def trajectories(self) -> Trajectories:
@@ -51,18 +60,29 @@ class CompiledCircuit:
     @property
     def nbytes(self) -> int:
         """The bytes of its plans."""
-        states = [*self._state_plans.values(), *self.__dict__.get("readouts", ())]
+        states = [*self._state_plans.values(), *(self._readouts or ())]
         return sum(plan.nbytes for plan in [*self._plans.values(), *(each.plan for each in states)])
 
 
 class PlanCache(CircuitCache[CompiledCircuit]):
-    """What was compiled of the circuits used last, and the arrays that all of their plans share."""
+    """The plans of the circuits used last, and the arrays that all plans share.
 
-    def __init__(self) -> None:
+    Plans take `most_bytes` together at most, but for those of the last circuit, which are always kept.
+    """
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._workspace = Workspace()
-        super().__init__(partial(CompiledCircuit, workspace=self._workspace))
+        self._most_bytes = most_bytes
+        super().__init__(lambda circuit: CompiledCircuit(circuit, self._workspace, self._drop_oldest))
 
     @property
     def nbytes(self) -> int:
         """The bytes held between calls: plans, and arrays for the next call."""
-        return self._workspace.nbytes + sum(each.nbytes for each in self.values())
+        return self._workspace.nbytes + self._plan_bytes()
+
+    def is_full(self) -> bool:
+        """Whether more is held than may be."""
+        return super().is_full() or self._plan_bytes() > self._most_bytes
+
+    def _plan_bytes(self) -> int:
+        return sum(each.nbytes for each in self.values())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from hybridqies.backends import load_backend
+from hybridqies.backends import circuit_cache, load_backend
 from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.circuit import Circuit, Weight, gate, load_circuit
 
@@ -34,6 +35,27 @@ def test_the_last_ones_are_kept_and_the_others_freed():
     cache(circuits[0])
     cache(circuits[1])
     assert cache(circuits[2]) is kept
+
+
+def test_large_circuits_are_kept_in_smaller_numbers(monkeypatch):
+    monkeypatch.setattr(circuit_cache, "_MOST_GATES", 25)
+    cache = CircuitCache(lambda _: Made())
+    for _ in range(4):
+        cache(replace(circuit(0), gates=circuit(0).gates * 10))
+    assert len(cache) == 2
+    cache(replace(circuit(0), gates=circuit(0).gates * 100))
+    assert len(cache) == 1
+
+
+def test_threads_may_share_a_cache():
+    cache = CircuitCache(lambda each: each.gates, size=1)
+    circuits = [circuit(at) for at in range(4)]
+
+    def look_up(at: int) -> bool:
+        return all(cache(circuits[(at + i) % 4]) is circuits[(at + i) % 4].gates for i in range(5000))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(look_up, range(4)))
 
 
 @pytest.mark.parametrize("by_content", [False, True])
