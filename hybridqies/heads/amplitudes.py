@@ -38,8 +38,8 @@ class AmplitudeOptions:
     the vector; constant entries give it linear terms. Spread over the padding they
     meet more of the vector within few layers than a single entry does. `permute` gives
     each encoder its own fixed order of the entries, so that the same ansatz reaches
-    different functions of the embedding in each. To an encoder that takes angles only `centre`
-    and `permute` mean anything: there every number is an angle of its own.
+    different functions of the embedding in each. An encoder that takes angles uses `centre`
+    and `permute` alone: every number is an angle of its own.
     """
 
     fit: Fit = Fit.PAD
@@ -69,10 +69,12 @@ class ScaledVector(nn.Module):
         """Takes mean and scale from the training embeddings (B, D)."""
         if self.options.centre:
             self.mean.copy_(embeddings.mean(dim=0))
-        self.scale.copy_((embeddings - self.mean).square().sum(dim=1).mean().sqrt().reciprocal())
+        spread = (embeddings - self.mean).square().sum(dim=1).mean().sqrt()
+        # Rows that are all equal have nothing to scale.
+        self.scale.copy_(spread.reciprocal() if spread > 0 else torch.ones_like(spread))
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """The embeddings (B, D) as the training set has them scaled."""
+        """The embeddings (B, D), centred and scaled as the training set was."""
         return (embeddings - self.mean) * self.scale
 
 
@@ -102,7 +104,7 @@ class AngleVector(ScaledVector):
 class AmplitudeVector(ScaledVector):
     """Embeddings (B, D) to unnormalised amplitudes (B, 2**Q).
 
-    They have unit root-mean-square norm before `constant`, which so means the same for every encoder.
+    They have unit root-mean-square norm before `constant` is added, so that it means the same everywhere.
 
     Raises
     ------

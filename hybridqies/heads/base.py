@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hybridqies.backends import DEFAULT_BACKEND, Backend
 from hybridqies.circuit import Circuit
+from hybridqies.errors import InputError
 from hybridqies.roles import Role
 
 
@@ -63,6 +64,23 @@ class HeadContext:
             return self.circuits[role]
         built: Circuit = default()
         return built
+
+
+def check_labels(labels: Tensor, n_classes: int) -> None:
+    """Refuses labels (B,) that lack a class, for heads that are solved: they would have no values for it.
+
+    Raises
+    ------
+    InputError: a class has no row.
+    """
+    counts = torch.bincount(labels, minlength=n_classes)
+    if bool((counts == 0).any()):
+        missing = int((counts == 0).sum())
+        raise InputError(
+            f"{missing} of {n_classes} classes have no training row; the first is {int(counts.argmin())}",
+            expected="at least one row of each class",
+            todo="train on more rows",
+        )
 
 
 class Head(nn.Module, ABC):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridqies.heads.base import Description, Head, HeadContext
+from hybridqies.heads.base import Description, Head, HeadContext, check_labels
 from hybridqies.heads.readout import linear_term
 from hybridqies.options import within
 
@@ -43,6 +43,7 @@ class LogisticHead(Head):
         """Solves for the weights with L-BFGS; `labels` (B,) are class indices."""
         from sklearn.linear_model import LogisticRegression
 
+        check_labels(labels, self.n_classes)
         weights = None if class_weights is None else dict(enumerate(class_weights.tolist()))
         model = LogisticRegression(
             C=self.config.C, max_iter=self.config.max_iterations, class_weight=weights, random_state=seed

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hybridqies.errors import InputError
-from hybridqies.heads.base import Description, Head, HeadContext, Term
+from hybridqies.heads.base import Description, Head, HeadContext, Term, check_labels
 
 
 class SupportVectorHead(Head):
@@ -61,6 +61,7 @@ class SupportVectorHead(Head):
         """
         from sklearn.svm import SVC
 
+        check_labels(labels, self.n_classes)
         weights = None if class_weights is None else dict(enumerate(class_weights.tolist()))
         model = SVC(C=self.config.C, class_weight=weights, random_state=seed, **options)
         model.fit(rows, labels.cpu().numpy())

@@ -102,6 +102,17 @@ def test_one_embedding_for_all_is_no_crash() -> None:
     assert torch.isfinite(head(x)).all()
 
 
+@pytest.mark.parametrize("name", ["logistic", "svc", "quantum-kernel"])
+@pytest.mark.parametrize("present", [(0, 2), (1, 2), (0, 0)])
+def test_a_class_without_a_row_is_refused(name: str, present: tuple[int, int]) -> None:
+    head = build_head(name, {"n_qubits": 2} if name == "quantum-kernel" else {}, HeadContext(D, 3))
+    x, y = torch.randn(10, D), torch.tensor(present * 5)
+    missing = 3 - len(set(present))
+    head.adapt(x)
+    with pytest.raises(InputError, match=f"{missing} of 3 classes have no training row; the first is"):
+        head.solve(x, y, None, 0)  # type: ignore[operator]
+
+
 def test_an_unsolved_support_vector_classifier_says_so() -> None:
     with pytest.raises(InputError, match="has not been solved yet; fit it first"):
         build_head("svc", {}, HeadContext(D, 2))(blobs(2)[0])

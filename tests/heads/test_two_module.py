@@ -74,6 +74,14 @@ class TestAmplitudes:
         other = sample(4, 5)
         torch.testing.assert_close(module(other)[:, :5], (other - module.mean) * module.scale)
 
+    @pytest.mark.parametrize("centre", [False, True])
+    def test_rows_that_are_all_equal_have_no_scale(self, centre: bool) -> None:
+        x = torch.full((4, 5), 7.0 if centre else 0.0)
+        module = vector(5, 3, centre=centre)
+        module.adapt(x)
+        assert float(module.scale) == 1.0
+        assert torch.equal(module(x)[:, :5], torch.zeros(4, 5))
+
     def test_without_centring_only_the_scale_is_taken(self) -> None:
         x = sample(50, 5) + 7
         module = vector(5, 3, centre=False, constant=0.0)
