@@ -17,6 +17,7 @@ from hybridqies.backends.jobs.provider import (
     TransientError,
     UncertainError,
     Work,
+    cancel_unless_final,
 )
 from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.backends.resources import Resources
@@ -156,13 +157,10 @@ class IBMProvider:
 
     def cancel(self, job_id: str) -> None:
         """Asks IBM to stop the job; one that is final stays as it is."""
-        try:
-            self._ask(lambda: self._service.job(job_id).cancel(), lost=TransientError)
-        except TransientError:
-            raise
-        except JobError:
-            if not self.status(job_id).state.is_final:
-                raise
+        cancel_unless_final(
+            lambda: self._ask(lambda: self._service.job(job_id).cancel(), lost=TransientError),
+            lambda: self.status(job_id),
+        )
 
     @cached_property
     def _service(self) -> QiskitRuntimeService:

@@ -21,15 +21,16 @@ from hybridqies.backends.jobs.provider import (
     TransientError,
     UncertainError,
     Work,
+    cancel_unless_final,
 )
 from hybridqies.backends.remote import RemoteOptions
 from hybridqies.backends.resources import Resources
+from hybridqies.backends.transpiler import count_resources
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
-    from qiskit.circuit import CircuitInstruction
     from qiskit_ionq.ionq_backend import IonQBackend
 
 # Gates that the API documents, with an angle only where it documents one: the client would send a phase gate
@@ -204,19 +205,15 @@ class IonQProvider:
     def cancel(self, job_id: str) -> None:
         """Asks IonQ to stop the job; one that is final stays as it is."""
         client = connect()
-        try:
+
+        def ask() -> None:
             ask_once(client, lambda: type(client).cancel_job.__wrapped__(client, job_id), lost=TransientError)
-        except TransientError:
-            raise
-        except JobError:
-            if not self.status(job_id).state.is_final:
-                raise
+
+        cancel_unless_final(ask, lambda: self.status(job_id))
 
     def resources(self, circuit: Circuit) -> Resources:
         """What the circuit takes in IonQ's gates; nothing is asked of the network."""
-        compiled = self._compiled(circuit)
-        on_two = compiled.num_nonlocal_gates()
-        return Resources(compiled.depth(_is_gate), compiled.size(_is_gate) - on_two, on_two)
+        return count_resources(self._compiled(circuit))
 
     def _bound(self, work: Work) -> list[QuantumCircuit]:
         """Every circuit at every row, in the order of `Work`."""
@@ -288,10 +285,6 @@ class IonQProvider:
             return answer.json()
 
         return ask_once(client, ask, lost=TransientError)
-
-
-def _is_gate(row: CircuitInstruction) -> bool:
-    return row.operation.name not in ("barrier", "measure")
 
 
 def _name_of(key: str) -> str:

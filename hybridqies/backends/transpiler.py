@@ -1,4 +1,4 @@
-"""Circuits compiled by Qiskit for a target, each once."""
+"""Circuits compiled by Qiskit for a target; each is compiled once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hybridqies.circuit.qiskit import to_qiskit
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
+    from qiskit.circuit import CircuitInstruction
     from qiskit.transpiler import Target
 
 _LEVEL = 3
@@ -38,14 +39,21 @@ class Transpiler:
 
     def resources(self, circuit: Circuit) -> Resources:
         """Depth and gates of `circuit` once compiled."""
-        compiled = self(circuit)
-        sizes = [len(row.qubits) for row in compiled.data if row.operation.name not in ("barrier", "measure")]
-        depth = compiled.depth(lambda row: row.operation.name != "measure")
-        return Resources(depth, sizes.count(1), sizes.count(2))
+        return count_resources(self(circuit))
+
+
+def count_resources(circuit: QuantumCircuit) -> Resources:
+    """Depth and gates of a compiled circuit; barriers and measurements are not counted."""
+    sizes = [len(row.qubits) for row in circuit.data if _is_gate(row)]
+    return Resources(circuit.depth(_is_gate), sizes.count(1), sizes.count(2))
+
+
+def _is_gate(row: CircuitInstruction) -> bool:
+    return row.operation.name not in ("barrier", "measure")
 
 
 def used_qubits(circuit: QuantumCircuit) -> set[int]:
-    """The qubits that anything is done to."""
+    """The qubits that a gate or a measurement acts on."""
     rows = (row for row in circuit.data if row.operation.name != "barrier")
     return {circuit.find_bit(qubit).index for row in rows for qubit in row.qubits}
 

@@ -15,7 +15,7 @@ pytest.importorskip("qiskit_aer")
 from qiskit.quantum_info import Statevector
 from qiskit_aer import AerSimulator
 
-from hybridqies.backends import load_backend
+from hybridqies.backends import ExecutingBackend, load_backend
 from hybridqies.backends.free_circuit import FreeCircuit
 from hybridqies.backends.parameter_binding import Bindable
 from hybridqies.backends.resources import Resources
@@ -191,6 +191,13 @@ def test_compiled_angles_are_a_matrix_product():
         np.testing.assert_allclose(read[0], read[1], rtol=0, atol=1e-12)
         own = Statevector(to_qiskit(circuit).assign_parameters(each)).probabilities([2, 1, 0])
         np.testing.assert_allclose(read[1], own, rtol=0, atol=1e-12)
+
+
+def test_barriers_and_measurements_are_no_depth():
+    pytest.importorskip("qiskit_ibm_runtime")
+    backend = load_backend("aer,device=fake_manila,shots=10")
+    assert isinstance(backend, ExecutingBackend)
+    assert backend.resources(Circuit.of(1, [gate("SX", 0)])) == Resources(depth=1, gates_1q=1, gates_2q=0)
 
 
 def test_each_circuit_is_compiled_once():

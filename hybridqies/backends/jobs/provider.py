@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -135,3 +135,19 @@ class Provider(Protocol):
 
     def cancel(self, job_id: str) -> None:
         """Asks the service to stop the job; one that is final stays as it is."""
+
+
+def cancel_unless_final(cancel: Callable[[], object], status: Callable[[], JobStatus]) -> None:
+    """Calls `cancel`; a refusal is no error where the job turns out to be final.
+
+    Raises
+    ------
+    JobError: the service refused, and the job is not final, or the request got no answer.
+    """
+    try:
+        cancel()
+    except TransientError:
+        raise
+    except JobError:
+        if not status().state.is_final:
+            raise
