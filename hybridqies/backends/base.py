@@ -22,7 +22,7 @@ from hybridqies.options import from_mapping, to_mapping
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do; it refuses everything else by name."""
+    """What a backend can do; everything else it refuses by name."""
 
     native_gradients: bool
     shots: bool
@@ -105,7 +105,7 @@ class Backend(ABC):
 
     @classmethod
     def may_cost(cls, target: str) -> bool:
-        """Whether circuits on `target` may cost money. It is asked before a file's backend is made."""
+        """Whether circuits on `target` may cost money; asked before a backend that a file names is made."""
         return cls.variant_of(target).capabilities.costs_money
 
     @property
@@ -115,14 +115,14 @@ class Backend(ABC):
 
     @property
     def spec(self) -> str:
-        """The string that `load_backend` turns into an equal backend; it holds no credentials."""
+        """The string from which `load_backend` makes an equal backend; it holds no credentials."""
         defaults = to_mapping(self.Options())
         given = {key: value for key, value in to_mapping(self.options).items() if value != defaults[key]}
         return str(BackendSpec(self.name, self.target, given))
 
     @property
     def gradient(self) -> str:
-        """The name of its gradient method in records."""
+        """The name of its gradient method, as it is recorded."""
         return "adjoint"
 
     @property
@@ -137,7 +137,7 @@ class Backend(ABC):
 
     @property
     def gives_states(self) -> bool:
-        """Whether `states` works; on hardware and samplers there is no such thing."""
+        """Whether it has `states`; hardware and samplers do not."""
         return False
 
     def check(self, circuit: Circuit) -> None:
@@ -167,8 +167,8 @@ class Backend(ABC):
         """The expectation of every observable, (B, M), differentiable in features, weights and amplitudes.
 
         Shapes: features (B, F) in radians, weights (W,) or (B, W) in radians,
-        amplitudes (B, 2**n), real or complex, scaled to unit norm here (the
-        gradient knows of the scaling).
+        amplitudes (B, 2**n), real or complex. They are scaled to unit norm here, and the
+        scaling is part of their gradient.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class Backend(ABC):
         self.check(circuit)
         amplitudes = check_inputs(circuit, features, weights, amplitudes)
         if features.shape[0] == 0:
-            # Nothing to run, and still a result that backward() can start from.
+            # Nothing to run, but backward() has to work.
             given = (features, weights) if amplitudes is None else (features, weights, amplitudes.abs())
             total = torch.cat([each.flatten() for each in given]).sum()
             return features.new_zeros(0, len(circuit.observables)) * total
@@ -229,15 +229,15 @@ class Backend(ABC):
     def _estimate(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Estimate:
-        """`estimate` for checked inputs; as it stands, for backends that are exact."""
+        """`estimate` for checked inputs; by default for backends that are exact."""
         return Estimate(self._run(circuit, features, weights, amplitudes))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
-        # A backend holds no state of a model, so copies of a layer share it.
+        # A backend has no state that belongs to a model; copies of a layer share it.
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By name: plans are compiled again, and nothing of a client is written.
+        # Target and options alone: plans are compiled again, and no client or credentials are stored.
         return type(self)._again, (self.target, to_mapping(self.options))
 
     @classmethod

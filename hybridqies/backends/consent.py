@@ -1,4 +1,4 @@
-"""A file cannot spend money: a backend that it names and that may cost something needs the caller's word."""
+"""A backend that a file names is not used without the caller's consent if it may cost money."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybridqies.backends.spec import BackendSpec, label_of
 from hybridqies.errors import CapabilityError
 
 RECORDED_LIMITS = Limits(max_shots=100_000, max_jobs=10)
-"""What a backend that a file names may pay for, once the caller allows it and sets no limits."""
+"""The limits of such a backend once the caller allows it, unless the caller sets others."""
 
 
 def check_recorded(
@@ -37,7 +37,7 @@ def check_recorded(
     choice = f", such as {DEFAULT_BACKEND!r}" if what == "model" else ""
     raise CapabilityError(
         f"this {what} was saved with backend {spec!r}, which may cost money ({price})",
-        expected="your word for it: a file does not decide what you pay for",
+        expected="your consent: a file does not decide what you pay for",
         todo=f"name the backend yourself with --backend (backend= in Python){choice}",
     )
 
@@ -45,9 +45,9 @@ def check_recorded(
 def load_recorded(
     spec: str, *, allowed: bool = False, rates: Rates | None = None, what: str = "model"
 ) -> Backend:
-    """The backend that a file names; if it may cost money, the caller has to have `allowed` it.
+    """The backend that a file names; one that may cost money has to be `allowed` by the caller.
 
-    It then pays for no more than `RECORDED_LIMITS` until its `jobs` are given other limits.
+    It keeps to `RECORDED_LIMITS` unless its `jobs` are given other limits.
 
     Raises
     ------

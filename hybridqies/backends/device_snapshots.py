@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @cache
 def load_snapshot(name: str) -> Any:
-    """The snapshot of a device that qiskit-ibm-runtime carries, such as fake_torino; read once a process.
+    """A device snapshot of qiskit-ibm-runtime, such as fake_torino; read once per process.
 
     Raises
     ------
@@ -36,10 +36,10 @@ def load_snapshot(name: str) -> Any:
 
 
 def build_noise_model(device: Any, qubits: set[int]) -> NoiseModel:
-    """Aer's noise model of a device on these qubits, as its snapshot runs by itself.
+    """Aer's noise model of a device, for these qubits alone.
 
-    The errors of a hundred idle qubits would take Aer seconds at every run. Not by Aer's `from_backend`,
-    which reads a 0 as 1 as often as a 1 as 0; devices do the latter more often, by relaxation.
+    The errors of a hundred idle qubits would take Aer seconds at every run. Aer's own `from_backend` is not
+    used: it makes both readout errors equally likely, while devices read 1 as 0 more often, by relaxation.
     """
     from qiskit_aer.noise import NoiseModel
     from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
@@ -71,7 +71,7 @@ def _part_of(target: Target, qubits: set[int]) -> Target:
 
 
 def read_confusions(noise: NoiseModel | None) -> dict[int | None, NDArray[np.float64]]:
-    """What is read by what is there, (2, 2), by qubit; None stands for every other qubit."""
+    """Readout probabilities by qubit: a row for each true bit; None stands for every other qubit."""
     errors = noise.to_dict()["errors"] if noise else []
     found = [each for each in errors if each["type"] == "roerror"]
     return {

@@ -26,8 +26,8 @@ from hybridqies.options import within
 class ExecutionOptions:
     """Options of every executing backend.
 
-    With `shots` None values are exact, if the backend can compute them. Equal inputs give equal samples under
-    one `seed`. `gradient` chooses the rule; SPSA uses `directions` per sample and a `step` in radians.
+    With `shots` None values are exact, if the backend can compute them. With one `seed`, equal inputs give
+    equal samples. `gradient` chooses the rule; SPSA uses `directions` per sample and a `step` in radians.
     """
 
     shots: int | None = None
@@ -94,7 +94,7 @@ class ExecutingBackend(Backend):
         return Resources.of(circuit)
 
     def n_jobs(self, bases: int, rows: int) -> int:  # noqa: ARG002
-        """The number of jobs of one submission with so many bases and rows."""
+        """The number of jobs in one submission of this many bases and rows."""
         return 1
 
     def n_circuits(self, circuit: Circuit, batch: int, *, features: bool = True, weights: bool = True) -> int:
@@ -138,7 +138,7 @@ class ExecutingBackend(Backend):
     def _by_spsa(
         self, free: FreeCircuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
-        """Features and weights are displaced together, and only those whose gradient is wanted."""
+        """Displaces features and weights together, but only those whose gradient is wanted."""
         rows = weights.expand(len(features), -1)
         moved = [each for each in (features, rows) if each.requires_grad]
         parameters = torch.cat(moved, dim=1)

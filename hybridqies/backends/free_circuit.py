@@ -13,9 +13,10 @@ from hybridqies.circuit.angles import is_constant, uses
 
 @dataclass(frozen=True, slots=True)
 class FreeCircuit:
-    """`circuit` has no features: its weight p is the angle in slot p, which `angles[p]` says how to compute.
+    """A circuit without features. Its weight p is the angle in slot p; `angles[p]` says how to compute it.
 
-    `frequencies[p]` counts the frequencies of expectations in that angle, which decides its shift rule.
+    `frequencies[p]` is the number of frequencies that expectations have in that angle; it decides the
+    shift rule.
     """
 
     circuit: Circuit
@@ -51,7 +52,7 @@ class FreeCircuit:
         return torch.stack(columns, dim=1) if columns else features.new_zeros(len(features), 0)
 
     def slots_of(self, *, features: bool, weights: bool) -> list[int]:
-        """The slots whose angles depend on what is asked for."""
+        """The slots whose angles depend on features, on weights, or on either."""
         return [
             at
             for at, angle in enumerate(self.angles)

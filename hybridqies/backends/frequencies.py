@@ -1,4 +1,4 @@
-"""From outcomes to expectations: what counts or probabilities say of the observables."""
+"""From outcomes to expectations: estimates of observables from counts or probabilities."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hybridqies.circuit import Circuit, PauliString
 
 Floats = NDArray[np.float64]
 
-# Numbers that are held at a time while products of parities are averaged.
+# Numbers held at a time while products of parities are averaged.
 _AT_ONCE = 2**21
 
 
 def estimate_observables(circuit: Circuit, frequencies: Sequence[Frequencies]) -> Estimate:
-    """Expectations of `circuit`'s observables from what each of its bases gave, in their order."""
+    """Expectations of the observables of `circuit` from the outcomes in each of its bases, in their order."""
     rows, count = len(frequencies[0]), len(circuit.observables)
     values, covariance = np.ones((rows, count)), np.zeros((rows, count, count))
     for basis, seen in zip(group_observables(circuit.observables), frequencies, strict=True):
@@ -33,10 +33,10 @@ def estimate_observables(circuit: Circuit, frequencies: Sequence[Frequencies]) -
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Frequencies:
-    """How often which outcomes were seen, a row a circuit: `weights` (N, K) sum to 1 over `outcomes` (N, K).
+    """Relative frequencies of outcomes, a row per circuit: `weights` (N, K) sum to 1 over `outcomes` (N, K).
 
-    An outcome is a basis state's index, qubit 0 its most significant bit; `outcomes` may be (1, K) where
-    all rows share them. `shots` were taken a row; None where the weights are exact probabilities.
+    An outcome is the index of a basis state, qubit 0 the most significant bit; `outcomes` is (1, K) where
+    all rows share them. `shots` is the number of shots per row, None where the weights are exact.
     """
 
     outcomes: NDArray[np.int64]
@@ -52,13 +52,13 @@ class Frequencies:
         return cls(np.arange(probabilities.shape[1])[None], probabilities, None)
 
     def sampled(self, shots: int, draw: np.random.Generator) -> Frequencies:
-        """What so many shots of these probabilities give."""
+        """Frequencies in `shots` samples drawn from these probabilities."""
         counts = draw.multinomial(shots, self.weights / self.weights.sum(axis=1, keepdims=True))
         return Frequencies(self.outcomes, counts / shots, shots)
 
     @classmethod
     def of_counts(cls, counts: Sequence[Mapping[str, int]]) -> Frequencies:
-        """From dictionaries of bit strings, qubit 0 first; every one of as many shots."""
+        """From dictionaries of bit strings, qubit 0 first, all with the same number of shots."""
         shots = sum(counts[0].values())
         longest = max(len(each) for each in counts)
         outcomes = np.zeros((len(counts), longest), dtype=np.int64)
@@ -71,9 +71,9 @@ class Frequencies:
     def moments(self, masks: Sequence[int]) -> tuple[Floats, Floats]:
         """Means (N, M) of the parities under `masks`, and the covariance (N, M, M) of those means.
 
-        Variances are those of parities of which one more of either sign was seen, so that a few equal
-        shots don't claim to be certain (Agresti and Coull, Am. Stat. 52, 119 (1998)); correlations are
-        the shots' own.
+        Variances are computed as if one more shot of either sign had been seen, so that a few equal shots
+        do not give zero variance (Agresti and Coull, Am. Stat. 52, 119 (1998)). Correlations are those of
+        the shots.
         """
         means, second = self._averages(np.array(masks, dtype=np.int64))
         if self.shots is None:
@@ -81,9 +81,9 @@ class Frequencies:
         drawn = second - means[:, :, None] * means[:, None, :]
         spread = drawn.diagonal(axis1=1, axis2=2)
         seen = self.shots / (self.shots + 2)
-        # The parity of no qubit is 1, whatever is seen.
+        # The parity of no qubits is always 1.
         variances = np.where(np.array(masks) == 0, 0.0, (1 - (seen * means) ** 2) / self.shots)
-        # Rounding leaves a little of what is nothing.
+        # Rounding leaves small values where the variance is zero.
         varied = spread > 1e-12
         scale = np.sqrt(np.where(varied, variances / np.where(varied, spread, 1.0), 0.0))
         covariance = drawn * (scale[:, :, None] * scale[:, None, :])
@@ -92,7 +92,7 @@ class Frequencies:
         return means, covariance
 
     def _averages(self, masks: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Means (N, M) of the parities and (N, M, M) of their products, in pieces: these are many."""
+        """Means of the parities (N, M) and of their products (N, M, M), computed in pieces to save memory."""
         rows, count = self.weights.shape
         pairs = len(masks) ** 2
         means, second = np.zeros((rows, len(masks))), np.zeros((rows, pairs))

@@ -1,4 +1,4 @@
-"""What a backend takes: tensors that fit the circuit and each other, checked once for all backends."""
+"""Checks of the tensors that a backend is given: they have to fit the circuit and each other."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from hybridqies.circuit import Circuit, Start
-from hybridqies.engine import all_finite
+from hybridqies.engine import all_finite, refuse_transforms
 from hybridqies.errors import InputError
 
-# Norms whose squares, and those of entries that matter to them, have a normal float in single precision.
+# Between these norms, squares of the entries that matter neither underflow nor overflow in float32.
 _TINY, _HUGE = 1e-12, 1e15
 
 _PRECISIONS = (torch.float32, torch.float64)
@@ -18,12 +18,14 @@ _PRECISIONS = (torch.float32, torch.float64)
 def check_inputs(
     circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
 ) -> Tensor | None:
-    """The amplitudes at unit norm (the gradient knows of the scaling), once everything is known to fit.
+    """The amplitudes scaled to unit norm; the scaling is part of their gradient. All inputs are checked.
 
     Raises
     ------
-    InputError: a wrong shape, dtype or device, a value that is not finite, or a zero amplitude vector.
+    InputError: a wrong shape, layout, dtype or device, a value that is not finite, a zero amplitude vector.
+    CapabilityError: inside a transform of torch.func or forward-mode differentiation.
     """
+    refuse_transforms(features, weights, amplitudes)
     _check_shape("features", features, circuit.n_features, (2,))
     _check_shape("weights", weights, circuit.n_weights, (1, 2))
     _check_like(features, weights)
@@ -50,6 +52,10 @@ def _check_shape(what: str, tensor: Tensor, columns: int, ranks: tuple[int, ...]
         raise InputError(
             f"{what} were given with shape {tuple(tensor.shape)}",
             expected=" or ".join(wanted[rank] for rank in ranks),
+        )
+    if tensor.layout is not torch.strided:
+        raise InputError(
+            f"{what} are a sparse tensor", expected="a dense one", todo="convert with .to_dense()"
         )
     if tensor.dtype not in _PRECISIONS:
         raise InputError(
@@ -100,7 +106,7 @@ def _unit_norm(circuit: Circuit, features: Tensor, amplitudes: Tensor) -> Tensor
     if bool(((norms > _TINY) & (norms < _HUGE)).all()):
         return amplitudes / norms
     _check_finite("amplitudes", amplitudes)
-    # Scaled by the largest entry first: squares of very small or large entries have no float.
+    # Divided by the largest entry first: squares of very small or large entries under- or overflow.
     largest = amplitudes.detach().abs().amax(dim=1, keepdim=True)
     zero = largest[:, 0] == 0
     if bool(zero.any()):

@@ -68,7 +68,7 @@ class QuantumLayer(nn.Module):
             )
         weights: Tensor = self.weights
         if inputs.dim() == 2:
-            # One row of inputs a copy has one row of weights, too.
+            # With copies these are one row of inputs per copy, which matches the rows of weights.
             return self._of_rows(inputs, weights)
         leading = inputs.shape[:-1]
         if self.copies is not None:
@@ -93,7 +93,7 @@ class QuantumLayer(nn.Module):
         if torch.is_autocast_enabled(rows.device.type):
             with torch.autocast(rows.device.type, enabled=False):
                 return self._of_rows(rows, weights)
-        # Under autocast the layer before hands over half precision, which no angle survives.
+        # Under autocast the layer before returns half precision, which is too coarse for angles.
         rows = rows.to(weights.dtype) if rows.dtype in _HALVES else rows
         if self.circuit.start is Start.ZERO:
             return self.backend.expectations(self.circuit, rows, weights)

@@ -1,4 +1,4 @@
-"""Which observables are read from one circuit: bases to measure in, and the gates that turn them to Z."""
+"""Measurement bases: which observables share one circuit, and the gates that rotate their basis to Z."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 
 from hybridqies.circuit import Circuit, Gate, PauliString, gate
 
-# What turns a Pauli operator's eigenbasis to that of Z.
+# Gates that rotate the eigenbasis of a Pauli operator to that of Z.
 _TURNS = {"X": ("H",), "Y": ("SDG", "H"), "Z": ()}
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """One measured circuit's part in a readout: the letter each qubit is measured in, and who reads it.
+    """The basis in which one circuit is measured, and the observables that are read from it.
 
-    `letters` maps qubits to X, Y or Z; qubits that are not in it may be measured in any basis.
-    `observables` are indices into the circuit's observables.
+    `letters` maps qubits to X, Y or Z; other qubits may be measured in any basis.
+    `observables` are indices into the observables of the circuit.
     """
 
     letters: Mapping[int, str]
     observables: tuple[int, ...]
 
     def gates(self) -> tuple[Gate, ...]:
-        """The gates that turn this basis to Z on every qubit."""
+        """The gates that rotate this basis to Z on every qubit."""
         return tuple(gate(name, qubit) for qubit, letter in self.letters.items() for name in _TURNS[letter])
 
 
@@ -48,7 +48,7 @@ def _agree(letters: Mapping[int, str], observable: PauliString) -> bool:
 
 
 def split_by_basis(circuit: Circuit) -> tuple[Circuit, ...]:
-    """`circuit` once for each of its bases, ending in the gates that turn it to Z."""
+    """`circuit` once for each of its bases, followed by the gates that rotate the basis to Z."""
     return tuple(
         replace(circuit, gates=circuit.gates + basis.gates())
         for basis in group_observables(circuit.observables)

@@ -24,14 +24,14 @@ def check_memory(features: Tensor, n_qubits: int, asked: int) -> None:
 
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
-        # What torch keeps cached is not free to the device, and free to us.
+        # Memory that torch keeps cached counts as used on the device, but torch can reuse it.
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + cached
     return _free_host_bytes()
 
 
 def _free_host_bytes() -> int:
-    """Memory that can be had without swapping; all of it where the system doesn't say what is in use."""
+    """Memory available without swapping; the whole memory where the system doesn't say what is in use."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())

@@ -1,6 +1,6 @@
 """Noise of simulators: the table of channels, each with its native and its Aer form, and trajectories.
 
-A channel is one row of `NoiseOptions`: the name of its option, and behind it the channel in both forms.
+A channel is one row of `NoiseOptions`: the name of its option, with the channel in both forms.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Chances: TypeAlias = tuple[float, ...]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class GateChannel:
-    """Pauli errors behind every gate on `sizes` qubits, in both forms; both get the values of its options.
+    """Pauli errors after every gate on `sizes` qubits, in both forms; both take the values of its options.
 
-    `draw(chances, size, rows, random)` draws so many runs: whether X, and whether Z, hits each qubit of the
-    gate, (rows, 2 * size), X and Z in turn. `to_aer(chances, size)` is Aer's error on `size` qubits.
-    A channel whose options are all zero draws nothing, unless it `always_draws`: recorded results depend on
-    the random numbers that the first channels take.
+    `draw(chances, size, rows, random)` draws whether X and whether Z hits each qubit of the gate, in turn:
+    (rows, 2 * size). `to_aer(chances, size)` is Aer's error on `size` qubits.
+    A channel whose options are all zero draws no random numbers, unless it `always_draws`: recorded results
+    depend on the random numbers that the first channels take.
     """
 
     draw: Callable[[Chances, int, int, np.random.Generator], Flags]
@@ -146,19 +146,19 @@ def _listed(words: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What goes wrong: the channels behind gates with their probabilities, and how often a bit is misread."""
+    """The channels after gates with their probabilities, and the probability that a bit is misread."""
 
     gates: tuple[tuple[GateChannel, Chances], ...] = ()
     flip: float = 0.0
 
     @property
     def has_gate_errors(self) -> bool:
-        """Whether anything happens before the readout."""
+        """Whether gates have errors."""
         return any(any(chances) for _, chances in self.gates)
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing goes wrong."""
+        """Whether there are no errors at all."""
         return not (self.has_gate_errors or self.flip)
 
     def draw(self, size: int, rows: int, random: np.random.Generator) -> Flags:
@@ -170,7 +170,7 @@ class Noise:
         return flags
 
     def in_aer(self, size: int) -> list[QuantumError]:
-        """Aer's errors behind a gate on `size` qubits, in the order in which they happen."""
+        """Aer's errors after a gate on `size` qubits, in the order in which they happen."""
         return [
             channel.to_aer(chances, size)
             for channel, chances in self.gates
@@ -179,13 +179,13 @@ class Noise:
 
     @property
     def confusion(self) -> Floats | None:
-        """Probabilities of what is read (column) for what is there (row); None where nothing is misread."""
+        """Probabilities of the bit read (column) given the true bit (row); None where nothing is misread."""
         if not self.flip:
             return None
         return np.array([[1 - self.flip, self.flip], [self.flip, 1 - self.flip]])
 
     def blur(self, probabilities: Floats) -> Floats:
-        """Probabilities (N, 2**n) of what is read where those of what is there are given."""
+        """Probabilities (N, 2**n) of the outcomes read, from those of the true outcomes."""
         return apply_confusions(probabilities, [self.confusion] * (probabilities.shape[1].bit_length() - 1))
 
     def fading(self, observables: Sequence[PauliString]) -> list[float]:
@@ -194,7 +194,7 @@ class Noise:
 
 
 def apply_confusions(probabilities: Floats, confusions: Sequence[Floats | None]) -> Floats:
-    """Probabilities (N, 2**n) of what is read; a confusion is (what is there, what is read), or None."""
+    """Probabilities (N, 2**n) of the outcomes read; a confusion has a row for each true bit, or is None."""
     read = probabilities
     for qubit, confusion in enumerate(confusions):
         if confusion is not None:
@@ -205,7 +205,7 @@ def apply_confusions(probabilities: Floats, confusions: Sequence[Floats | None])
 
 @dataclass(frozen=True, slots=True)
 class Trajectories:
-    """`circuit` with two more weights for each place an error can be in: π where X, and where Z, is applied.
+    """`circuit` with two more weights for each place of an error: π where X, and where Z, is applied.
 
     `groups` are the qubits of each gate, whose errors are drawn together.
     """
@@ -215,13 +215,13 @@ class Trajectories:
 
     @classmethod
     def of(cls, circuit: Circuit) -> Trajectories:
-        """`circuit` with an RX and an RZ behind every gate on each qubit: X, Y and Z up to a phase."""
+        """`circuit` with an RX and an RZ after every gate on each of its qubits: X, Y and Z up to a phase."""
         gates = tuple(_with_errors(circuit))
         sizes = tuple(len(each.qubits) for each in circuit.gates)
         return cls(replace(circuit, gates=gates, n_weights=circuit.n_weights + 2 * sum(sizes)), sizes)
 
     def draw(self, noise: Noise, rows: int, random: np.random.Generator) -> Floats:
-        """Angles of the errors of so many runs, (rows, 2 * places)."""
+        """Angles of the errors of `rows` runs, (rows, 2 * places)."""
         columns = [noise.draw(size, rows, random) for size in self.groups]
         flags = np.concatenate(columns, axis=1) if columns else np.zeros((rows, 0), dtype=bool)
         angles: Floats = math.pi * flags.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Compiled circuits whose angles a matrix product fills in, for every row at once."""
+"""Compiled circuits whose angles are computed by one matrix product for all rows."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Bindable:
-    """A circuit whose angles are bare parameters a = slopes · weights + offsets, (A, W) and (A,).
+    """A circuit whose angles are bare parameters: derivatives (A, W) times the weights, plus offsets (A,).
 
-    Compilers leave angles as expressions. Aer evaluates those one by one and row by row in Python, and its
-    binding overlooks the angle of CRX, CRY and CRZ; bare parameters of other gates are bound right and fast.
+    Compilers leave expressions as angles. Aer evaluates them one by one and row by row in Python, and its
+    binding ignores the angles of CRX, CRY and CRZ. Bare parameters of other gates are bound correctly.
     """
 
     circuit: QuantumCircuit
     parameters: tuple[Parameter, ...]
-    slopes: Floats
+    derivatives: Floats
     offsets: Floats
 
     @classmethod
@@ -44,7 +44,7 @@ class Bindable:
 
         plain = circuit.decompose(["crx", "cry", "crz"])
         built = plain.copy_empty_like()
-        # No expectation sees it, and Aer would have it bound.
+        # Expectations do not depend on it, and Aer would want its parameters bound.
         built.global_phase = 0.0
         for row in plain.data:
             operation = row.operation
@@ -52,14 +52,14 @@ class Bindable:
                 operation = operation.to_mutable()
                 operation.params = [bare(angle) for angle in operation.params]
             built.append(operation, row.qubits, row.clbits)
-        slopes, offsets = np.zeros((len(found), n_weights)), np.zeros(len(found))
+        derivatives, offsets = np.zeros((len(found), n_weights)), np.zeros(len(found))
         for at, expression in enumerate(found):
             offsets[at] = expression.bind(dict.fromkeys(expression.parameters, 0.0))
             for each in expression.parameters:
-                slopes[at, each.index] = expression.gradient(each)
-        return cls(built, tuple(found.values()), slopes, offsets)
+                derivatives[at, each.index] = expression.gradient(each)
+        return cls(built, tuple(found.values()), derivatives, offsets)
 
     def binds(self, weights: Floats) -> dict[Parameter, list[float]]:
         """What Aer binds, for weights (N, W)."""
-        angles = weights @ self.slopes.T + self.offsets
+        angles = weights @ self.derivatives.T + self.offsets
         return dict(zip(self.parameters, angles.T.tolist(), strict=True))

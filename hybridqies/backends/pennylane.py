@@ -26,11 +26,11 @@ from hybridqies.errors import CapabilityError, UnknownNameError
 
 # Amplitudes that are run at a time; larger batches go in pieces.
 _AT_ONCE = 2**23
-# Devices of PennyLane that answer zero to everything, for timing.
+# Devices of PennyLane that return zero for everything, for timing.
 _NO_ANSWER = ("null.qubit",)
 # Packages whose devices are known to run on this machine.
 _LOCAL_PACKAGES = ("hybridqies", "pennylane", "pennylane_lightning")
-# Bytes that are not worth asking the system for.
+# Fewer bytes are not checked against the memory that is free.
 _ALWAYS_THERE = 2**26
 
 
@@ -48,9 +48,10 @@ def _able(*, native_gradients: bool) -> Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class PennyLaneOptions(ExecutionOptions):
-    """Shots and gradients of a device. `gradient` adjoint is the device's own, by backpropagation or adjoint.
+    """Shots and gradients of a device.
 
-    With it values may be sampled and the gradient is the exact one. Devices without one have shift.
+    With `gradient` adjoint the device differentiates, by backpropagation or the adjoint method: values may
+    then be sampled while the gradient is exact. Devices that cannot differentiate use shift.
     """
 
     gradient: Gradient = Gradient.ADJOINT
@@ -128,7 +129,7 @@ class PennyLane(ExecutingBackend):
 
     @classmethod
     def may_cost(cls, target: str) -> bool:
-        """Unknown for devices of other packages, which may be remote: then it may. The device is not made."""
+        """True for devices of other packages, which may be remote. The device is not made."""
         import pennylane as qml
 
         row = super().variant_of(target)
@@ -144,7 +145,7 @@ class PennyLane(ExecutingBackend):
         of_start = amplitudes is not None and amplitudes.requires_grad
         native = self.options.gradient is Gradient.ADJOINT and torch.is_grad_enabled()
         if not (native and (slots or of_start)) or (of_start and self._method == "adjoint"):
-            # Nothing to differentiate, or not by the device; what no rule can differentiate is refused there.
+            # Nothing to differentiate, or not by the device. Shift rules refuse what they cannot do.
             return super()._run(circuit, features, weights, amplitudes)
         angles = free.values(features, weights).cpu().double()
         starts = _unit_norm(amplitudes)
@@ -157,7 +158,7 @@ class PennyLane(ExecutingBackend):
             return smooth
         with torch.no_grad():
             sampled = super()._run(circuit, features, weights, amplitudes)
-        # The value is the sampled one, the slope that of the exact expectation.
+        # The value is sampled; the gradient is that of the exact expectation.
         return smooth + (sampled - smooth).detach()
 
     def _by_backprop(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
@@ -172,7 +173,7 @@ class PennyLane(ExecutingBackend):
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
         starts = _unit_norm(amplitudes)
         if not circuit.n_weights and starts is None:
-            # A turn of |0> by nothing is what makes a batch of a circuit that has no angle.
+            # A circuit without angles has no batch; a rotation by 0 gives it one.
             circuit = replace(circuit, gates=(gate("RZ", 0, Weight(0)), *circuit.gates), n_weights=1)
             angles = angles.new_zeros(len(angles), 1)
         device = _device(
@@ -284,7 +285,7 @@ def _columns(result: Any) -> Tensor:
 
 
 def _unit_norm(amplitudes: Tensor | None) -> Tensor | None:
-    """In double precision and again of unit norm, which PennyLane checks to more digits than floats have."""
+    """In double precision and again of unit norm: PennyLane checks more digits than float32 has."""
     if amplitudes is None:
         return None
     amplitudes = amplitudes.cpu().to(torch.promote_types(amplitudes.dtype, torch.float64))
@@ -293,7 +294,7 @@ def _unit_norm(amplitudes: Tensor | None) -> Tensor | None:
 
 
 def _with_rotations(circuit: Circuit) -> Circuit:
-    """Each U as the ROT that it is up to a phase: a device that splits gates has lost their angles."""
+    """The circuit with an equal ROT for each U: devices that split a U lose its angles."""
 
     def rewritten(each: Gate) -> Gate:
         if each.type.name != "U":
@@ -305,7 +306,7 @@ def _with_rotations(circuit: Circuit) -> Circuit:
 
 
 class _Sweep:
-    """A batch on a device with adjoint gradients: its values, and a loss's slopes in its angles."""
+    """A batch on a device with adjoint gradients: its values, and the gradient of a loss in its angles."""
 
     def __init__(
         self, target: str, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None, slots: Sequence[int]
@@ -335,12 +336,12 @@ class _Sweep:
         (result,) = self.gather(self.device.execute(self.tapes, self.config))
         return _columns(result)
 
-    def slopes(self, gradients: Tensor) -> Tensor:
-        """From gradients (B, M) of a loss to those in the wanted slots, (B, slots)."""
+    def gradients_of_slots(self, gradients: Tensor) -> Tensor:
+        """The gradients of a loss in the wanted slots, (B, slots), from those in the values, (B, M)."""
         rows = gradients.numpy()
         if self.tapes[0].batch_size is not None:
-            (slopes,) = self.device.compute_vjp(self.tapes, (_cotangent(rows.T),), self.config)
-            return torch.stack([torch.as_tensor(each) for each in slopes], dim=1)
+            (of_slots,) = self.device.compute_vjp(self.tapes, (_cotangent(rows.T),), self.config)
+            return torch.stack([torch.as_tensor(each) for each in of_slots], dim=1)
         each_row = self.device.compute_vjp(self.tapes, tuple(map(_cotangent, rows)), self.config)
         return torch.from_numpy(np.array(each_row, dtype=np.float64).reshape(len(rows), len(self.slots)))
 
@@ -358,7 +359,7 @@ def _places(circuit: Circuit, has_start: bool) -> list[int]:
 
 
 class _Adjoint(torch.autograd.Function):
-    """Values of a sweep; backward asks the device for the slopes."""
+    """Values of a sweep; backward asks the device for the gradients."""
 
     @staticmethod
     def forward(ctx: Any, angles: Tensor, sweep: _Sweep) -> Tensor:
@@ -374,6 +375,6 @@ class _Adjoint(torch.autograd.Function):
                 expected="first derivatives only from a PennyLane device",
                 todo="call backward without create_graph, or difference the gradient",
             )
-        slopes = gradients.new_zeros(ctx.shape)
-        slopes[:, ctx.sweep.slots] = ctx.sweep.slopes(gradients)
-        return slopes, None
+        of_angles = gradients.new_zeros(ctx.shape)
+        of_angles[:, ctx.sweep.slots] = ctx.sweep.gradients_of_slots(gradients)
+        return of_angles, None

@@ -43,11 +43,11 @@ class Rate:
         return ", ".join(f"{getattr(self, name):g}{units[name]} {name.replace('_', ' ')}" for name in names)
 
     def seconds(self, *, jobs: int, shots: int) -> float:
-        """QPU seconds of so many jobs with so many shots in all."""
+        """QPU seconds of `jobs` jobs with `shots` shots in all."""
         return jobs * self.seconds_per_job + shots * self.seconds_per_shot
 
     def price(self, *, jobs: int, circuits: int, shots: int, gates_1q: float, gates_2q: float) -> float:
-        """Money for `circuits` of `shots` each, which have so many gates each, in so many jobs."""
+        """The price of `circuits` circuits in `jobs` jobs; shots and gates are those of one circuit."""
         gates = shots * (gates_1q * self.per_1q_gate_shot + gates_2q * self.per_2q_gate_shot)
         each = max(gates, self.least_per_circuit) + shots * self.per_shot
         time = self.seconds(jobs=jobs, shots=circuits * shots) * self.per_second
@@ -70,7 +70,7 @@ class Rates:
         """
         try:
             tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"the rates in {str(path)!r} cannot be read ({error})",
                 expected='TOML tables such as ["ionq:qpu.*"] with per_job = 0.3',

@@ -53,7 +53,7 @@ def backend_class(name: str) -> type[Backend]:
 def load_backend(given: str | Backend) -> Backend:
     """A backend from one string, as in `--backend`: `statevector`, `aer:density_matrix,p2=0.01`.
 
-    A backend that is one already is given back.
+    A `Backend` is returned as it is.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def load_backend(given: str | Backend) -> Backend:
 
 
 def provider_of(text: str) -> Provider:
-    """The service behind a backend's string, for looking after jobs that were handed in before.
+    """The service of the backend that a string names, for jobs that were handed in before.
 
     Raises
     ------

@@ -29,7 +29,7 @@ from hybridqies.options import to_mapping
 class RemoteOptions(ExecutionOptions):
     """Options of every remote backend; there are always shots.
 
-    A `seed` also tells runs apart: equal work under an equal seed is the same job, and is paid for once.
+    `seed` also distinguishes runs: equal work with an equal seed is one job, and is paid for once.
     """
 
     shots: int | None = 1024
@@ -95,25 +95,25 @@ class RemoteBackend(ExecutingBackend):
         """The service, reached with credentials from the environment or the provider's own store."""
 
     def work(self, circuit: Circuit, angles: Tensor) -> Work:
-        """What `_execute` hands in, whole: one circuit for each measurement basis, at every row of angles."""
+        """What `_execute` submits: one circuit for each measurement basis, at every row of angles."""
         rows = np.ascontiguousarray(angles.numpy(), dtype=np.float64)
         return Work(
             self._service_spec(), split_by_basis(circuit), rows, self.options.shots, self.options.seed
         )
 
     def _service_spec(self) -> str:
-        """The string without options that do not decide a job's result or have their own field in `Work`."""
+        """The backend's string without options that change no result or have a field in `Work`."""
         spec = BackendSpec.parse(self.spec)
         elsewhere = {each.name for each in fields(RemoteOptions)}
         options = {key: value for key, value in spec.options.items() if key not in elsewhere}
         return str(replace(spec, options=options))
 
     def resources(self, circuit: Circuit) -> Resources:
-        """What the circuit takes once it is compiled for the service."""
+        """Depth and gates of the circuit, compiled for the service."""
         return self.provider().resources(circuit)
 
     def n_jobs(self, bases: int, rows: int) -> int:
-        """Jobs of at most as many circuits as the service takes in one."""
+        """The number of jobs: each has at most as many circuits as the service takes."""
         most = max(1, self.provider().max_circuits // bases)
         return -(-rows // most)
 

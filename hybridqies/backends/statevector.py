@@ -21,11 +21,11 @@ from hybridqies.circuit import Circuit
 from hybridqies.engine import bytes_needed, expectations, final_states
 from hybridqies.options import within
 
-# Bytes that are not worth asking the system for: the question takes longer than a small circuit.
+# Fewer bytes are not checked against the memory that is free: asking takes longer than a small circuit.
 _ALWAYS_THERE = 2**26
-# An amplitude that is sampled: complex, twice while it is put in order, a probability and a count.
+# Bytes per sampled amplitude: two complex numbers while it is reordered, a probability and a count.
 _BYTES_SAMPLED = 48
-# Amplitudes that are sampled at a time; larger batches go in pieces.
+# Amplitudes sampled at a time; larger batches are split.
 _AT_ONCE = 2**23
 
 
@@ -113,7 +113,7 @@ class StateVector(ExecutingBackend):
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
         plan = self._compiled(circuit).plan(batched_weights=weights.dim() == 2)
-        # Sixteen complex numbers an amplitude are more than any state needs.
+        # No pass needs more than sixteen complex numbers per amplitude.
         if features.shape[0] << plan.n_qubits > _ALWAYS_THERE // 256:
             check_memory(features, plan.n_qubits, bytes_needed(plan, features, amplitudes))
         return expectations(plan, features, weights, amplitudes)
@@ -172,7 +172,7 @@ class StateVector(ExecutingBackend):
         times: int,
         draw: np.random.Generator,
     ) -> Estimate:
-        """What is read of `circuit`, averaged over each `times` rows that follow each other."""
+        """Estimates for `circuit`, averaged over every `times` consecutive rows."""
         read = []
         for plan in self._compiled(circuit).readouts:
             states = final_states(plan, rows.new_zeros(len(rows), 0), rows, starts)

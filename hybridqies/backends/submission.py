@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -15,10 +16,9 @@ from hybridqies.circuit import Circuit
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """One circuit's part of a submission; `shots` are those of one circuit, `seconds` and `price` of all.
+    """One circuit's part of a submission: `shots` per circuit, `seconds` and `price` in total.
 
-    Seconds and price are None where no rate is configured for the backend, `head` where the circuit
-    was not planned for one.
+    Seconds and price are None if the backend has no rate, `head` if the circuit belongs to none.
     """
 
     backend: str
@@ -39,9 +39,9 @@ class DryRun:
 def dry_run(
     backend: ExecutingBackend, circuit: Circuit, rows: int | Mapping[int, int], rates: Rates | None = None
 ) -> DryRun:
-    """What `circuit` would be on `backend`, handed in once with `rows` rows of angles.
+    """The size of `circuit` on `backend`, submitted once with `rows` rows of angles.
 
-    A mapping tells how often it is handed in with how many rows.
+    A mapping gives the number of submissions by their number of rows.
 
     Depth and gates are those of the deepest of its measured circuits, compiled for the target.
 
@@ -54,7 +54,7 @@ def dry_run(
     if isinstance(backend, RemoteBackend) and backend.has_jobs:
         check_together(len(measured), backend.provider().max_circuits, backend.label)
     compiled = max((backend.resources(each) for each in measured), key=lambda each: each.depth)
-    times = {rows: 1} if isinstance(rows, int) else rows
+    times = rows if isinstance(rows, Mapping) else {operator.index(rows): 1}
     circuits, shots = len(measured) * sum(each * n for each, n in times.items()), backend.options.shots
     jobs = sum(n * backend.n_jobs(len(measured), each) for each, n in times.items())
     total = circuits * (shots or 0)

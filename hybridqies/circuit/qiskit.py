@@ -103,7 +103,8 @@ def from_qiskit(
     without a trailing index (x0, x_0, x[0], and Qiskit's own _x_0_), is in `features`, by default
     "x"; all others are weights, numbered as they first appear, a vector in one piece.
     An angle may be a number, a sum of weights, features and products of features, each times a
-    number: (x0 - π)(x1 - π) is one. Gates outside the gate set are expanded by their definitions.
+    number: (x0 - π)(x1 - π) is one. Gates outside the gate set are expanded by their definitions, a
+    `PauliEvolutionGate` by its synthesis, as Qiskit's transpiler does.
     Barriers, identities, final measurements and global phases are left out.
 
     Raises

@@ -3,7 +3,7 @@
 from hybridqies.engine.compilation import Compilation, compile_kernels, watch_compilation
 from hybridqies.engine.costs import PlanCosts, count_costs
 from hybridqies.engine.plan import Plan, Rules, compile_plan
-from hybridqies.engine.simulate import all_finite, bytes_needed, expectations
+from hybridqies.engine.simulate import all_finite, bytes_needed, expectations, refuse_transforms
 from hybridqies.engine.state_plans import StatePlan, compile_states, final_states
 from hybridqies.engine.workspace import Workspace
 
@@ -22,5 +22,6 @@ __all__ = [
     "count_costs",
     "expectations",
     "final_states",
+    "refuse_transforms",
     "watch_compilation",
 ]

@@ -15,7 +15,7 @@ from hybridqies.engine.tables import Array
 Lanes = tuple[None, ...]
 # What all samples share is computed in one lane.
 ALONE: Lanes = (None,)
-# Samples a tile, by element size: a vector of AVX-512 has 64 bytes.
+# Samples per tile by element size: an AVX-512 vector has 64 bytes.
 _LANES = {4: (1, 8, 16), 8: (1, 8)}
 # Larger states take narrower tiles, so that memory does not grow with the width of a vector.
 _WIDE_QUBITS = 18

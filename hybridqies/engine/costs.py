@@ -1,4 +1,4 @@
-"""What a plan costs, counted and not timed: a lost fusion shows here first, and rooflines start from here."""
+"""What a plan costs in operations and memory traffic: counted, not timed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SECOND, _CONDITIONS = Op._fields.index("second"), Op._fields.index("conditions"
 class PlanCosts:
     """The work of one forward and backward pass.
 
-    `steps` are 2x2 matrices, `passes` the walks of a kernel over a state (or over ket and bra),
-    `flops` floating-point operations, a fused multiply-add as two, and `bytes` what has to
-    move between memory and the caches: each block's states in and out where a state is
-    larger than a block, the final states alone where it is not.
+    `steps` are 2x2 matrices and `passes` walks of a kernel over a state (or over ket and bra).
+    `flops` are floating-point operations; a fused multiply-add counts as two. `bytes` move between
+    memory and the caches: each block's states in and out where a state is larger than a block, and
+    the final states alone where it is not.
     """
 
     steps: int

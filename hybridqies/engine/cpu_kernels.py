@@ -17,7 +17,7 @@ from hybridqies.engine.plan import Plan
 from hybridqies.engine.tables import Array
 from hybridqies.engine.workers import each_part
 
-# Products of numbers in a tile's steps below which waking another thread costs more than it saves.
+# Multiplications in a tile below which another thread costs more than it saves.
 _WORTH_A_THREAD = 1_500_000
 
 
@@ -106,7 +106,7 @@ def _threads(call: Call) -> int:
 
 
 def count_states(plan: Plan, batch: int, itemsize: int) -> int:
-    """How many states are in memory at the worst moment of a forward and backward pass, without inputs."""
+    """The largest number of states in memory at a time in a forward and backward pass, without inputs."""
     lanes = lanes_of(plan.n_qubits, batch, itemsize)
     n_tiles = -(-batch // lanes)
     at_once = min(torch.get_num_threads(), n_tiles) if plan.is_whole else 1

@@ -64,10 +64,10 @@ class Span:
 
 
 def prune(steps: Sequence[Step], read: Iterable[tuple[int, int]]) -> list[Step]:
-    """The steps that some expectation feels; `read` has the flip and mask of each observable.
+    """The steps that some expectation depends on; `read` has the flip and mask of each observable.
 
-    Walking back from the observables, what they have become is kept as a span of flips and one of
-    masks; a step that commutes with all of them leaves every expectation as it is.
+    The steps are walked backwards. Two spans, one of flips and one of masks, hold all observables in the
+    Heisenberg picture; a step that commutes with both changes no expectation and is dropped.
     """
     flips, masks = Span(), Span()
     for flip, mask in read:

@@ -18,10 +18,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache on disk, good for these sources of the engine alone, and never a reason to fail.
+    """Numba's cache on disk, valid for one version of the engine's sources; without a cache kernels run, too.
 
-    Numba by itself asks only the function's own file whether it has changed, and functions of other
-    files are compiled into it.
+    Numba checks only whether the function's own file has changed, but code of other files is compiled
+    into the function.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -37,10 +37,10 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 
 def kernel(function: Function) -> Function:
-    """A function compiled on its first call with new kinds of arguments, and kept on disk if possible.
+    """A function that is compiled on its first call with new types of arguments, and cached on disk.
 
-    Without a place (no home directory beside a read-only installation, a full disk) each process compiles
-    for itself, after one warning.
+    Where nothing can be written (no home directory and a read-only installation, a full disk) every process
+    compiles for itself, after one warning.
     """
     compiled: Any = njit(nogil=True)(function)
     try:
@@ -50,8 +50,8 @@ def kernel(function: Function) -> Function:
             raise
         _warn_uncached("no cache folder is writable")
     except AttributeError:
-        # A Numba that keeps its stamp elsewhere: better compiled in every process than stale.
-        pass
+        # The stamp cannot be set in this version of Numba, and a cache without it could be stale.
+        _warn_uncached("this version of Numba keeps its cache in another way")
     result: Function = compiled
     return result
 
@@ -59,8 +59,8 @@ def kernel(function: Function) -> Function:
 @cache
 def _warn_uncached(reason: str) -> None:
     warnings.warn(
-        f"compiled kernels can't be kept on disk ({reason}): every process compiles them again, for 20 s "
-        "and more; set NUMBA_CACHE_DIR to a folder that can be written",
+        f"compiled kernels cannot be kept on disk ({reason}): every process compiles them again, which takes "
+        "20 s or more; set NUMBA_CACHE_DIR to a folder that can be written",
         stacklevel=2,
     )
 

@@ -15,9 +15,9 @@ from hybridqies.engine.plan import Plan
 
 
 class Kernels(Protocol):
-    """What runs plans on one kind of device; a module with these functions is enough.
+    """Functions that run plans on one kind of device; a module that has them will do.
 
-    What `forward` keeps for `backward` is the kernels' own business; it may be used once.
+    Each module decides what its `forward` keeps for its `backward`; it may be used once.
     """
 
     def forward(
@@ -36,14 +36,14 @@ class Kernels(Protocol):
         """Final states (B, 2**n), where basis state x is the amplitude stored at places[x] (on the CPU)."""
 
     def count_states(self, plan: Plan, batch: int, itemsize: int) -> int:
-        """How many states are in memory at the worst moment of a forward and backward pass."""
+        """The largest number of states in memory at a time in a forward and backward pass."""
 
     def all_finite(self, features: Tensor, weights: Tensor) -> bool:
         """Whether inputs hold neither NaN nor infinity."""
 
 
 def _load_cpu() -> Kernels:
-    # Numba is imported with these kernels, and so only where they are used.
+    # These kernels import Numba, which is only needed on the CPU.
     from hybridqies.engine import cpu_kernels
 
     return cpu_kernels
@@ -56,7 +56,7 @@ def _load_torch() -> Kernels:
 
 
 KERNELS: dict[str, Callable[[], Kernels]] = {"cpu": _load_cpu, "torch": _load_torch}
-# Runs wherever torch runs: any device without a row of its own.
+# For every device without a row of its own: it runs wherever torch runs.
 _GENERAL = "torch"
 
 

@@ -40,7 +40,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fixed:
-    """A 2x2 matrix that depends on nothing."""
+    """A constant 2x2 matrix."""
 
     matrix: Matrix
 
@@ -83,30 +83,31 @@ def _is_diagonal(factor: Factor) -> bool:
 
 def lower(circuit: Circuit) -> tuple[list[Step], BasisMap]:
     """The steps of a circuit, and the labels that its observables are read with."""
-    frame = BasisMap(circuit.n_qubits)
-    return list(_steps(circuit, frame)), frame
+    basis_map = BasisMap(circuit.n_qubits)
+    return list(_steps(circuit, basis_map)), basis_map
 
 
-def _steps(circuit: Circuit, frame: BasisMap) -> Iterator[Step]:
+def _steps(circuit: Circuit, basis_map: BasisMap) -> Iterator[Step]:
     for gate in circuit.gates:
         for move in gate.type.lowering:
             if isinstance(move, Relabel):
-                frame.relabel(move.kind, tuple(gate.qubits[place] for place in move.places))
+                basis_map.relabel(move.kind, tuple(gate.qubits[place] for place in move.places))
             else:
-                yield _placed(move, gate, frame)
+                yield _place(move, gate, basis_map)
 
 
-def _placed(move: Apply, gate: Gate, frame: BasisMap) -> Step:
+def _place(move: Apply, gate: Gate, basis_map: BasisMap) -> Step:
+    """The step of a move on the gate's qubits, as they are labelled now."""
     qubit = gate.qubits[move.place]
     factors = [made for factor in move.factors for made in _factors(factor, gate.angles)]
-    # Where the label of the qubit is inverted, the factors are, too: then 0 stands first again.
-    if frame.constants[qubit]:
+    # An inverted label swaps 0 and 1 of the qubit; factors between two X gates swap them back.
+    if basis_map.constants[qubit]:
         factors = [_between_x(factor) for factor in factors]
     control = None
     if move.control is not None:
         by = gate.qubits[move.control]
-        control = (frame.masks[by], 1 ^ frame.constants[by])
-    return Step(frame.flips[qubit], frame.masks[qubit], control, tuple(factors))
+        control = (basis_map.masks[by], 1 ^ basis_map.constants[by])
+    return Step(basis_map.flips[qubit], basis_map.masks[qubit], control, tuple(factors))
 
 
 def _factors(factor: Rotation | Rows, angles: Sequence[Angle]) -> Iterator[Factor]:

@@ -61,7 +61,7 @@ def mix_two(m: Any, is_crossed: bool, a: Any, b: Any, c: Any, d: Any) -> Any:
 
 
 def fetch(ahead: Any, k: Any, shape: Any) -> None:
-    """Asks for a cache line's amplitudes of the next coset while this one is worked on."""
+    """Prefetches one cache line of the next coset's amplitudes."""
     raise NotImplementedError
 
 
@@ -105,7 +105,7 @@ def apply(
             put(tile, r0 ^ flip0, b, shape)
         return
     n = matrix(slots[op[_SECOND]], matrices, shape)
-    # Three loops, so that each is straight code.
+    # One loop for each case: a branch inside the loop would be slower.
     if op[_CROSSED] == 0:
         for k in range(1 << (n_bits - 2)):
             fetch(ahead, k, shape)
@@ -158,7 +158,7 @@ def undo(
 ) -> None:
     """One op of the backward pass: both states go back through it; `sums` (2, 3, lanes) takes its gradients.
 
-    Adjoint differentiation (Jones and Gacon, arXiv:2009.02823): nothing is stored a step.
+    Adjoint differentiation (Jones and Gacon, arXiv:2009.02823): no intermediate state is stored.
     """
     turn0 = parity(op[_OUTER0] & base) ^ op[_TARGET0]
     turn1 = parity(op[_OUTER1] & base) ^ op[_TARGET1]
@@ -220,7 +220,7 @@ def _gradients_two(
 def _undo_commuting(
     r0: int, flips: Any, m: Any, n: Any, ket: Any, bra: Any, first: Any, second: Any, shape: Any
 ) -> Any:
-    # All gradients before either step is undone: then ket and bra need the registers one after the other.
+    # All gradients come before either step is undone: ket and bra then use the registers in turn.
     r1, r2 = r0 ^ flips[0], r0 ^ flips[1]
     r3 = r1 ^ flips[1]
     a, b, c, d = get(ket, r0, shape), get(ket, r1, shape), get(ket, r2, shape), get(ket, r3, shape)

@@ -26,6 +26,8 @@ from hybridqies.engine.workspace import Workspace
 
 # States up to this many qubits stay in a core's cache with their adjoint: one block holds them whole.
 WHOLE_QUBITS = 14
+# What a step, and each of its factors, takes as a Python object.
+_STEP_BYTES = 200
 # A larger state goes through the cache in cosets of 2**BLOCK_QUBITS amplitudes.
 BLOCK_QUBITS = 12
 
@@ -33,13 +35,12 @@ BLOCK_QUBITS = 12
 class Op(NamedTuple):
     """One pass over a block: one step, or two after each other; fields are the columns of `Layout.ops`.
 
-    Amplitudes are met in groups that `conditions` parities tell apart. A group's first amplitude
-    has 0 inserted at the pivots and is then moved by `shift` where parity(mask & it) differs
-    from the target, to which parity(outer & base) of the coset is added. A step's pairs lie
-    `flip` apart. Two steps need not commute: where one sees the other's flip, its second pair is
-    the other way round (`crossed`: 1 the first step's, 2 the second's). A control's condition only
-    chooses the pairs; where the control is the same for a whole coset, `guard` asks
-    parity(guard & base) to be `guard_value`.
+    Amplitudes are visited in groups of 2**conditions. The index of a group's first amplitude has 0
+    inserted at the pivots, and is moved by `shift` where parity(mask & index) differs from the target
+    plus parity(outer & base) of the coset. The two amplitudes of a pair lie `flip` apart. Two steps need
+    not commute: where one's mask sees the other's flip, its second pair is in the reverse order
+    (`crossed` is 1 for the first step, 2 for the second). A control only selects pairs; where it has one
+    value in a whole coset, the op runs if parity(guard & base) is `guard_value`.
     """
 
     first: int
@@ -135,9 +136,10 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of its arrays, without the workspace."""
+        """The bytes of its arrays and, roughly, of its steps, without the workspace."""
         arrays = (*self.flat.tables, *self.flat.layout, *self.packed)
-        return sum(each.nbytes for each in arrays if isinstance(each, np.ndarray))
+        in_arrays = sum(each.nbytes for each in arrays if isinstance(each, np.ndarray))
+        return in_arrays + _STEP_BYTES * (len(self.steps) + int(self.flat.tables.step_first[-1]))
 
     @property
     def is_whole(self) -> bool:

@@ -1,4 +1,4 @@
-"""Expectations of a plan with adjoint gradients: the one door into the engine."""
+"""Expectations of a plan, with adjoint gradients."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from hybridqies.engine.kernels import find_kernels
 from hybridqies.engine.plan import Plan
@@ -23,8 +24,9 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
 
     Raises
     ------
-    InputError: weights a sample for a plan without, or the reverse.
-    CapabilityError: a second derivative, when it is asked for, or a transform of torch.func.
+    InputError: one row of weights per sample for a plan without `batched_weights`, or the reverse.
+    CapabilityError: inside a transform of torch.func or forward-mode differentiation; from `backward`,
+        if a second derivative is wanted.
     """
     refuse_transforms(features, weights, amplitudes)
     plan = fit_plan(plan, weights, amplitudes)
@@ -40,13 +42,7 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
 
 
 def all_finite(features: Tensor, weights: Tensor) -> bool:
-    """Whether inputs of one device hold neither NaN nor infinity; cheaper on the CPU than torch's own.
-
-    Raises
-    ------
-    CapabilityError: a transform of torch.func.
-    """
-    refuse_transforms(features, weights)
+    """Whether inputs of one device hold neither NaN nor infinity; cheaper on the CPU than torch's own."""
     return find_kernels(features.device.type).all_finite(features, weights)
 
 
@@ -55,12 +51,12 @@ def fit_plan(plan: Plan, weights: Tensor, amplitudes: Tensor | None) -> Plan:
 
     Raises
     ------
-    InputError: weights a sample for a plan without, or the reverse.
+    InputError: one row of weights per sample for a plan without `batched_weights`, or the reverse.
     """
     if (weights.dim() == 2) != plan.flat.tables.batched_weights:
         raise InputError(
             f"weights of shape {tuple(weights.shape)} were given to a plan for "
-            f"{'one row a sample' if plan.flat.tables.batched_weights else 'one row for all samples'}",
+            f"{'one row per sample' if plan.flat.tables.batched_weights else 'one row for all samples'}",
             todo="compile the plan with batched_weights to match",
         )
     if amplitudes is not None and amplitudes.is_complex() and plan.is_real:
@@ -69,7 +65,7 @@ def fit_plan(plan: Plan, weights: Tensor, amplitudes: Tensor | None) -> Plan:
 
 
 def bytes_needed(plan: Plan, features: Tensor, amplitudes: Tensor | None) -> int:
-    """Memory that states take in a forward and backward pass of this batch, without its inputs."""
+    """Bytes that states take in a forward and backward pass of this batch, without its inputs."""
     is_real = plan.is_real and not (amplitudes is not None and amplitudes.is_complex())
     size = features.element_size()
     states = find_kernels(features.device.type).count_states(plan, features.shape[0], size)
@@ -77,17 +73,26 @@ def bytes_needed(plan: Plan, features: Tensor, amplitudes: Tensor | None) -> int
 
 
 def refuse_transforms(*tensors: Tensor | None) -> None:
-    """Says no to torch.func (vmap, grad, jacrev) and to vectorised Jacobians, which the kernels can't follow.
+    """Refuses torch.func (vmap, grad, jacrev), vectorised Jacobians and forward-mode differentiation.
+
+    The kernels read plain numbers and would ignore what such a transform adds to a tensor.
 
     Raises
     ------
-    CapabilityError: a tensor that such a transform has wrapped.
+    CapabilityError: a tensor that such a transform has wrapped, or one with a tangent.
     """
     for tensor in tensors:
-        if tensor is not None and (
-            torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-            or torch._C._functorch.is_legacy_batchedtensor(tensor)
-        ):
+        if tensor is None:
+            continue
+        if forward_ad.unpack_dual(tensor).tangent is not None:
+            raise CapabilityError(
+                "a circuit was run under forward-mode differentiation (torch.autograd.forward_ad)",
+                expected="reverse mode",
+                todo="use backward() or torch.autograd.grad",
+            )
+        if torch._C._functorch.is_functorch_wrapped_tensor(
+            tensor
+        ) or torch._C._functorch.is_legacy_batchedtensor(tensor):
             raise CapabilityError(
                 "a circuit was run inside a transform of torch.func or a vectorised Jacobian",
                 expected="plain tensors",
@@ -116,11 +121,11 @@ class _Adjoint(torch.autograd.Function):
                 expected="first derivatives only from the adjoint method",
                 todo="call backward without create_graph, or difference the gradient",
             )
-        # Torch looks here whether an input was changed in place since the forward pass.
+        # Reading them makes torch check that no input was changed in place since the forward pass.
         inputs = ctx.saved_tensors
         kernels = find_kernels(inputs[0].device.type)
         kept, ctx.kept = ctx.kept, None
         if kept is None:
-            # A first backward pass has used them up; a second one over the same graph runs forward again.
+            # The first backward pass used up the states; a second one over the same graph runs forward again.
             _, kept = kernels.forward(ctx.plan, *inputs, keep=True)
         return (None, *kernels.backward(kept, gradients, wants_amplitudes=ctx.needs_input_grad[3]))

@@ -1,4 +1,4 @@
-"""Final states of a circuit in the order of its basis states: what sampling and state measurements read."""
+"""Final states of a circuit in the order of its basis states, for sampling and for measuring states."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hybridqies.engine.plan import Plan, Rules, compile_plan
 from hybridqies.engine.simulate import fit_plan, refuse_transforms
 from hybridqies.engine.workspace import Workspace
 
-# ⟨1⟩: the least that the kernels can be asked to read.
+# ⟨1⟩: kernels always read at least one observable.
 _IDENTITY = PauliString(())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StatePlan:
-    """A plan that no observable has pruned, and where it stores each basis state.
+    """A plan of the whole circuit, without pruning, and where it stores each basis state.
 
     Basis state x is stored at `origin` moved by flips[t] for every qubit t that is 1 in x.
     """
@@ -33,7 +33,7 @@ class StatePlan:
 def compile_states(
     circuit: Circuit, *, batched_weights: bool = False, workspace: Workspace | None = None
 ) -> StatePlan:
-    """The plan of `circuit` for `final_states`; what the circuit reads plays no part in it."""
+    """The plan of `circuit` for `final_states`; its observables are ignored."""
     _, basis_map = lower(circuit)
     origin = 0
     for flip, constant in zip(basis_map.flips, basis_map.constants, strict=True):
@@ -58,8 +58,8 @@ def final_states(
 
     Raises
     ------
-    CapabilityError: a transform of torch.func.
-    InputError: weights a sample for a plan without, or the reverse.
+    CapabilityError: inside a transform of torch.func or forward-mode differentiation.
+    InputError: one row of weights per sample for a plan without `batched_weights`, or the reverse.
     """
     refuse_transforms(features, weights, amplitudes)
     fitted = fit_plan(plan.plan, weights, amplitudes)

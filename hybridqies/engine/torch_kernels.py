@@ -1,4 +1,4 @@
-"""The same plan by torch operations, for tensors on an accelerator; runs on the CPU too, for tests."""
+"""Kernels of torch operations, for tensors on an accelerator; tests run them on the CPU, too."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def all_finite(features: Tensor, weights: Tensor) -> bool:
 
 
 def count_states(plan: Plan, batch: int, itemsize: int) -> int:  # noqa: ARG001
-    """How many states are in memory at the worst moment of a forward and backward pass."""
+    """The largest number of states in memory at a time in a forward and backward pass."""
     # The final state, its bra, the rows that a step mixes, and one product of them.
     return 5 * batch
 
 
 def _angle(turn: Turn, features: Tensor, weights: Tensor) -> Tensor:
-    """A turn's angle, (B,) or (1,), in double: a scaled product of features can be many turns."""
+    """A turn's angle, (B,) or (1,), in double: large angles lose digits in single precision."""
     angle: Tensor = evaluate(
         turn.angle,
         lambda i: features[:, i].double(),

@@ -1,8 +1,8 @@
 """A SIMD vector as a numba value: what the kernels compute with, one lane a sample.
 
-LLVM would have to guess that a loop over samples can be a vector; said outright,
-it never falls back to scalars. The number of lanes travels as the length of a
-tuple of None (a type, so it costs nothing at run time).
+LLVM does not turn every loop over samples into vector instructions; explicit vectors always
+become some. The number of lanes is given as the length of a tuple of None, which is a type and
+so costs nothing at run time.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def store(typing: Any, array: Any, at: Any, value: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing: Any, array: Any, at: Any) -> Any:
-    """Asks for the cache line of index `at` of a flat array, to come as far as the second-level cache."""
+    """Prefetches the cache line of index `at` of a flat array into the second-level cache."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -81,7 +81,7 @@ def prefetch(typing: Any, array: Any, at: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [address, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
         place = builder.bitcast(builder.gep(data, [args[1]]), address)
-        # To be read, into the second level, data. Asked for as written to, a line would go into the first.
+        # Read (0) into the second level (2), data (1). Prefetched for writing, a line goes into the first.
         builder.call(function, [place, number(0), number(2), number(1)])
         return context.get_dummy_value()
 

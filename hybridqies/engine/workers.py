@@ -20,7 +20,7 @@ def each_part(run: Callable[[int, int], None], count: int, threads: int) -> None
     try:
         run(bounds[0], bounds[1])
     finally:
-        # Nobody may go on while a thread still writes.
+        # Also after an error: the other threads still write into arrays of the caller.
         errors = [other.exception() for other in others]
     for error in errors:
         if error is not None:
@@ -29,5 +29,5 @@ def each_part(run: Callable[[int, int], None], count: int, threads: int) -> None
 
 @lru_cache(maxsize=4)
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001
-    """Idle threads, kept between calls; a forked process has none of its parent's and makes its own."""
+    """Threads kept between calls. A forked process doesn't inherit them; the process id gets it its own."""
     return ThreadPoolExecutor(threads, thread_name_prefix="hybridqies")

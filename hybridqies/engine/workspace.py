@@ -11,15 +11,15 @@ from hybridqies.engine.tables import Array
 
 # Bytes of a cache line, and of a huge page.
 _LINE, _HUGE_PAGE = 64, 2**21
-# Smaller arrays cost nothing to get; more than this in sum is left to others.
+# Smaller arrays are cheap to allocate; more bytes than this are never kept.
 _LEAST, _MOST = 2**21, 2**28
 
 
 class Workspace:
-    """Arrays freed by earlier calls, for the next ones; shared by the plans of one owner.
+    """Arrays freed by earlier calls, for reuse by the next; plans may share one.
 
-    A large array that is freed goes back to the system, which clears it before it is had again: with
-    18 qubits that took a fifth of a step. The arrays freed last are kept, 256 MiB at most.
+    The system clears the memory of every large array that is allocated, which took a fifth of a training
+    step on 18 qubits. The arrays freed last are kept, 256 MiB at most.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Workspace:
         return _aligned(rows, width, kind)
 
     def take_back(self, *arrays: Array) -> None:
-        """Takes arrays that nobody uses any more; those taken longest ago make room for them."""
+        """Keeps arrays that are no longer in use, and drops the oldest to make room."""
         with self._lock:
             self._free += [each for each in arrays if _LEAST <= each.nbytes <= _MOST]
             held = sum(array.nbytes for array in self._free)
@@ -56,9 +56,9 @@ class Workspace:
 
 
 def _aligned(rows: int, width: int, kind: Any) -> Array:
-    """An empty array that begins with a cache line, so that no vector of it lies across two.
+    """An empty array that starts at a cache line, so that no vector crosses two.
 
-    A large one begins with a huge page, of which the system has to clear fewer.
+    A large one starts at a huge page: the system clears fewer, larger pages.
     """
     count = rows * width * kind.itemsize
     edge = _HUGE_PAGE if count > 2 * _HUGE_PAGE else _LINE

@@ -79,7 +79,7 @@ class StateVectorDevice(Device):  # type: ignore[misc]
         )
 
     def preprocess_transforms(self, execution_config: Any = None) -> Any:
-        """Down to the engine's gates; a batch is only taken apart where PennyLane cannot have one."""
+        """Decomposes to the engine's gates, and splits a batch only where PennyLane requires it."""
         config = execution_config or self.setup_execution_config()
         program = qml.CompilePipeline()
         program.add_transform(qml.defer_measurements, allow_postselect=False)

@@ -19,7 +19,7 @@ from hybridqies.errors import CapabilityError
 from hybridqies.pennylane_device.plans import Plans
 from hybridqies.pennylane_device.tape import Program, global_phase, read_tape, stack
 
-# Bytes that are not worth asking the system for.
+# Fewer bytes are not checked against the memory that is free.
 _ALWAYS_THERE = 2**26
 
 

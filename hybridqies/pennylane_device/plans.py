@@ -11,7 +11,7 @@ _PLANS = 128
 
 
 class Plans:
-    """The plans that were asked for last, so that a structure is compiled once for all its steps."""
+    """The plans used last, so that each structure is compiled once."""
 
     def __init__(self) -> None:
         workspace = Workspace()

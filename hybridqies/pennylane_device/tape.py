@@ -1,4 +1,4 @@
-"""PennyLane's tapes to circuits of the engine: one for all tapes of one structure."""
+"""PennyLane's tapes as circuits of the engine; tapes of one structure share a circuit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PlacedGate: TypeAlias = tuple[str, tuple[int, ...], tuple[bool, ...]]
 
 
 class Structure(NamedTuple):
-    """All of a tape but its numbers; without `observables` the final state is meant."""
+    """Everything in a tape but its numbers; without `observables` it asks for the final state."""
 
     n_qubits: int
     start: Start

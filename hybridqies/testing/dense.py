@@ -1,4 +1,4 @@
-"""The dense reference: a circuit as whole matrices in double precision, slow, plain and differentiable."""
+"""The dense reference: a circuit as full matrices in double precision; slow, simple and differentiable."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _controlled(matrix: Tensor) -> Tensor:
     return whole
 
 
-# A row for each gate, written apart from the gate table, which it is there to check.
+# One row per gate. Written independently of the gate table, which it is there to check.
 MATRICES: dict[str, Callable[..., Tensor]] = {
     "H": lambda: _H,
     "X": lambda: _PAULIS["X"],

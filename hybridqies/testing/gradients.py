@@ -1,4 +1,4 @@
-"""Gradients: in features, weights and, where there are any, amplitudes; and their refusal where not."""
+"""Gradients in features, weights and amplitudes, or their refusal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 
 _READ = (PauliString.parse("ZI"), PauliString.parse("XY"))
 _BEFORE = (gate("H", 0), gate("RY", 1, 0.8), gate("CNOT", (0, 1)))
-# One rule of differentiation each.
+# Each tests one rule of differentiation.
 CIRCUITS = {
     "shared weight": [gate("RY", 0, Weight(0)), gate("RXX", (0, 1), Weight(0)), gate("RZ", 0, Weight(0))],
     "scaled": [gate("RX", 0, Weight(0, -2.5)), gate("RY", 1, feature(0, scale=0.5))],
@@ -38,7 +38,7 @@ CIRCUITS = {
 
 
 def refused_or(ask: Callable[[], Answer]) -> Answer | str:
-    """What `ask` gives, or the one line that refuses it."""
+    """The result of `ask`, or the line in which it is refused."""
     try:
         return ask()
     except CapabilityError as error:
@@ -47,7 +47,7 @@ def refused_or(ask: Callable[[], Answer]) -> Answer | str:
 
 
 class GradientContract(Subject):
-    """First derivatives are right, by whatever means; what cannot be had is refused."""
+    """First derivatives are right, whatever the method; a gradient that is not available is refused."""
 
     def differentiable(self, **options: Any) -> Backend:
         """The backend under test where its gradient is exact: no shots, and not SPSA; else skipped."""
@@ -70,18 +70,18 @@ class GradientContract(Subject):
 
     @pytest.mark.parametrize("kind", CIRCUITS)
     def test_gradient_of(self, kind: str) -> None:
-        """Sharing, scales, products and controlled rotations, one at a time."""
+        """Shared weights, scales, products and controlled rotations, one at a time."""
         circuit = Circuit.of(2, [*_BEFORE, *CIRCUITS[kind], gate("RX", 0, 0.4)], _READ, name=kind)
         self.right(self.differentiable(), case_of(circuit).leaves())
 
     def test_gradient_of_rows_of_weights(self) -> None:
-        """Weights (B, W) get a gradient each."""
+        """Each row of weights (B, W) has its own gradient."""
         case = random_case(1)
         self.right(self.differentiable(), replace(case, weights=case.weights.repeat(3, 1)).leaves())
 
     @pytest.mark.parametrize("wanted", ["features", "weights"])
     def test_gradient_of_some_inputs(self, wanted: str) -> None:
-        """An input that wants no gradient changes nothing for the other."""
+        """The gradient of one input does not depend on whether the other wants one."""
         case = random_case(2).leaves()
         other = "weights" if wanted == "features" else "features"
         self.right(self.differentiable(), replace(case, **{other: getattr(case, other).detach()}))
@@ -94,7 +94,7 @@ class GradientContract(Subject):
         self.right(subject, random_case(3, Start.AMPLITUDES).leaves())
 
     def test_gradient_in_amplitudes_is_right_or_refused(self) -> None:
-        """Never zero, never wrong: the reference's, or a refusal that names the backend."""
+        """The gradient equals the reference's, or is refused by a line that names the backend."""
         subject = self.backend()
         if not subject.capabilities.amplitude_input:
             pytest.skip(f"{subject.spec} takes no amplitudes")
@@ -109,7 +109,7 @@ class GradientContract(Subject):
                 np.testing.assert_allclose(ours, exact, rtol=0, atol=20 * self.atol)
 
     def test_second_derivative_is_right_or_refused(self) -> None:
-        """Never silently incomplete."""
+        """A second derivative equals the reference's or is refused; it is never silently incomplete."""
         subject, case = self.differentiable(), random_case(4).leaves()
         direction = torch.ones_like(case.features)
 
@@ -125,20 +125,20 @@ class GradientContract(Subject):
         np.testing.assert_allclose(answer, exact, rtol=0, atol=20 * self.atol)
 
     def test_circuit_without_angles_in_training(self) -> None:
-        """Where there is nothing to differentiate, values are given all the same."""
+        """A circuit with nothing to differentiate still gives values."""
         subject = self.truthful()
         case = case_of(Circuit.of(2, [gate("H", 0), gate("RY", 1, 0.7), gate("CNOT", (0, 1))])).leaves()
         self.agree(subject, run_case(subject, case), case)
 
     def test_no_gradient_is_made_unasked(self) -> None:
-        """Under no_grad, and where nothing wants one, values carry none."""
+        """Values have no gradient under no_grad, or if no input wants one."""
         subject, case = self.backend(), random_case(0)
         assert not run_case(subject, case).requires_grad
         with torch.no_grad():
             assert not run_case(subject, case.leaves()).requires_grad
 
     def test_gradient_of_an_empty_batch_is_zero(self) -> None:
-        """Backward runs, and weights get zeros."""
+        """Backward runs, and the gradient of the weights is zero."""
         subject, case = self.backend(), random_case(0).leaves()
         empty = replace(case, features=case.features.detach()[:0].requires_grad_())
         of_features, of_weights = gradients_of(run_case(subject, empty), empty)
@@ -155,7 +155,7 @@ class GradientContract(Subject):
             assert bool(ours.isfinite().all())
 
     def test_equal_steps_have_equal_gradients(self) -> None:
-        """Also where they are sampled: the same seed draws the same step."""
+        """Sampled gradients, too, are equal with the same seed."""
         case = random_case(0).leaves()
         first, second = (gradients_of(run_case(self.backend(), case), case) for _ in range(2))
         for one, other in zip(first, second, strict=True):
@@ -163,7 +163,7 @@ class GradientContract(Subject):
 
     @pytest.mark.parametrize("seed", range(3))
     def test_shift_rule_is_exact(self, seed: int) -> None:
-        """Two and four terms a slot, with the options of the backend under test."""
+        """Shift rules with two and four terms, with the options of the backend under test."""
         self.exact()
         self.right(self.with_rule(Gradient.SHIFT), random_case(seed).leaves())
 
@@ -181,7 +181,7 @@ class GradientContract(Subject):
         assert (ours - exact).abs().max() < 5 * math.sqrt(2 * 0.5 / shots)
 
     def test_spsa_of_one_angle(self) -> None:
-        """In one angle SPSA is the central difference, the slope times sin(step) / step."""
+        """In one angle SPSA is the central difference: the derivative times sin(step) / step."""
         step, directions = 0.5, 16
         options = {"step": step, "directions": directions}
         if self.is_sampled():
@@ -200,7 +200,7 @@ class GradientContract(Subject):
 
     @pytest.mark.parametrize("rule", [Gradient.SHIFT, Gradient.SPSA])
     def test_a_training_step_is_one_submission(self, rule: Gradient, monkeypatch: Any) -> None:
-        """All samples and all displaced points, as many as `n_circuits` says."""
+        """All samples and displaced points run together, as many as `n_circuits` says."""
         subject = self.with_rule(rule)
         assert isinstance(subject, ExecutingBackend)
         execute, rows = subject._execute, []

@@ -1,4 +1,4 @@
-"""Honesty: what is declared is true; anything else is refused in one line before it runs."""
+"""Declared capabilities are true; everything else is refused in one line before anything runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RefusalContract(Subject):
         return subject
 
     def refused(self, kind: type[InputError], **options: Any) -> str:
-        """The one line that refuses these options and names the backend."""
+        """The line in which these options are refused; it names the backend."""
         subject = self.backend()
         with pytest.raises(kind) as caught:
             self.having(**options)
@@ -76,24 +76,24 @@ class RefusalContract(Subject):
         assert all(type(getattr(able, name)) is bool for name in flags)
 
     def test_every_call_of_the_hook_makes_a_new_one(self) -> None:
-        """The tests change their backends, so that none may be shared."""
+        """The tests change their backends, so none may be shared."""
         assert self.backend() is not self.backend()
 
     def test_shots_where_there_are_none_are_refused(self) -> None:
-        """By name; they are not ignored."""
+        """The refusal names the option; it is not ignored."""
         if self.backend().capabilities.shots:
             pytest.skip(f"{self.backend().spec} has shots")
         assert "shots" in self.refused(InputError, shots=100)
 
     def test_adjoint_gradients_where_there_are_none_are_refused(self) -> None:
-        """By name; no other rule takes their place."""
+        """The refusal names the option; no other rule is used instead."""
         if self.backend().capabilities.native_gradients:
             pytest.skip(f"{self.backend().spec} has gradients of its own")
         assert "gradient" in self.refused(InputError, gradient="adjoint")
 
     @pytest.mark.parametrize(("option", "value"), [("shots", 0), ("shots", 2.5), ("seed", -1)])
     def test_impossible_numbers_are_refused(self, option: str, value: float) -> None:
-        """In one line that names the option."""
+        """One line names the option."""
         if not hasattr(self.backend().options, option):
             pytest.skip(f"{self.backend().spec} has no option {option}")
         with pytest.raises(InputError, match=option) as caught:
@@ -101,11 +101,11 @@ class RefusalContract(Subject):
         assert "\n" not in str(caught.value)
 
     def test_unknown_options_are_refused(self) -> None:
-        """A word that is no option."""
+        """A misspelt option is refused by its name."""
         assert "shotz" in self.refused(UnknownNameError, shotz=100)
 
     def test_too_many_qubits_are_refused_before_it_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One more than declared is refused by name, and the declared number is not."""
+        """The declared number of qubits is accepted, one more is refused."""
         subject = self.idle(monkeypatch)
         most = subject.capabilities.max_qubits
         large = Circuit.of(most + 1, [gate("RX", 0, Weight(0))])
@@ -116,7 +116,7 @@ class RefusalContract(Subject):
         subject.check(Circuit.of(most, [gate("RX", 0, Weight(0))]))
 
     def test_amplitudes_not_taken_are_refused_before_it_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """By name, where amplitude input is not declared."""
+        """Where amplitude input is not declared, the refusal names the backend."""
         subject, case = self.idle(monkeypatch), case_of(from_amplitudes())
         if subject.capabilities.amplitude_input:
             subject.check(case.circuit)
@@ -130,7 +130,7 @@ class RefusalContract(Subject):
     def test_bad_tensors_are_refused_before_it_runs(
         self, message: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Shapes, precisions, devices and numbers that are none."""
+        """Wrong shapes, precisions and devices, NaN and infinity."""
         subject = self.idle(monkeypatch)
         circuit = Circuit.of(2, [gate("RY", 0, feature(0)), gate("CRX", (0, 1), Weight(0))])
         for ask in (subject.expectations, subject.estimate):
@@ -142,7 +142,7 @@ class RefusalContract(Subject):
     def test_bad_amplitudes_are_refused_before_it_runs(
         self, message: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The same for amplitudes, where they are taken."""
+        """The same for amplitudes, where the backend takes them."""
         subject = self.idle(monkeypatch)
         if not subject.capabilities.amplitude_input:
             pytest.skip(f"{subject.spec} takes no amplitudes")
@@ -153,7 +153,7 @@ class RefusalContract(Subject):
         assert "\n" not in str(caught.value)
 
     def test_a_layer_is_refused_when_it_is_made(self) -> None:
-        """Long before the first batch."""
+        """A circuit that the backend cannot run is refused before the first batch."""
         from hybridqies.backends import QuantumLayer
 
         subject = self.backend()
@@ -165,7 +165,7 @@ class HonestyContract(Subject):
     """What a backend with these options says of itself."""
 
     def test_exactness_is_not_claimed_for_samples_or_hardware(self) -> None:
-        """Only what has no shots and is no machine may call itself exact."""
+        """A backend with shots or on hardware does not call itself exact."""
         subject = self.backend()
         if subject.is_exact:
             assert self.shots() is None
@@ -173,7 +173,7 @@ class HonestyContract(Subject):
         assert subject.capabilities.shots or self.shots() is None
 
     def test_spec_gives_an_equal_backend(self) -> None:
-        """Through its string, as a saved model does it."""
+        """A saved model makes its backend from this string."""
         subject = self.backend()
         spec = BackendSpec.parse(subject.spec)
         registered = subject.name in backend_names()

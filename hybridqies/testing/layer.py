@@ -12,7 +12,7 @@ from hybridqies.testing.subject import Subject
 
 
 class LayerContract(Subject):
-    """A `QuantumLayer` on the backend under test is a torch module in good standing."""
+    """A `QuantumLayer` on the backend under test behaves as torch modules do."""
 
     def layer(self) -> tuple[QuantumLayer, Case]:
         """A layer, and a case that its inputs are taken from."""
@@ -21,7 +21,7 @@ class LayerContract(Subject):
         return QuantumLayer(case.circuit, self.backend(), generator=random, dtype=DOUBLE), case
 
     def test_a_deep_copy_is_equal_and_apart(self) -> None:
-        """It gives the same, and its weights are its own."""
+        """A copy gives the same values and has its own weights."""
         layer, case = self.layer()
         before = layer(case.features)
         copied = copy.deepcopy(layer)
@@ -32,7 +32,7 @@ class LayerContract(Subject):
         assert not torch.equal(copied(case.features), before)
 
     def test_state_is_the_weights_alone(self) -> None:
-        """A backend leaves nothing in what is saved; another layer continues from it."""
+        """The backend adds nothing to the state, and another layer can load it."""
         layer, case = self.layer()
         assert list(layer.state_dict()) == ["weights"]
         other = QuantumLayer(case.circuit, self.backend(), dtype=DOUBLE)

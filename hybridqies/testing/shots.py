@@ -1,4 +1,4 @@
-"""Shots: errors of the size that statistics says, correlated as they must be, repeatable by their seed."""
+"""Shots: standard errors, covariances, and samples that a seed repeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hybridqies.testing.subject import Subject, run_case
 
 
 class ShotContract(Subject):
-    """What sampling adds: standard errors, covariances and seeds."""
+    """Standard errors, covariances and seeds of sampled values."""
 
     def test_exact_values_have_no_errors(self) -> None:
         """Zero standard errors where nothing is sampled, and the same values at every call."""
@@ -29,12 +29,12 @@ class ShotContract(Subject):
         exact = dense.expectations(case.circuit, *case.inputs)
         errors = subject.estimate(case.circuit, *case.inputs).standard_errors
         expected = dense.standard_errors(exact, shots)
-        # The error is read from the sampled mean, which is itself five of them away at most.
+        # The error is computed from the sampled mean, which is at most five standard errors away.
         allowed = (10 * exact.abs() * expected + 25 * expected**2 + 2 / shots) / shots
         assert bool(((errors**2 - expected**2).abs() <= allowed).all())
 
     def test_errors_are_spread_as_they_say(self) -> None:
-        """Over two hundred equal circuits the deviations have the standard error's size, and no bias."""
+        """The deviations of two hundred equal circuits have the size of the standard error, and no bias."""
         subject, case = self.sampled(), case_of(product_state(1), batch=1)
         many = replace(case, features=torch.full((200, 1), 1.1, dtype=DOUBLE))
         estimate = subject.estimate(many.circuit, *many.inputs)
@@ -56,7 +56,7 @@ class ShotContract(Subject):
         np.testing.assert_allclose(estimate.standard_errors**2, squares, rtol=0, atol=1e-15)
 
     def test_z_observables_share_their_shots(self) -> None:
-        """Twins agree in every shot: equal means, product 1, errors of correlation 1; X is read apart."""
+        """Twins agree in every shot: equal means, product 1, correlation 1; X is measured separately."""
         subject, case = self.sampled(), case_of(twins())
         estimate = subject.estimate(case.circuit, *case.inputs)
         assert torch.equal(estimate.values[:, 0], estimate.values[:, 1])
@@ -78,7 +78,7 @@ class ShotContract(Subject):
         np.testing.assert_allclose(ratio, 2, rtol=0, atol=20 / math.sqrt(shots))
 
     def test_equal_seeds_draw_equal_samples(self) -> None:
-        """Whatever was asked of the backend before."""
+        """Samples do not depend on what was run before."""
         case, other = random_case(2), random_case(3)
         first, second = self.backend(), self.backend()
         run_case(second, other)
@@ -86,20 +86,20 @@ class ShotContract(Subject):
         assert torch.equal(run_case(first, case), run_case(first, case))
 
     def test_other_seeds_draw_other_samples(self) -> None:
-        """A seed is not a decoration."""
+        """Another seed changes the samples."""
         self.with_shots()
         case = random_case(2)
         seed = self.backend().options.seed
         assert not torch.equal(run_case(self.backend(), case), run_case(self.having(seed=seed + 1), case))
 
     def test_equal_rows_draw_for_themselves(self) -> None:
-        """Samples of a batch are independent also where they ask the same."""
+        """Equal rows of a batch are sampled independently."""
         subject, case = self.with_shots(), case_of(product_state(), batch=1)
         many = Case(case.circuit, case.features.expand(16, -1), case.weights)
         assert len(run_case(subject, many)[:, 0].unique()) > 1
 
     def test_global_generators_are_left_alone(self) -> None:
-        """Sampling neither reads nor moves numpy's and torch's global generators."""
+        """Sampling neither uses nor changes the global generators of NumPy and torch."""
         case = random_case(2)
         torch.manual_seed(3)
         np.random.seed(3)  # noqa: NPY002 - the global generator is what is tested

@@ -1,4 +1,4 @@
-"""The backend under test: the two hooks, and what the tests ask of them."""
+"""The backend under test: the two hooks, and helpers of the tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAR = 5
 
 
 class Subject:
-    """What a subclass fills in: `backend`, and `atol` where double precision is not what it has."""
+    """What a subclass fills in: `backend`, and `atol` if its precision is not double."""
 
     atol: ClassVar[float] = 1e-10
 
@@ -33,7 +33,7 @@ class Subject:
         subject = self.backend()
         whole = {**BackendSpec.parse(subject.spec).options, **options}
         if options.get("gradient") not in (None, Gradient.SPSA.value):
-            # Of another rule these mean nothing, and are refused.
+            # Other rules refuse the options of SPSA.
             whole = {key: value for key, value in whole.items() if key not in ("directions", "step")}
         return type(subject)(subject.target, **whole)
 
@@ -43,9 +43,9 @@ class Subject:
         return shots
 
     def is_sampled(self) -> bool:
-        """Whether its values differ from the exact ones by shots alone: without them it would be exact.
+        """Whether shots are all that makes its values differ from the exact ones.
 
-        A backend that cannot do without shots, and has no noise, overrides it.
+        Override it for a noiseless backend that cannot run without shots.
         """
         if self.shots() is None:
             return False
@@ -55,39 +55,39 @@ class Subject:
             return False
 
     def exact(self) -> Backend:
-        """The backend under test, which is exact; else the test is skipped."""
+        """The backend under test; the test is skipped if it is not exact."""
         subject = self.backend()
         if not subject.is_exact:
             pytest.skip(f"{subject.spec} is not exact")
         return subject
 
     def sampled(self, **options: Any) -> Backend:
-        """The backend under test, sampled without noise, with these options; else the test is skipped."""
+        """The backend under test with these options; skipped if it is not sampled without noise."""
         if not self.is_sampled():
             pytest.skip(f"{self.backend().spec} is not sampled from the noiseless circuit")
         return self.having(**options)
 
     def with_shots(self) -> Backend:
-        """The backend under test, with shots, noisy or not; else the test is skipped."""
+        """The backend under test, noisy or not; skipped if it has no shots."""
         if self.shots() is None:
             pytest.skip(f"{self.backend().spec} has no shots")
         return self.backend()
 
     def truthful(self, **options: Any) -> Backend:
-        """The backend under test, exact or sampled without noise; a noisy one has no reference: skipped."""
+        """The backend under test; skipped if it is noisy, since there is no reference for noise."""
         subject = self.backend()
         if not (subject.is_exact or self.is_sampled()):
             pytest.skip(f"{subject.spec} is noisy and compared with itself only")
         return self.having(**options) if options else subject
 
     def with_rule(self, gradient: Gradient, **options: Any) -> Backend:
-        """The backend under test with a gradient rule of `ExecutingBackend`; else the test is skipped."""
+        """The backend under test with a gradient rule; skipped if it is no `ExecutingBackend`."""
         if not isinstance(self.backend(), ExecutingBackend):
             pytest.skip(f"{self.backend().spec} takes no gradient rule")
         return self.truthful(gradient=gradient.value, **options)
 
     def amplitudes_taken(self) -> Backend:
-        """The backend under test, which takes amplitudes and has a reference; else the test is skipped."""
+        """The backend under test; skipped if it takes no amplitudes, or is noisy."""
         subject = self.truthful()
         if not subject.capabilities.amplitude_input:
             pytest.skip(f"{subject.spec} takes no amplitudes")

@@ -1,4 +1,4 @@
-"""Values: the dense reference's, for every gate, start, shape and precision."""
+"""Values are those of the dense reference, for every gate, start, shape and precision."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from hybridqies.testing.subject import Subject, run_case
 
 
 class GateContract(Subject):
-    """Every gate of the set, qubit order and angles included: what depends on the simulator alone."""
+    """Every gate of the set, its qubit order and angles: what depends on the simulator alone."""
 
     @pytest.mark.parametrize("name", sorted(GATES))
     def test_gate(self, name: str) -> None:
-        """One gate behind others, read in every basis."""
+        """One gate after others, measured in every basis."""
         subject, case = self.truthful(), gate_case(name)
         self.agree(subject, run_case(subject, case), case)
 
@@ -54,13 +54,13 @@ class ValueContract(Subject):
         self.agree(subject, run_case(subject, case), case)
 
     def test_circuit_without_angles(self) -> None:
-        """A circuit of constants gives a row for each row of no features."""
+        """A circuit of constants gives one row per sample, though samples have no features."""
         gates = [gate("H", 0), gate("RX", 0, 0.3), gate("CNOT", (0, 1)), gate("RY", 1, 1.2)]
         subject, case = self.truthful(), case_of(Circuit.of(2, gates))
         self.agree(subject, run_case(subject, case), case)
 
     def test_circuit_without_gates(self) -> None:
-        """Nothing done to |0...0>: Z is 1, and so is the identity."""
+        """In |0...0> the expectations of Z and of the identity are 1."""
         observables = [PauliString.parse(word) for word in ("ZI", "IZ", "ZZ", "II")]
         subject, case = self.truthful(), case_of(Circuit.of(2, [], observables))
         self.close(run_case(subject, case), torch.ones(3, 4, dtype=DOUBLE))
@@ -74,13 +74,13 @@ class ValueContract(Subject):
         self.agree(subject, values, case)
 
     def test_large_angles(self) -> None:
-        """Angles are periodic; many turns change nothing."""
+        """Expectations are periodic in the angles."""
         subject, case = self.truthful(), case_of(product_state())
         far = replace(case, features=case.features + 200 * torch.pi)
         self.agree(subject, run_case(subject, far), case)
 
     def test_rows_of_weights(self) -> None:
-        """Weights (B, W) are a row a sample."""
+        """Weights (B, W) have one row per sample."""
         subject, case = self.truthful(), random_case(1)
         rows = torch.stack([case.weights * (1 + b / 7) for b in range(3)])
         case = replace(case, weights=rows)
@@ -93,7 +93,7 @@ class ValueContract(Subject):
         self.close(run_case(subject, case), run_case(subject, rows))
 
     def test_a_batch_is_its_samples(self) -> None:
-        """A sample's values don't depend on its company, nor on its place."""
+        """The values of a sample depend neither on the other samples nor on its place in the batch."""
         subject, case = self.exact(), random_case(3)
         together = run_case(subject, case)
         for b in range(3):
@@ -102,7 +102,7 @@ class ValueContract(Subject):
         self.close(together.flip(0), run_case(subject, replace(case, features=case.features.flip(0))))
 
     def test_circuits_do_not_mix(self) -> None:
-        """One backend runs many circuits, also some that are gone."""
+        """One backend runs many circuits, also after some have been deleted."""
         subject = self.truthful()
         for axis in ("RX", "RY", "RX", "RZ"):
             circuit = Circuit.of(1, [gate("H", 0), gate(axis, 0, Weight(0))])
@@ -121,20 +121,20 @@ class ValueContract(Subject):
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     def test_precision_is_kept(self, dtype: torch.dtype) -> None:
-        """What comes out has the precision of what goes in."""
+        """Results have the precision of the inputs."""
         subject, case = self.backend(), case_of(twins()).to(dtype)
         assert run_case(subject, case).dtype == dtype
         estimate = subject.estimate(case.circuit, *case.inputs)
         assert estimate.values.dtype == estimate.standard_errors.dtype == dtype
 
     def test_single_precision_is_close(self) -> None:
-        """Inputs in float32 cost an exact backend no more than their own digits."""
+        """An exact backend with float32 inputs is as accurate as float32 allows."""
         subject, case = self.exact(), random_case(4)
         single = run_case(subject, case.to(torch.float32)).double()
         np.testing.assert_allclose(single, run_case(subject, case), rtol=0, atol=1e-5)
 
     def test_expectations_lie_between_minus_one_and_one(self) -> None:
-        """Noisy or not."""
+        """Expectations stay in this range, with noise and without."""
         subject, case = self.backend(), random_case(5)
         assert run_case(subject, case).abs().max() <= 1 + self.atol
 

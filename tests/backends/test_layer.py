@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from references import by_pennylane
+from torch.autograd import forward_ad
 
 from hybridqies.backends import BACKENDS, QuantumLayer, backend_class, load_backend, memory, statevector
 from hybridqies.circuit import Circuit, PauliString, Start, Weight, feature, gate, load_circuit
@@ -259,3 +260,24 @@ def test_autocast_does_not_reach_the_circuit():
     assert given.dtype is torch.float32
     assert torch.equal(given, expected)
     assert torch.equal(layer(inputs), expected)
+
+
+@pytest.mark.parametrize("spec", ["statevector", "statevector,shots=10,gradient=shift", "aer", "pennylane"])
+def test_what_a_backend_cannot_follow_is_refused_by_name(spec):
+    circuit = Circuit.of(2, [gate("RY", 0, feature(0)), gate("CRX", (0, 1), Weight(0))])
+    backend, rows, weights = load_backend(spec), torch.rand(3, 1), torch.rand(1)
+
+    def run(features):
+        return backend.expectations(circuit, features, weights)
+
+    for transform in (
+        lambda: torch.func.vmap(run)(rows),
+        lambda: torch.func.jacrev(run)(rows),
+        lambda: torch.func.jvp(run, (rows,), (rows,)),
+    ):
+        with pytest.raises(CapabilityError, match=r"torch\.func|forward-mode"):
+            transform()
+    with forward_ad.dual_level(), pytest.raises(CapabilityError, match="forward-mode"):
+        run(forward_ad.make_dual(rows, rows))
+    with pytest.raises(InputError, match="sparse"):
+        run(rows.to_sparse())

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -111,6 +112,7 @@ def test_a_dry_run_needs_neither_key_nor_network(monkeypatch, tmp_path):
     assert other.seconds == pytest.approx(0.2)
     assert other.price == 0.0
     assert dry_run(loaded("ionq:simulator"), circuit, 1).price is None
+    assert dry_run(loaded("ionq:simulator"), circuit, np.int64(7)).circuits == 7  # type: ignore[arg-type]
 
 
 def test_a_dry_run_refuses_what_one_job_cannot_hold(monkeypatch):
@@ -125,7 +127,15 @@ def test_a_dry_run_refuses_what_one_job_cannot_hold(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", ["[", '["a"]\nper_shots = 1', '["a"]\nper_shot = "much"', '["a"]\nper_shot = -1']
+    "content",
+    [
+        "[",
+        '["a"]\nper_shots = 1',
+        '["a"]\nper_shot = "much"',
+        '["a"]\nper_shot = -1',
+        "a = 1",
+        "a = " + "[" * 9999,
+    ],
 )
 def test_rates_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "rates.toml"

@@ -9,6 +9,7 @@ import torch
 from engine.kernel_runs import encoder
 from references import inputs_of
 from strategies import case_of, every_gate
+from torch.autograd import forward_ad
 
 from hybridqies.engine import (
     compile_plan,
@@ -38,7 +39,6 @@ def test_transforms_of_torch_func_are_refused_by_name(monkeypatch, kernels):
     plan = compile_plan(case.circuit)
 
     def run(rows: torch.Tensor) -> torch.Tensor:
-        assert simulate.all_finite(rows.detach() if rows.requires_grad else rows, weights)
         return expectations(plan, rows, weights)
 
     for transform in (
@@ -50,6 +50,18 @@ def test_transforms_of_torch_func_are_refused_by_name(monkeypatch, kernels):
         with pytest.raises(CapabilityError, match=r"torch\.func"):
             transform()
     assert torch.autograd.functional.jacobian(run, features).shape == (*run(features).shape, *features.shape)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_forward_mode_is_refused_by_name(wanted):
+    case = case_of(encoder(3, 1), seed=0, batch=4)
+    features, weights, _ = inputs_of(case, wants_gradient=wanted)
+    plan = compile_plan(case.circuit)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(features, torch.ones_like(features))
+        with pytest.raises(CapabilityError, match="forward-mode"):
+            expectations(plan, dual, weights)
+        assert expectations(plan, features, weights).shape[0] == 4
 
 
 @pytest.mark.parametrize("kernels", [cpu_kernels, torch_kernels])
