@@ -43,7 +43,7 @@ def kill(folder: Path, kills: int, seed: int) -> list[str]:
         met = stress.run(inputs.train(cut), log, before, kill_after=seconds)
         died += met.code == -9
         begun = (cut / "config.json").exists()
-        resumed += begun
+        resumed += begun and met.code == -9
         again = stress.complete(inputs, cut, log)
         problems = stress.differences(whole, cut) if again.code == 0 else [str(again)]
         faults += [f"kill {died} ({'begun' if begun else 'not begun'}): {problem}" for problem in problems]
