@@ -14,6 +14,7 @@ LOGGER = logging.getLogger("hybridqies")
 
 # Seconds until the first line of a stage, and from each line to the next: short work is not worth a word.
 _PAUSES = (5.0, 5.0, 10.0, 10.0, 30.0, 60.0)
+COMPILING = "compiling kernels, once on this machine"
 _LIVE = {"train_loss": "loss", "validation_accuracy": "val acc", "validation_log_loss": "val loss"}
 
 
@@ -66,6 +67,11 @@ class ProgressLines:
     def epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch is over; `record` is its line in `metrics.jsonl`."""
         self.update(record["epoch"], max(self._total, record["epoch"]), describe_epoch(record))
+
+    def tell(self, message: str) -> None:
+        """Writes a line at once."""
+        with self._lock:
+            self._write(message)
 
     def tick(self) -> None:
         """Writes a line where one is due."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridqies.errors import InputError
 from hybridqies.options import parse_word
-from hybridqies.progress import ProgressLines, describe_epoch
+from hybridqies.progress import COMPILING, ProgressLines, describe_epoch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,6 +134,9 @@ class Steps:
     def update(self, done: int, total: int, note: str = "") -> None:
         """So many steps of the stage are done; `note` is what else there is to say."""
 
+    def tell(self, message: str) -> None:
+        """Something else that is worth a line."""
+
     def end(self) -> None:
         """The stage is over."""
 
@@ -173,7 +176,12 @@ def progress(quiet: bool) -> Iterator[Hooks]:
         def epoch(record: dict[str, Any]) -> None:
             shown.update(record["epoch"], max(total, record["epoch"]), describe_epoch(record))
 
-        yield Hooks(on_stage=begin, on_text=shown.update, on_epoch=epoch)
+        yield Hooks(
+            on_stage=begin,
+            on_text=shown.update,
+            on_epoch=epoch,
+            on_compile=lambda: shown.tell(COMPILING),
+        )
 
 
 def _write_line(line: str) -> None:
@@ -211,6 +219,10 @@ class Bars(Steps):
         """Moves the current bar."""
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total, note=escape_controls(note))
+
+    def tell(self, message: str) -> None:
+        """Writes a line above the bars."""
+        self._bar.console.print(message)
 
     def end(self) -> None:
         """Fills the current bar."""

@@ -23,7 +23,7 @@ from hybridqies.saved_model import SavedModel, load_model, read_config
 from hybridqies.tasks import runs_circuit
 from hybridqies.tasks.text_classification import read_dataset
 from hybridqies.text import Dataset, EmbeddingCache, Entry, Examples
-from hybridqies.training import Labelled
+from hybridqies.training import Labelled, watch_kernels
 
 _SPLITS = ("train", "validation", "test")
 _COLUMNS = ("text_column", "label_column", "pair_column")
@@ -58,7 +58,8 @@ def evaluate_run(
     labels = model.indices_of(_like(part.labels, model.classes))
     inputs = _read(model, part.texts, hooks)
     rows = Labelled(inputs, torch.tensor(labels, dtype=torch.int64, device=model.device))
-    measured = measure_model(model.module, rows, model.classes, model.training.batch_size)
+    with watch_kernels([model.module], hooks.on_compile):
+        measured = measure_model(model.module, rows, model.classes, model.training.batch_size)
     return {
         "head": model.spec.head,
         "backend": model.backend.spec if runs_circuit(model.spec.head) else None,
@@ -91,7 +92,9 @@ def predict_run(
     """
     hooks = hooks or Hooks()
     model = _load(folder, backend, device, limits, journal, hooks, cached)
-    return model.classes, model.predict(_read(model, texts, hooks))
+    inputs = _read(model, texts, hooks)
+    with watch_kernels([model.module], hooks.on_compile):
+        return model.classes, model.predict(inputs)
 
 
 def evaluation_part(folder: Path, options: DataOptions | None, split_name: str) -> tuple[Dataset, Examples]:

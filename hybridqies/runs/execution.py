@@ -33,7 +33,7 @@ from hybridqies.runs.paying import bound_payment, keep_jobs_in
 from hybridqies.saved_model import WEIGHTS, SavedModel, check_weights, hash_text, read_config
 from hybridqies.tasks.text_classification import TextData
 from hybridqies.text import overlap
-from hybridqies.training import Outcome, Ranks, fit
+from hybridqies.training import Outcome, Ranks, fit, watch_kernels
 from hybridqies.training.history import METRICS
 
 
@@ -105,9 +105,10 @@ def _execute(
     if resume:
         check_same_data(prepared, folder)
     embed_run(prepared, hooks)
-    results = [
-        _train_arm(prepared, arm, _home(prepared, arm, folder), resume, hooks) for arm in prepared.arms
-    ]
+    with watch_kernels([arm.model for arm in prepared.arms], hooks.on_compile):
+        results = [
+            _train_arm(prepared, arm, _home(prepared, arm, folder), resume, hooks) for arm in prepared.arms
+        ]
     comparison = {
         "data": prepared.data.describe(prepared.drawn),
         "overlap": overlap(_text_data(prepared).dataset_of(prepared.drawn)),

@@ -10,9 +10,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from hybridqies.engine import watch_compilation
 from hybridqies.errors import InputError
 from hybridqies.files import create_bytes, is_leftover
 from hybridqies.options import to_mapping
+from hybridqies.progress import COMPILING
 from hybridqies.records import write_record
 from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.kind import StudyKind
@@ -94,9 +96,9 @@ def run_study(
     """Runs a study in `folder`, or with `resume` what it lacks there; returns what `study.json` then holds.
 
     `retry_failed` counts trials that failed before as missing, once; without it they keep their error.
-    `on_start` receives, before a new study begins, how many seeds its comparisons need. Texts are embedded
-    once, before the first trial. One worker is this process; more are processes of
-    their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
+    `on_start` receives, before a new study begins, how many seeds its comparisons need, and that kernels are
+    compiled where they are. Texts are embedded once, before the first trial. One worker is this process;
+    more are processes of their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
 
     Raises
     ------
@@ -125,7 +127,9 @@ def run_study(
             journal.begin(about)
             if retry_failed:
                 journal.retry_failed(trial.key for trial in planned)
-            with _local(plan, context, workers) if nodes is None else nullcontext(nodes) as executor:
+            tell = None if on_start is None else lambda: on_start(COMPILING)
+            local = _local(plan, context, workers) if nodes is None else nullcontext(nodes)
+            with local as executor, watch_compilation(tell):
                 run_trials(planned, journal, executor, on_counts, Cohorts(context))
             result = study.summarise(plan, planned, journal.state())
     write_record(folder / RESULT, result)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from hybridqies.backends.jobs.scrubbing import scrub
+from hybridqies.engine import watch_compilation
 from hybridqies.errors import InputError
 from hybridqies.runs import PreparedRun
 from hybridqies.study.context import TrialContext
@@ -106,10 +107,10 @@ def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
     ------
     InputError: the context is not what the trial was planned on, or no candidate could be trained.
     """
-    started = time.perf_counter()
-    opened = _Opened.of(trial, context)
-    best, candidates = _search(opened)
-    return _record(opened, best, candidates, started)
+    with _clock() as seconds:
+        opened = _Opened.of(trial, context)
+        best, candidates = _search(opened)
+        return _record(opened, best, candidates, seconds)
 
 
 def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:
@@ -121,18 +122,18 @@ def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome,
     ------
     InputError: as `run_trial` before anything is measured, for any of them; or parts of several sizes.
     """
-    started = time.perf_counter()
-    opened = [_Opened.of(trial, context) for trial in trials]
-    found = _fit(opened, Proposal({}, None, None))
-    outcomes: list[Outcome] = []
-    for each, fitted in zip(opened, found, strict=True):
-        try:
-            if isinstance(fitted, InputError):
-                raise InputError(f"none of 1 candidates could be trained: {fitted}")
-            outcomes.append(_record(each, fitted, [fitted.describe()], started))
-        except Exception as error:
-            outcomes.append(_failure(each.trial, error, started))
-    share = round((time.perf_counter() - started) / len(trials), 3)
+    with _clock() as seconds:
+        opened = [_Opened.of(trial, context) for trial in trials]
+        found = _fit(opened, Proposal({}, None, None))
+        outcomes: list[Outcome] = []
+        for each, fitted in zip(opened, found, strict=True):
+            try:
+                if isinstance(fitted, InputError):
+                    raise InputError(f"none of 1 candidates could be trained: {fitted}")
+                outcomes.append(_record(each, fitted, [fitted.describe()], seconds))
+            except Exception as error:
+                outcomes.append(_failure(each.trial, error, seconds))
+        share = round(seconds() / len(trials), 3)
     return tuple(replace(outcome, seconds=share) for outcome in outcomes)
 
 
@@ -142,32 +143,40 @@ def attempt(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ..
     Where one of several cannot be trained, each is then run by itself: its numbers are the same, and no
     test set has been read.
     """
-    started = time.perf_counter()
     if len(trials) > 1:
-        try:
-            return run_cohort(trials, context)
-        except InputError:
-            pass
-        except Exception as error:
-            return tuple(_failure(trial, error, started) for trial in trials)
+        with _clock() as seconds:
+            try:
+                return run_cohort(trials, context)
+            except InputError:
+                pass
+            except Exception as error:
+                return tuple(_failure(trial, error, seconds) for trial in trials)
     return tuple(_attempt_alone(trial, context) for trial in trials)
 
 
 def _attempt_alone(trial: Trial, context: TrialContext) -> Outcome:
-    started = time.perf_counter()
-    try:
-        return run_trial(trial, context)
-    except Exception as error:
-        return _failure(trial, error, started)
+    with _clock() as seconds:
+        try:
+            return run_trial(trial, context)
+        except Exception as error:
+            return _failure(trial, error, seconds)
 
 
-def _failure(trial: Trial, error: Exception, started: float) -> TrialFailure:
+@contextmanager
+def _clock() -> Iterator[Callable[[], float]]:
+    """Gives the seconds since it began, without those in which kernels were compiled."""
+    start = time.perf_counter()
+    with watch_compilation() as compilation:
+        yield lambda: time.perf_counter() - start - compilation.seconds
+
+
+def _failure(trial: Trial, error: Exception, seconds: Callable[[], float]) -> TrialFailure:
     text = scrub(f"{type(error).__name__}: {error}")
-    return TrialFailure(trial.key, trial.to_mapping(), text, round(time.perf_counter() - started, 3))
+    return TrialFailure(trial.key, trial.to_mapping(), text, round(seconds(), 3))
 
 
 def _record(
-    opened: _Opened, best: _Fitted, candidates: Sequence[Mapping[str, Any]], started: float
+    opened: _Opened, best: _Fitted, candidates: Sequence[Mapping[str, Any]], seconds: Callable[[], float]
 ) -> TrialRecord:
     """The record of a trial whose choice is made; here the test set is read."""
     trial = opened.trial
@@ -184,7 +193,7 @@ def _record(
         n_parameters=best.prepared.arm.head.n_trained(),
         converged=best.convergence.reached,
         convergence=best.convergence.why,
-        seconds=round(time.perf_counter() - started, 3),
+        seconds=round(seconds(), 3),
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
+    from hybridqies.training.compilation import stopwatch, watch_kernels
     from hybridqies.training.config import (
         ClassWeights,
         Compute,
@@ -68,6 +69,8 @@ __all__ = [
     "probabilities_with_noise",
     "read_confusion",
     "record_confusion",
+    "stopwatch",
+    "watch_kernels",
     "why_alone",
 ]
 
@@ -76,6 +79,7 @@ __getattr__, __dir__ = import_lazily(
     __all__,
     (
         "config",
+        "compilation",
         "confusion_matrix",
         "diagnosis",
         "distributed",

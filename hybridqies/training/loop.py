@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -20,6 +19,7 @@ from hybridqies.training.checkpoint import (
     save_checkpoint,
     snapshot,
 )
+from hybridqies.training.compilation import stopwatch
 from hybridqies.training.config import TrainingConfig
 from hybridqies.training.distributed import Ranks, unsynchronised
 from hybridqies.training.groups import make_optimiser
@@ -146,14 +146,19 @@ class _Run:
             check_epochs(self.progress, self.config)
 
     def _epoch(self) -> None:
-        start = time.perf_counter()
+        with stopwatch(self.model) as seconds:
+            record = self._train_epoch()
+            add_time(self.progress, record, seconds())
+        self._record(record)
+
+    def _train_epoch(self) -> dict[str, Any]:
         loss = self._pass_over_training()
         about = {"learning_rate": float(self.optimiser.param_groups[0]["lr"]), "train_loss": loss}
         measured = None
         if self.validation is not None:
             # No more than in training: a circuit that trained must not be too large to validate.
             measured = self.objective.measure(self.model, self.validation, self.config.rows_at_once)
-        record = close_epoch(
+        return close_epoch(
             self.progress,
             self.config,
             about,
@@ -161,8 +166,6 @@ class _Run:
             lambda: snapshot(self.model),
             agree=lambda score: self.ranks.of_first(score, self.device),
         )
-        add_time(self.progress, record, time.perf_counter() - start)
-        self._record(record)
 
     def _pass_over_training(self) -> float:
         self.model.train()

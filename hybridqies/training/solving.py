@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from hybridqies.errors import InputError
+from hybridqies.training.compilation import stopwatch
 from hybridqies.training.config import TrainingConfig
 from hybridqies.training.history import write_history
 from hybridqies.training.objectives import CrossEntropy, Objective
@@ -35,14 +35,14 @@ def solve(
             f"{type(model).__name__} was given the objective {type(objective).__name__}",
             expected="cross-entropy: it solves for classes",
         )
-    start = time.perf_counter()
-    objective.solve(model, training, config.seed)
     record: dict[str, Any] = {"epoch": 1}
-    for name, part in (("train", training), ("validation", validation)):
-        if part is not None and len(part):
-            measured = objective.measure(model, part, prediction_batch(model, len(part)))
-            record |= measured.to_mapping(f"{name}_")
-    record["seconds"] = time.perf_counter() - start
+    with stopwatch(model) as seconds:
+        objective.solve(model, training, config.seed)
+        for name, part in (("train", training), ("validation", validation)):
+            if part is not None and len(part):
+                measured = objective.measure(model, part, prediction_batch(model, len(part)))
+                record |= measured.to_mapping(f"{name}_")
+        record["seconds"] = seconds()
     if folder is not None:
         write_history(folder, [record])
     return Outcome(1, (record,), record["seconds"])

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from hybridqies.backends import DEFAULT_BACKEND, QuantumLayer
 from hybridqies.errors import InputError
 from hybridqies.training.checkpoint import restore, snapshot
+from hybridqies.training.compilation import stopwatch
 from hybridqies.training.config import TrainingConfig
 from hybridqies.training.groups import make_optimiser
 from hybridqies.training.loop import adapt, fit
@@ -157,7 +157,13 @@ class _Stack:
         return is_over(progress, self.config, validated=self.validated)
 
     def _epoch(self, active: Sequence[int]) -> None:
-        start = time.perf_counter()
+        with stopwatch(self.model) as seconds:
+            records = self._train_epoch(active)
+            share = seconds() / len(active)
+        for at, record in zip(active, records, strict=True):
+            add_time(self.progress[at], record, share)
+
+    def _train_epoch(self, active: Sequence[int]) -> list[dict[str, Any]]:
         # Those still training have been from the first epoch on.
         losses = self._pass_over_training(active, self.progress[active[0]].epoch)
         rate = float(self.optimiser.param_groups[0]["lr"])
@@ -166,9 +172,7 @@ class _Stack:
         for at, metrics in zip(active, measured, strict=True):
             about = {"learning_rate": rate, "train_loss": losses[at]}
             records.append(close_epoch(self.progress[at], self.config, about, metrics, self._state_of(at)))
-        share = (time.perf_counter() - start) / len(active)
-        for at, record in zip(active, records, strict=True):
-            add_time(self.progress[at], record, share)
+        return records
 
     def _state_of(self, at: int) -> Callable[[], dict[str, Tensor]]:
         stacked = self.model.state_dict()

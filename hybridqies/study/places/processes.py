@@ -27,8 +27,9 @@ _STARTS = 3
 class _Worker:
     """One process and the trials that it runs."""
 
-    def __init__(self, source: Source, seed: int) -> None:
-        self._about = {"source": source.to_mapping(), "seed": seed}
+    def __init__(self, source: Source, seed: int, *, tells: bool) -> None:
+        # All compile the same kernels at the same time, and one line about it is enough.
+        self._about = {"source": source.to_mapping(), "seed": seed, "tells": tells}
         self._start()
 
     def _start(self) -> None:
@@ -134,8 +135,8 @@ class Processes:
         self._again: list[Trial] = []
         self._workers: list[_Worker] = []
         try:
-            for _ in range(count):
-                self._workers.append(_Worker(source, seed))
+            for at in range(count):
+                self._workers.append(_Worker(source, seed, tells=at == 0))
             for worker in self._workers:
                 worker.wait_until_ready()
         except BaseException:

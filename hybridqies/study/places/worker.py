@@ -15,6 +15,8 @@ import threading
 from queue import SimpleQueue
 from typing import Any, TextIO
 
+from hybridqies.progress import COMPILING
+
 
 def main() -> None:
     """Serves trials until stdin ends."""
@@ -26,6 +28,7 @@ def main() -> None:
 
     import torch
 
+    from hybridqies.engine import watch_compilation
     from hybridqies.errors import HybridqiesError
     from hybridqies.study.context import Source, TrialContext
     from hybridqies.study.protocol import attempt
@@ -40,15 +43,21 @@ def main() -> None:
         _write(out, {"error": str(error)})
         return
     _write(out, {"error": None})
-    while True:
-        trials = [Trial.from_mapping(each) for each in json.loads(lines.get())]
-        _write(out, [outcome_to_mapping(each) for each in attempt(trials, context)])
+    with watch_compilation(_tell_of_compilation if about["tells"] else None):
+        while True:
+            trials = [Trial.from_mapping(each) for each in json.loads(lines.get())]
+            _write(out, [outcome_to_mapping(each) for each in attempt(trials, context)])
 
 
 def _read(lines: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         lines.put(line)
     os._exit(0)
+
+
+def _tell_of_compilation() -> None:
+    sys.stderr.write(f"hybridqies: {COMPILING}\n")
+    sys.stderr.flush()
 
 
 def _write(out: TextIO, content: Any) -> None:
