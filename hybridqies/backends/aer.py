@@ -58,7 +58,7 @@ class AerOptions(NoiseOptions):
 
     @property
     def has_noise(self) -> bool:
-        """Whether anything goes wrong at all."""
+        """Whether there is any noise."""
         return bool(self.device) or not self.noise.is_none
 
 
@@ -202,9 +202,10 @@ class Aer(ExecutingBackend):
         return built
 
     def _with_errors(self, circuit: QuantumCircuit, n_noisy: int) -> QuantumCircuit:
-        """`circuit` with the errors of its channels after each of its first gates.
+        """`circuit` with the errors of its channels after each of its first `n_noisy` gates.
 
-        In the circuit and not by gate names in a noise model: however Aer takes a gate apart, it errs once.
+        They are instructions in the circuit, not a noise model by gate names: a gate then has one error,
+        however Aer decomposes it.
         """
         noise = self.options.noise
         if not noise.has_gate_errors:
@@ -228,9 +229,9 @@ class Aer(ExecutingBackend):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Prepared:
-    """What runs a circuit: Aer's circuits, the simulator with its noise, and how qubits are misread.
+    """What runs a circuit: Aer's circuits, the simulator with its noise, and readout errors.
 
-    `confusions` has for each basis and qubit what is read by what is there, (2, 2), or None.
+    `confusions` has for each basis and qubit the readout probabilities, a row for each true bit, or None.
     """
 
     circuits: list[Bindable]

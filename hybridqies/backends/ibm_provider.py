@@ -46,7 +46,7 @@ _LONGEST = 400
 
 
 class Suppression(Protocol):
-    """What a provider has to know of a backend's options."""
+    """The options of a backend that the provider needs."""
 
     @property
     def shots(self) -> int | None:
@@ -62,7 +62,7 @@ class Suppression(Protocol):
 
 
 class IBMProvider:
-    """Jobs on the QPU called `target`; the network is first asked when something is asked of it.
+    """Jobs on the QPU called `target`; the network is used by requests alone.
 
     The client finds the account in its own store or in QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE; nothing
     of it is kept here. The client sends a POST again after a 5xx answer, which IBM's API guarantees to be
@@ -236,7 +236,7 @@ def _counts_of(pub: Any) -> Iterator[Counts]:
 
 
 def _meaning(error: Exception, lost: type[JobError]) -> JobError:
-    """What an exception of the client says of the request: refused, not taken, or unknown."""
+    """The error that an exception of the client means: refused, not taken, or unknown."""
     from qiskit.exceptions import QiskitError
 
     chain = list(_chain(error))
@@ -258,7 +258,7 @@ def _meaning(error: Exception, lost: type[JobError]) -> JobError:
 
 
 def _chain(error: BaseException | None) -> Iterator[Any]:
-    """The error and those that it came of, also where the client hides them (`from None`)."""
+    """The error and its causes, also where the client hides them (`from None`)."""
     while error is not None:
         yield error
         # urllib3's cause is an argument of the exception of requests.

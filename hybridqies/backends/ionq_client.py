@@ -36,7 +36,7 @@ def connect() -> IonQClient:
 
 
 def ask_once(client: IonQClient, ask: Callable[[], Any], lost: type[JobError]) -> dict[str, Any]:
-    """The object that one request is answered with; `lost` is what an answer that didn't come means."""
+    """The JSON object that answers one request; `lost` is the error where no answer came."""
     try:
         answer = ask()
     except Exception as error:  # The client also stumbles (AttributeError) over error bodies it doesn't know.
@@ -52,7 +52,7 @@ def ask_once(client: IonQClient, ask: Callable[[], Any], lost: type[JobError]) -
 
 
 def _meaning(error: Exception, lost: type[JobError]) -> JobError:
-    """What an exception of the client says of the request: refused, not taken, or unknown."""
+    """The error that an exception of the client means: refused, not taken, or unknown."""
     from qiskit_ionq.exceptions import IonQAPIError, IonQError, IonQRetriableError
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 

@@ -1,4 +1,4 @@
-"""Jobs at IonQ: handed in once, found again by their key, and their probabilities turned into counts."""
+"""Jobs at IonQ: submitted once, found by their key, their probabilities turned into counts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class NoiseModel(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class IonQOptions(RemoteOptions):
-    """What IonQ can be told besides: the simulator's noise model, and whether a QPU debiases.
+    """Shots, the simulator's noise model, and whether a QPU debiases.
 
     IonQ debiases jobs of 500 shots or more unless told not to; its averages are no plain samples, so
     that the standard errors of shots don't hold for them. Here it is off unless asked for.
@@ -73,7 +73,7 @@ class IonQOptions(RemoteOptions):
 
 
 class IonQProvider:
-    """Jobs on `simulator` or on `qpu.<name>`; nothing is asked of the network before the first job.
+    """Jobs on `simulator` or on `qpu.<name>`; the network is not used before the first job.
 
     Credentials are resolved by the client (environment or .env file: IONQ_API_KEY, IONQ_API_URL) anew for
     each request, and kept nowhere.
@@ -237,7 +237,7 @@ class IonQProvider:
         )
 
     def _backend(self) -> IonQBackend:
-        """What the client's job wants to know of a backend; this class of it asks the network for nothing."""
+        """The backend object that the client's job needs; this class of it makes no request."""
         from qiskit_ionq.exceptions import IonQTranspileLevelWarning
         from qiskit_ionq.ionq_backend import IonQBackend
 

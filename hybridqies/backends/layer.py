@@ -11,6 +11,7 @@ from hybridqies.backends.base import Backend
 from hybridqies.backends.registry import DEFAULT_BACKEND, load_backend
 from hybridqies.circuit import Circuit, Start
 from hybridqies.errors import InputError
+from hybridqies.options import parse
 from hybridqies.roles import Role
 
 _HALVES = (torch.bfloat16, torch.float16)
@@ -30,7 +31,7 @@ class QuantumLayer(nn.Module):
     ------
     UnknownNameError: no backend has that name.
     CapabilityError: the backend cannot run the circuit.
-    InputError: fewer than one copy; inputs of another shape.
+    InputError: fewer than one copy; no circuit, no tensor, or inputs of another shape.
     """
 
     def __init__(
@@ -45,11 +46,20 @@ class QuantumLayer(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(circuit, Circuit):
+            raise InputError(
+                f"a circuit layer was given {circuit!r:.80}",
+                expected="a Circuit",
+                todo="make one with load_circuit(name, n_qubits)",
+            )
+        copies = None if copies is None else parse(copies, int, "copies of a circuit")
         if copies is not None and copies < 1:
             raise InputError(f"{copies} copies of a circuit were asked for", expected="at least 1")
+        if not 0 <= spread < math.inf:
+            raise InputError(f"a spread of {spread} was given", expected="a number of radians, at least 0")
         self.circuit = circuit
         self.copies = copies
-        self.backend = load_backend(backend) if isinstance(backend, str) else backend
+        self.backend = load_backend(backend)
         self.backend.check(circuit)
         self._ends = (circuit.n_inputs,) if copies is None else (copies, circuit.n_inputs)
         shape = (circuit.n_weights,) if copies is None else (copies, circuit.n_weights)
@@ -59,6 +69,12 @@ class QuantumLayer(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Expectations (..., M) for inputs (..., F), or (..., copies, M) for (..., copies, F)."""
+        if not isinstance(inputs, Tensor):
+            raise InputError(
+                f"the circuit layer was given {type(inputs).__name__}",
+                expected="a tensor",
+                todo="convert it with torch.as_tensor(…)",
+            )
         if inputs.shape[-len(self._ends) :] != self._ends:
             copies = "" if self.copies is None else f"{self.copies}, "
             raise InputError(

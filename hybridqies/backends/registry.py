@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hybridqies import defaults
 from hybridqies.backends.spec import BackendSpec
-from hybridqies.errors import CapabilityError
+from hybridqies.errors import CapabilityError, InputError
 from hybridqies.extensions import class_names, find_class
 
 if TYPE_CHECKING:
@@ -61,8 +61,14 @@ def load_backend(given: str | Backend) -> Backend:
     InputError: an option that cannot be read.
     MissingExtraError: a package that it needs is not installed.
     """
-    if not isinstance(given, str):
+    from hybridqies.backends.base import Backend
+
+    if isinstance(given, Backend):
         return given
+    if not isinstance(given, str):
+        raise InputError(
+            f"a backend was given as {given!r:.80}", expected="its name, as in --backend, or a Backend"
+        )
     spec = BackendSpec.parse(given)
     return backend_class(spec.family)(spec.target, **spec.options)
 

@@ -1,4 +1,4 @@
-"""The angles of gates: features, weights, constants, and sums of them. They are evaluated here alone."""
+"""The angles of gates: features, weights, constants and sums of them, and their evaluation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hybridqies.errors import CircuitError
 class Feature:
     """An angle that is `scale` times a feature, or times the product of several, in radians.
 
-    The order of a product means nothing: `indices` are kept sorted.
+    The order of the factors does not matter: `indices` are kept sorted.
     """
 
     indices: tuple[int, ...]
@@ -235,7 +235,7 @@ def _term_from_list(stored: Sequence[Any]) -> Term:
     raise CircuitError(f"a stored angle {stored!r} cannot be read")
 
 
-def used(angles: Iterable[Angle], kind: type[Feature] | type[Weight]) -> set[int]:
+def find_indices(angles: Iterable[Angle], kind: type[Feature] | type[Weight]) -> set[int]:
     """The indices of the features, or of the weights, that `angles` name."""
     found: set[int] = set()
     for term in (term for angle in angles for term in terms(angle)):

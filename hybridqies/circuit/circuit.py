@@ -16,11 +16,11 @@ from hybridqies.circuit.angles import (
     Weight,
     as_angle,
     as_index,
+    find_indices,
     from_list,
     size,
     terms,
     to_list,
-    used,
 )
 from hybridqies.circuit.gate_type import GateType
 from hybridqies.circuit.gates import gate_type
@@ -158,8 +158,8 @@ class Circuit:
             n_qubits,
             gates,
             tuple(observables),
-            n_features=1 + max(used(angles, Feature) | {-1}),
-            n_weights=1 + max(used(angles, Weight) | {-1}),
+            n_features=1 + max(find_indices(angles, Feature) | {-1}),
+            n_weights=1 + max(find_indices(angles, Weight) | {-1}),
             start=start,
             name=name,
         )

@@ -16,7 +16,7 @@ Value = bool | int | float | str
 MAX_LENGTH = 1000
 """Characters of an expression."""
 MAX_VALUE = 2**53
-"""The largest size of a number: beyond it floats are no whole numbers any more."""
+"""The largest size of a number: beyond it floats do not hold every whole number."""
 MAX_RANGE = 1000
 """Numbers of a range such as "1..n"."""
 

@@ -75,7 +75,7 @@ class Foreign:
     """A gate as another framework has it.
 
     `order` says which of our angles each of theirs is; empty where the order is the same.
-    `label` tells two of ours apart that are one gate there; `adjoint` asks for the inverse of `name`.
+    `label` distinguishes two of our gates that are one there; with `adjoint` it is the inverse of `name`.
     """
 
     name: str

@@ -89,7 +89,7 @@ def _called(qiskit: str, pennylane: str) -> dict[str, Any]:
     return {"qiskit": Foreign(qiskit), "qasm": Foreign(qiskit), "pennylane": Foreign(pennylane)}
 
 
-# Between two CNOTs, which are labels, RXX and RZZ are RX and RZ.
+# Between two CNOTs, which only relabel basis states, RXX is RX and RZZ is RZ.
 _RXX = (_CNOT, Apply(0, (Rotation(X, 0),)), _CNOT)
 # S turns X into Y.
 _RYY = (Apply(0, (m.SDG,)), Apply(1, (m.SDG,)), *_RXX, Apply(0, (m.S,)), Apply(1, (m.S,)))
@@ -141,7 +141,7 @@ _ROWS = (
         ("phi", "theta", "omega"),
         matrix=m.rot,
         lowering=(Apply(0, (Rotation(Z, 0), Rotation(Y, 1), Rotation(Z, 2))),),
-        # Equal to Qiskit's U up to a global phase, and told apart by its label.
+        # Equal to Qiskit's U up to a global phase; the label distinguishes it.
         qiskit=Foreign("u", (1, 2, 0), label="Rot"),
         pennylane=Foreign("Rot"),
         qasm=Foreign("rot"),

@@ -78,7 +78,7 @@ def _pairs(pattern: str, distances: list[int], n_qubits: int) -> list[Pair]:
 
 
 def _cost(layer: Layer) -> int:
-    """What a visit of a layer counts for: one, and more where its expressions are long or many."""
+    """How many steps reading a layer once counts as: more where its expressions are long or many."""
     values = [item for value in layer.values() for item in (value if isinstance(value, list) else [value])]
     return len(values) + sum(len(value) for value in values if isinstance(value, str)) // 4
 

@@ -46,7 +46,7 @@ def steps_of(quantum_circuit: QuantumCircuit) -> list[Step]:
 
 
 class _Reader:
-    """Reads one circuit. Classes decide what a gate is; a name says nothing, anybody can give it."""
+    """Reads one circuit. A gate is recognised by its class; any gate may have any name."""
 
     def __init__(self) -> None:
         import qiskit.circuit.library as library
@@ -116,7 +116,7 @@ class _Reader:
         return Step(row, qubits, own) if self._is_same(operation, row, own) else None
 
     def _is_same(self, operation: Instruction, row: GateType, angles: Sequence[Any]) -> bool:
-        """Whether a gate that somebody defined under the name of one of ours also does what ours does."""
+        """Whether a custom gate with the name of one of ours has the same matrix as ours."""
         if any(getattr(angle, "parameters", ()) for angle in angles):
             return self._is_defined_so(operation, row, angles)
         from qiskit.exceptions import QiskitError
@@ -130,7 +130,7 @@ class _Reader:
             return False
 
     def _is_defined_so(self, operation: Instruction, row: GateType, angles: Sequence[Any]) -> bool:
-        """Whether the definition is that of our row gate for gate, so that it agrees at every angle."""
+        """Whether the definition equals that of our row gate for gate, and so at every angle."""
         expected = [
             (GATES[part.name], part.places, [_own(angle, angles) for angle in part.angles])
             for part in row.definition
@@ -146,7 +146,7 @@ class _Reader:
 
 
 def _class(operation: Instruction) -> type:
-    """Singletons of a class and its subclasses are told apart as Qiskit itself does."""
+    """The class of an operation; Qiskit makes singletons of subclasses of their own."""
     return getattr(operation, "base_class", type(operation))
 
 

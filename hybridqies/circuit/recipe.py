@@ -211,7 +211,7 @@ class Recipe:
 
 @contextlib.contextmanager
 def _refusing(recipe: str) -> Iterator[None]:
-    """Turns what the arithmetic of a recipe can still run into into one line that names the recipe."""
+    """Turns errors of a recipe's arithmetic into one line that names the recipe."""
     try:
         yield
     except InputError:

@@ -96,7 +96,7 @@ _OPTION: Mapping[str, Kind] = {
     "choices": _WORDS,
     "help": _WORD,
 }
-# A key means the same in every kind of layer; which kind may have which is asked where they are laid out.
+# A key means the same in every kind of layer; `LayerBuilder` checks which kind may have which.
 _LAYER: Mapping[str, Kind] = {
     "encode": _NAMES,
     "rotate": _NAMES,

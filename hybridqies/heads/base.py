@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hybridqies.backends import DEFAULT_BACKEND, Backend
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError
+from hybridqies.options import within
 from hybridqies.roles import Role
 
 
@@ -57,6 +58,9 @@ class HeadContext:
     backend: str | Backend = DEFAULT_BACKEND
     generator: torch.Generator | None = None
     circuits: Mapping[str, Circuit] | None = None
+
+    def __post_init__(self) -> None:
+        within(self, "size of a head", n_inputs=(1, 1e9), n_classes=(1, 1e9))
 
     def circuit(self, role: str, default: Any) -> Circuit:
         """The stored circuit for `role`, or what `default()` builds."""

@@ -1,4 +1,4 @@
-"""Pieces that heads share: seeded linear layers and the terms of a parameter count."""
+"""What heads share: seeded linear layers and the terms of a parameter count."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def linear_term(what: str, layer: nn.Linear) -> Term:
 def circuit_term(what: str, circuit: Circuit, recipe: str, options: Mapping[str, Any]) -> Term:
     """The recipe's closed formula with its options' values.
 
-    A circuit that its recipe doesn't explain counts its weights.
+    If the recipe gives another number, the term is the number of the circuit's weights.
     """
     plain = Term(what, "weights of the circuit", circuit.n_weights)
     try:

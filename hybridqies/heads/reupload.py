@@ -21,7 +21,7 @@ from hybridqies.roles import Role
 
 @dataclass(frozen=True, slots=True)
 class ReuploadConfig:
-    """`n_qubits` of None are as many as the columns need; a qubit takes `columns_per_qubit` at an upload.
+    """`n_qubits` None means as many as the columns need, `columns_per_qubit` on each qubit at an upload.
 
     Before the trained scale, the training values of a column span ±`reach` radians.
     """

@@ -1,4 +1,4 @@
-"""What heads with support vectors share: pairwise decisions, held as tensors, and how they become logits."""
+"""The base of heads with support vectors: pairwise decisions as tensors, and logits from them."""
 
 from __future__ import annotations
 

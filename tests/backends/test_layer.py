@@ -281,3 +281,34 @@ def test_what_a_backend_cannot_follow_is_refused_by_name(spec):
         run(forward_ad.make_dual(rows, rows))
     with pytest.raises(InputError, match="sparse"):
         run(rows.to_sparse())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"copies": 0}, "0 copies"),
+        ({"copies": 2.5}, "copies of a circuit"),
+        ({"copies": True}, "copies of a circuit"),
+        ({"spread": -1.0}, "spread of -1.0"),
+        ({"spread": math.nan}, "spread of nan"),
+        ({"spread": math.inf}, "spread of inf"),
+        ({"backend": None}, "backend was given as None"),
+        ({"backend": backend_class("statevector")}, "backend was given as"),
+        ({"circuit": "rot-ring"}, "given 'rot-ring'; expected a Circuit"),
+    ],
+)
+def test_settings_of_a_layer_that_mean_nothing_are_refused(options, said):
+    with pytest.raises(InputError, match=said):
+        QuantumLayer(**({"circuit": angles_in()} | options))
+
+
+@pytest.mark.parametrize("inputs", [[[0.5, 0.5, 0.5]], np.zeros((1, 3), np.float32), None])
+def test_inputs_that_are_no_tensor_are_refused(inputs):
+    with pytest.raises(InputError, match="expected a tensor"):
+        QuantumLayer(angles_in())(inputs)
+
+
+def test_numpy_numbers_are_settings_of_a_layer():
+    layer = QuantumLayer(angles_in(), copies=np.int64(2), spread=np.float32(0.5))  # type: ignore[arg-type]
+    assert layer.weights.shape == (2, layer.circuit.n_weights)
+    assert type(layer.copies) is int

@@ -113,6 +113,12 @@ def test_a_class_without_a_row_is_refused(name: str, present: tuple[int, int]) -
         head.solve(x, y, None, 0)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(("n_inputs", "n_classes"), [(0, 2), (-1, 2), (8, 0)])
+def test_a_head_of_no_size_is_refused(n_inputs: int, n_classes: int) -> None:
+    with pytest.raises(InputError, match="size of a head"):
+        build_head("mlp", {}, HeadContext(n_inputs, n_classes))
+
+
 def test_an_unsolved_support_vector_classifier_says_so() -> None:
     with pytest.raises(InputError, match="has not been solved yet; fit it first"):
         build_head("svc", {}, HeadContext(D, 2))(blobs(2)[0])

@@ -1,4 +1,4 @@
-"""Jobs at remote services that are never lost and never paid twice: providers, the journal, the runner."""
+"""Jobs at remote services: providers, the journal, and the runner, which neither loses nor repeats a job."""
 
 from hybridqies.backends.jobs.journal import Journal, default_journal
 from hybridqies.backends.jobs.lifecycle import JobRunner

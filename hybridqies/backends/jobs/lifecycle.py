@@ -1,4 +1,4 @@
-"""Work done by a remote service: every job handed in once, waited for, and paid for once."""
+"""Runs work at a remote service: every job is submitted once, waited for, and paid for once."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class JobRunner:
     def adopt(
         self, journal: Journal, limits: Limits, retry: Retry, on_progress: Progress | None = None
     ) -> None:
-        """Goes on under other settings; what has been paid for stays counted."""
+        """Continues with other settings; what has been paid for stays counted."""
         self.journal, self.limits, self.retry, self._on_progress = journal, limits, retry, on_progress
 
     def run(self, work: Work) -> list[Counts]:
@@ -137,7 +137,7 @@ class JobRunner:
 
     def _finish(self, parts: Mapping[str, Work]) -> None:
         records = self.journal.records()
-        # What failed before makes the whole fail: new jobs would be paid for nothing.
+        # One failed job makes the whole work fail; new jobs would be paid for in vain.
         hopeless = any(key in records and records[key].has_ended_badly for key in parts)
         if not hopeless:
             self._check_limits(parts)
@@ -162,7 +162,7 @@ class JobRunner:
         self.limits.check(shots=sum(paid.values()), jobs=len(paid))
 
     def _settle(self, key: str, absent: _Absent) -> None:
-        """Ends all doubt about a job; if it was never accepted, does `absent` about it."""
+        """Finds out whether the service has the job; calls `absent` if it was never accepted."""
         before = self._sendings(key)
         while (pause := self._persist(key, lambda: self._settle_once(key, absent))) is not None:
             self._sleep(pause)
@@ -333,7 +333,7 @@ class JobRunner:
 
 
 def _leave(_: JobRecord | None) -> None:
-    """What `resume` does about a job that was never accepted."""
+    """`resume` does nothing about a job that was never accepted."""
 
 
 def _unsuitable(record: JobRecord, expected: str) -> InputError:

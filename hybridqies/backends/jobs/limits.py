@@ -1,10 +1,11 @@
-"""Hard caps on what a run may pay for."""
+"""Hard caps on the shots and jobs that a run may pay for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from hybridqies.errors import CapabilityError, InputError
+from hybridqies.options import parse
 
 
 def check_together(circuits: int, most: int, where: str) -> None:
@@ -31,8 +32,13 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in (("max_shots", self.max_shots), ("max_jobs", self.max_jobs)):
-            if value is not None and value < 0:
-                raise InputError(f"{name} was given {value}", expected="0 or more")
+            if value is None:
+                continue
+            # Compared with NaN, any number would be within the cap.
+            whole = parse(value, int, f"cap {name}")
+            object.__setattr__(self, name, whole)
+            if whole < 0:
+                raise InputError(f"{name} was given {whole}", expected="0 or more")
 
     def check(self, *, shots: int, jobs: int) -> None:
         """Refuses a run that would newly pay for so many shots and jobs in all.

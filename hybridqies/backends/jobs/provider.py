@@ -1,4 +1,4 @@
-"""What a remote service has to offer so that its jobs are never lost: five verbs, three kinds of failure."""
+"""The protocol of a remote service: its requests, and three kinds of failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TransientError(JobError):
 
 
 class UncertainError(JobError):
-    """The answer was lost: the service may have accepted the job, and has to be asked for it first."""
+    """The answer was lost: the service may have accepted the job, and has to be asked before it is resent."""
 
 
 class JobState(enum.Enum):
@@ -43,7 +43,7 @@ class JobState(enum.Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the job has ended."""
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
@@ -100,14 +100,14 @@ class Work:
         return cls(stored["backend"], circuits, angles, int(stored["shots"]), int(stored["seed"]))
 
     def key(self) -> str:
-        """What names this work wherever it is met again: 32 hex digits over all that decides it."""
+        """The key of this work: 32 hex digits over everything that decides its result."""
         content = self.to_mapping()
         content["circuits"] = [circuit.digest() for circuit in self.circuits]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 class Provider(Protocol):
-    """One service, reached through its own client. Requests raise nothing but the errors of this file.
+    """One service, reached through its own client. Requests raise the errors of this module alone.
 
     `submit` labels the job with `key` at the service (a tag, a name, metadata), so that `find` can tell
     after a lost answer whether the job exists. A plain JobError is permanent.

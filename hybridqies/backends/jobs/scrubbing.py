@@ -1,4 +1,4 @@
-"""The second net for credentials: they are removed from text from outside before it is kept or shown."""
+"""Credentials are removed from text that comes from outside before it is stored or shown."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CREDENTIALS = (
 
 _HEADER = re.compile(r"\b(apiKey|Bearer)(\s+)[^\s'\",;]+", re.IGNORECASE)
 _HIDDEN = "***"
-# Letters and digits in a row that give a part of a secret away; chance makes no text that has them.
+# So many letters and digits in a row are part of a secret: other text does not contain them by chance.
 _TELLING = 8
-# Fewer than these are words like any other.
+# Shorter forms occur in ordinary words.
 _LEAST = 4
 
 

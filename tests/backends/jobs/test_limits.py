@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 from backends.jobs.bench import Bench, script
 from backends.jobs.fake_provider import (
@@ -10,7 +13,7 @@ from backends.jobs.fake_provider import (
     some_work,
 )
 
-from hybridqies.backends.jobs import JobError, Limits
+from hybridqies.backends.jobs import JobError, Limits, Retry
 from hybridqies.errors import CapabilityError, InputError
 
 
@@ -65,3 +68,24 @@ class TestLimits:
     def test_negative(self) -> None:
         with pytest.raises(InputError, match="max_jobs was given -1; expected 0 or more"):
             Limits(max_jobs=-1)
+
+
+@pytest.mark.parametrize("cap", [math.nan, math.inf, 2.5, True, "few"])
+@pytest.mark.parametrize("name", ["max_shots", "max_jobs"])
+def test_a_cap_is_a_whole_number(name, cap):
+    with pytest.raises(InputError, match=f"cap {name} was given"):
+        Limits(**{name: cap})
+
+
+def test_a_cap_may_be_a_numpy_number():
+    limits = Limits(np.int64(5), np.int8(1))  # type: ignore[arg-type]
+    assert limits == Limits(5, 1)
+    with pytest.raises(CapabilityError, match="6 shots"):
+        limits.check(shots=6, jobs=1)
+
+
+@pytest.mark.parametrize("options", [{"tries": 0}, {"total_seconds": math.nan}, {"poll_seconds": -1.0}])
+def test_a_retry_without_sense_is_refused(options):
+    (name,) = options
+    with pytest.raises(InputError, match=f"retry option '{name}'"):
+        Retry(**options)
