@@ -49,14 +49,17 @@ _NEEDED_OF_MODEL: Needed = {
     "weights_sha256": str,
     "trained_on_sha256": str,
 }
-# What models of earlier versions do not record: they read single texts, and forgot how they were made.
+# Defaults for what models of earlier versions do not record: all of them read single texts.
 _ADDED: Mapping[str, Any] = {"pairs": False, "given": {}}
 _NEEDED_OF_ENCODER: Needed = {"name": str, "fingerprint": str}
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """The part of a specification that its user gave, as JSON values; a circuit object by its being one."""
+    """What the user gave of a specification, as JSON values.
+
+    With `own_circuit` it was a `Circuit`, which stands among the model's circuits.
+    """
 
     circuit: str | None = None
     own_circuit: bool = False
@@ -253,7 +256,7 @@ def _spec_of(model: Mapping[str, Any]) -> ModelSpec:
 
 
 def check_weights(folder: Path, model: Mapping[str, Any]) -> None:
-    """Refuses weights that are not those that the configuration was written for.
+    """Refuses weights other than those that the configuration records.
 
     Raises
     ------
