@@ -51,7 +51,8 @@ def judge_history(history: Sequence[Mapping[str, Any]]) -> Convergence:
     """
     losses = [float(record["train_loss"]) for record in history]
     if len(losses) < FEWEST:
-        return Convergence(False, f"{len(losses)} epochs are too few to tell")
+        epochs = "1 epoch is" if len(losses) == 1 else f"{len(losses)} epochs are"
+        return Convergence(False, f"{epochs} too few to tell")
     fall = losses[0] - min(losses)
     if fall <= 0:
         return Convergence(False, "the training loss never fell")
