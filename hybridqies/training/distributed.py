@@ -20,8 +20,12 @@ from hybridqies.training.objectives import Solvable
 def join_processes(device: str = "cpu") -> Iterator[None]:
     """Joins the processes that `torchrun` started; alone it does nothing.
 
-    On "cuda" they speak through NCCL, each with the GPU of its local rank as its current device; on
+    On "cuda" they communicate through NCCL, each with the GPU of its local rank as its current device; on
     "cpu" through Gloo.
+
+    Raises
+    ------
+    InputError: on leaving, where another process ended before this one.
     """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         yield
@@ -34,6 +38,15 @@ def join_processes(device: str = "cpu") -> Iterator[None]:
     distributed.init_process_group("nccl" if on_gpus else "gloo")
     try:
         yield
+    except RuntimeError as error:
+        # Gloo and NCCL name themselves when the other end of a connection is gone.
+        if not any(name in str(error) for name in ("gloo", "Gloo", "NCCL")):
+            raise
+        raise InputError(
+            f"process {os.environ['RANK']} lost another process of the training",
+            expected="all of them to the end",
+            todo="see what the other one said",
+        ) from error
     finally:
         distributed.destroy_process_group()
 

@@ -49,12 +49,23 @@ def close_epoch(
 
     `about` describes the pass over the training rows, `measured` is on validation. `agree` gives
     processes that train together one score to decide by.
+
+    Raises
+    ------
+    InputError: the score is not a number.
     """
     progress.epoch += 1
     record: dict[str, Any] = {"epoch": progress.epoch, **about}
     if measured is not None:
         record |= measured.to_mapping("validation_")
     score = agree(_score(measured, config.select_on, progress.epoch))
+    if any(map(math.isnan, score)):
+        # No epoch is better or worse than it, so that none would be kept.
+        raise InputError(
+            f"what was measured on validation became nan in epoch {progress.epoch}",
+            expected="a number",
+            todo="lower learning_rate or feature_scale",
+        )
     if score > progress.best_score:
         progress.best_score, progress.best_epoch = score, progress.epoch
         progress.best_state = state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,27 @@ class TestTwoProcesses:
         assert (folder / case / "whole" / CHECKPOINT).is_file()
         with pytest.raises(ModelFolderError, match="other settings or data"):
             train(case, tiny_encoder, CONFIG, folder=folder / case / "whole", resume=True)
+
+
+def test_a_process_that_fails_leaves_no_other_waiting(tmp_path: Path) -> None:
+    with socket.create_server((HERE, 0)) as probe:
+        port = probe.getsockname()[1]
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    about = {"PYTHONPATH": path, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    about |= {"MASTER_ADDR": HERE, "MASTER_PORT": str(port)}
+    command = [sys.executable, str(TESTS / "lose_a_process.py")]
+    started = [
+        subprocess.Popen(command, env=os.environ | about | {"RANK": rank}, stderr=subprocess.PIPE, text=True)
+        for rank in ("0", "1")
+    ]
+    try:
+        said = [each.communicate(timeout=200)[1] for each in started]
+    finally:
+        for each in started:
+            each.kill()
+    assert [each.returncode for each in started] == [1, 1]
+    assert said[0].splitlines()[-1] == "the disk is full"
+    assert said[1].splitlines()[-1].startswith("process 1 lost another process of the training; expected all")
 
 
 class TestRefusal:
