@@ -54,6 +54,9 @@ def replacing(target: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(target)
+        # So that a file which relies on this one is not there after a power cut without it.
+        with contextlib.suppress(OSError):
+            sync_folder(target.parent)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -132,6 +135,15 @@ def _beside(target: Path) -> Iterator[Path]:
         raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in `folder` are on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

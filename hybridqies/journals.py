@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hybridqies.errors import InputError
-from hybridqies.files import create_bytes
+from hybridqies.files import create_bytes, sync_folder
 from hybridqies.records import LineSeal
 
 _SIZE_DIGITS = 15
@@ -135,7 +135,7 @@ class LineJournal(ABC):
         """Makes the file with a whole first line: an empty journal is always one that was cut off."""
         with contextlib.suppress(FileExistsError):
             create_bytes(self.path, self._first_line(self._first_size))
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
 
     def _read_on(self) -> None:
         """Folds the lines that were added since the last time."""
@@ -253,12 +253,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(folder.parent)

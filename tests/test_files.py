@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -121,6 +122,19 @@ class TestFiles:
         with pytest.raises(FileExistsError):
             create_bytes(tmp_path / "a", b"second")
         assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"first")]
+
+    def test_a_new_name_is_synced_where_the_file_system_can(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[list[str]] = []
+
+        def look(folder: Path) -> None:
+            seen.append([path.name for path in folder.iterdir()])
+            raise OSError(errno.EINVAL, "folders cannot be synced here")
+
+        monkeypatch.setattr("hybridqies.files.sync_folder", look)
+        write_bytes(tmp_path / "a", b"abc")
+        assert seen == [["a"]]
 
     def test_digest(self, tmp_path: Path) -> None:
         write_bytes(tmp_path / "a", b"abc")

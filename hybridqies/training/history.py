@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hybridqies.records import read_lines, write_lines
+from hybridqies.errors import ModelFolderError
+from hybridqies.records import lacking, read_lines, write_lines
 
 METRICS = "metrics.jsonl"
 
@@ -23,7 +24,14 @@ def read_history(folder: Path) -> tuple[dict[str, Any], ...]:
     ------
     ModelFolderError: the file is missing or damaged, or a line lacks a number that the first one has.
     """
-    path = folder / METRICS
-    first = read_lines(path, needed={"epoch": int}, what="training record")[0]
-    needed = dict.fromkeys(first, float) | {"epoch": int}
-    return read_lines(path, needed=needed, what="training record")
+    path, what = folder / METRICS, "training record"
+    epochs = read_lines(path, what=what)
+    needed = dict.fromkeys(epochs[0], float) | {"epoch": int}
+    for number, epoch in enumerate(epochs, 1):
+        problem = lacking(epoch, needed)
+        if problem:
+            raise ModelFolderError(
+                f"line {number} of {what} {str(path)!r} is damaged: {problem}",
+                todo="restore it or train again",
+            )
+    return epochs
