@@ -43,7 +43,8 @@ def draw_confusion(result: Mapping[str, Any]) -> Figure:
     _name_rows(axes, names, many=many)
     _write_counts(axes, counts[np.ix_(chosen, chosen)], shares, many=many)
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.05, aspect=30)
-    axes.set_title(_title(result, len(chosen)), fontsize=11)
+    # Over the whole figure: the squares alone may be narrower than the words.
+    figure.suptitle(_title(result, len(chosen)), fontsize=11)
     return figure
 
 
@@ -107,7 +108,7 @@ def _title(result: Mapping[str, Any], drawn: int) -> str:
     if drawn < len(result["classes"]):
         title += f"\nthe {drawn} of {len(result['classes']):,} classes with the most mistakes"
     if any(_lacks_letters(str(label)) for label in result["classes"]):
-        title += "\nnumbered: classes of result.json whose letters no installed font has"
+        title += "\nclasses by their number in result.json,\nwhere no installed font has their letters"
     return title
 
 

@@ -47,7 +47,7 @@ def metric_against_qubits(rows: Sequence[Mapping[str, Any]], metric: Metric, *, 
     if qubits:
         panels[0].set_xticks(qubits)
         panels[0].set_xlabel("qubits")
-    panels[0].set_ylabel(_with_unit(f"test {metric.label}", metric.unit))
+    panels[0].set_ylabel(metric.name_with_unit("test"))
     if metric.is_share:
         low, high = panels[0].get_ylim()
         # A t interval over two seeds may reach far beyond what a share can be.
@@ -73,7 +73,7 @@ def half_normal(screening: Mapping[str, Any], metric: Metric) -> Figure:
     for chosen, colour, marker, label in (
         ([each for each in effects if each["active"]], _ACTIVE, "o", "active (Holm, 5 %)"),
         ([each for each in effects if not each["active"]], _COLOURS[0], "o", "not shown to be active"),
-        (spare, _GREY, "x", "no factor's: interactions, noise"),
+        (spare, _GREY, "x", "spare contrast: interactions or noise"),
     ):
         if chosen:
             sizes = [scale * abs(each["value"]) for each in chosen]
@@ -82,7 +82,8 @@ def half_normal(screening: Mapping[str, Any], metric: Metric) -> Figure:
     _label(left, [each for each in effects if each["active"]], scale)
     left.set_xlabel("half-normal quantile")
     left.set_ylabel(_with_unit("size of the effect", unit))
-    left.set_ylim(bottom=0)
+    # Room above the largest effect for its name.
+    left.set_ylim(0, 1.08 * left.get_ylim()[1])
     left.legend(frameon=False, fontsize=8, loc="upper left")
     _intervals(right, effects, scale, [_ACTIVE if each["active"] else _COLOURS[0] for each in effects])
     right.set_xlabel(f"{_with_unit('high level minus low level', unit)}, 95 % interval")
@@ -162,7 +163,7 @@ def _reference_line(axes: Axes, effects: Sequence[Mapping[str, Any]], standard_e
         (0, standard_error * end),
         color=_GREY,
         linestyle=":",
-        label="noise of the standard error",
+        label="expected of noise alone",
     )
 
 
@@ -172,7 +173,7 @@ def _label(axes: Axes, effects: Sequence[Mapping[str, Any]], scale: int) -> None
     for rank, each in enumerate(ordered):
         above = rank % 2 == 0
         axes.annotate(
-            plain(each["name"], 18),
+            plain(each["name"], 26),
             (each["quantile"], scale * abs(each["value"])),
             (-5, 3) if above else (5, -3),
             textcoords="offset points",

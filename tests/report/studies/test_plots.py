@@ -94,8 +94,8 @@ class TestHalfNormal:
         assert drawn(figure) == [
             "active (Holm, 5 %)",
             "not shown to be active",
-            "no factor's: interactions, noise",
-            "noise of the standard error",
+            "spare contrast: interactions or noise",
+            "expected of noise alone",
         ]
         points = np.vstack([np.asarray(each.get_offsets()) for each in figure.axes[0].collections])
         assert points == pytest.approx(np.array([(1.8, 8), (0.2, 1), (0.9, 0.5)]))
@@ -112,7 +112,7 @@ class TestHalfNormal:
         quiet = self.screening() | {"effects": [effect("qubits", 0.0, 0.5)], "spare": []}
         assert drawn(half_normal(quiet, ACCURACY)) == [
             "not shown to be active",
-            "noise of the standard error",
+            "expected of noise alone",
         ]
 
 
