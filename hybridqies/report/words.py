@@ -1,4 +1,4 @@
-"""How tables and pictures write numbers and heads."""
+"""How tables and pictures write heads and numbers."""
 
 from __future__ import annotations
 

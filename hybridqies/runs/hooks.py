@@ -1,4 +1,4 @@
-"""What a caller is told while a run goes on."""
+"""Callbacks that show the progress of a run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Called while a run goes on, so that a caller can show progress; each may stay as it is.
+    """Callbacks that show the progress of a run; by default they do nothing.
 
-    `on_stage` is given a name and the number of steps to come. `on_compile` is called before the kernels of a
-    circuit are compiled, which takes half a minute, once on a machine.
+    `on_stage` is given the name of a stage and its number of steps. `on_compile` is called before the kernels
+    of a circuit are compiled, which takes half a minute, once on a machine.
     """
 
     on_stage: Callable[[str, int], None] = _ignore

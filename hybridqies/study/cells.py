@@ -1,4 +1,4 @@
-"""A cell of a study: what was trained alike on every seed, and what its records show."""
+"""A cell of a study: the trials that differ in their seed alone, and what their records show."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Cell:
 
 
 def overview(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
-    """What every result begins with: the plan, the data, and how many trials came through."""
+    """What every result begins with: the plan, the data, and how many trials finished."""
     about = state.about or {}
     return {
         "kind": plan.kind,

@@ -227,7 +227,7 @@ def _search(opened: _Opened) -> tuple[_Fitted, list[dict[str, Any]]]:
     for proposal in search.candidates():
         (found,) = _fit([opened], proposal)
         if isinstance(found, InputError):
-            # A learning rate that made the loss infinite is an answer of the search, not its end.
+            # A learning rate at which the loss becomes infinite is a result of the search, not its end.
             proposal.tell(None)
             candidates.append({"options": proposal.options, "error": str(found)})
             continue
@@ -323,7 +323,7 @@ def _measure(run: PreparedRun, rows: Rows) -> Measurement:
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What solvers say when they stop before their tolerance; other warnings go their way."""
+    """Collects the warnings of solvers that stop before their tolerance; other warnings are passed on."""
     from sklearn.exceptions import ConvergenceWarning
 
     said: list[str] = []

@@ -133,7 +133,7 @@ def key_of(
 
 
 def _describe(part: nn.Module) -> list[Any]:
-    """What decides a module's values beside its tensors, as far as it says so."""
+    """What decides a module's values beside its tensors, as far as its attributes tell."""
     options: Any = getattr(part, "config", None)
     # Ours are frozen dataclasses; those of transformers hold paths and objects.
     is_ours = getattr(getattr(options, "__dataclass_params__", None), "frozen", False)

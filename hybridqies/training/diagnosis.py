@@ -1,4 +1,4 @@
-"""What is wrong with a training, as far as its own record tells: verdicts in words."""
+"""Diagnoses of a training from its record: verdicts in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TrainingWarning(UserWarning):
 
 
 class Symptom(enum.Enum):
-    """What can be seen from outside."""
+    """What a record can show to be wrong."""
 
     NOT_CONVERGED = "not converged"
     NEVER_FELL = "loss never fell"

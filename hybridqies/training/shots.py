@@ -1,4 +1,4 @@
-"""What shot noise does to predictions: one measurement of the circuits, then as many replays as one likes."""
+"""Shot noise in predictions: circuits are measured once, and replayed with random errors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _WIDTH = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class ShotNoise:
-    """How much of an accuracy is luck of the shots.
+    """The shot noise of an accuracy.
 
     `accuracy_error` is one standard deviation of the accuracy over replays in which every
     expectation errs as its covariance says; `accuracy_interval` is 95 % around the accuracy that was
-    measured. It holds for these texts: that others might have been drawn is no part of it.
+    measured. It covers the noise of the shots, and not the choice of the test texts.
     `expectation_error` is the mean standard error of an expectation.
     """
 

@@ -67,7 +67,10 @@ def test_printed_toml_is_the_study(
         (["--factor", "layers=1,2"], "expected two or more, each once"),
         (["--factor", "layers=1,2", "--factor", "reupload=1,2"], "did you mean 'reuploads'"),
         (["--factor", "layers=1,2", "--factor", "n_qubits=2,4", "--qubits", "3"], "n_qubits is a factor"),
-        (["--factor", "layers=1,2", "--factor", "encoders=2,4"], "'encoders' was fixed as well"),
+        (
+            ["--factor", "layers=1,2", "--factor", "encoders=2,4"],
+            "'encoders' was also given as a fixed setting",
+        ),
         (["--design", "taguchi"], "unknown value for --design: 'taguchi'"),
         (["--arm", "two-modul"], "did you mean 'two-module'"),
         (["--resume"], "--resume was given together with --data"),

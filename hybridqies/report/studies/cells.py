@@ -98,7 +98,7 @@ def figures_of(
     """A tested cell and its comparison, None where it was not compared."""
     tested = cell[metric.name]
     if tested is None:
-        return [*["-"] * 5, "no trial came through", ""]
+        return [*["-"] * 5, "no trial finished", ""]
     difference, p_value, verdict = "", "", "the reference" if is_reference else ""
     if compared is not None:
         seeds = compared["over_seeds"]

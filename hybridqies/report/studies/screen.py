@@ -58,7 +58,7 @@ def screen_notes(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"The response is {result['response']}; no test set was read, so that levels may be chosen by it."
     if result["left_out"]:
         left_out = ", ".join(map(str, result["left_out"]))
-        yield f"Left out, because not every run came through: seeds {left_out}."
+        yield f"Left out, because a run of theirs failed: seeds {left_out}."
     yield from training_notes(result)
 
 

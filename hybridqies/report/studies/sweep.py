@@ -51,7 +51,7 @@ def sweep_notes(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def write_sweep_plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draws the metric against qubits into `path`; nothing when no trial came through."""
+    """Draws the metric against qubits into `path`; nothing when no trial finished."""
     metric = metric_of(result)
     rows = [
         {"arm": cell["arm"], "n_qubits": cell["n_qubits"], **cell[metric.name]}

@@ -81,7 +81,9 @@ class ScreenPlan(StudyPlan):
         fixed |= {BACKEND + name for name in BackendSpec.parse(self.backend).options}
         for name in self.factors:
             if name.removeprefix(_CIRCUIT) in fixed:
-                raise InputError(f"factor {name!r} was fixed as well", expected="one: a factor varies")
+                raise InputError(
+                    f"factor {name!r} was also given as a fixed setting", expected="one of the two"
+                )
             if not arm.quantum and (name == N_QUBITS or name.startswith(BACKEND)):
                 raise InputError(
                     f"factor {name!r} was given for arm {arm.name!r}", expected="an arm that has a circuit"

@@ -154,11 +154,11 @@ def describe_seeds(family: int, n_seeds: int) -> str:
     """How many seeds a difference takes in a family of so many comparisons, and whether there are as many."""
     needed = pairs_needed(LEVEL / family)
     comparisons = "1 comparison" if family == 1 else f"{family} comparisons"
-    said = f"{comparisons} at 5 % together: a difference can be shown from {_seeds(needed)} on"
+    said = f"{comparisons} at 5 % together: a difference can be shown with at least {_seeds(needed)}"
     if n_seeds >= needed:
-        return f"{said}, and {n_seeds} are planned"
+        return f"{said}; {n_seeds} are planned"
     planned = "1 is" if n_seeds == 1 else f"{n_seeds} are"
-    return f"{said}, and {planned} planned, so none will be; use --seeds {needed} or fewer arms"
+    return f"{said}; {planned} planned, so none can be shown; use --seeds {needed} or fewer arms"
 
 
 def compare(

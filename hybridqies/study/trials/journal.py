@@ -100,7 +100,7 @@ class TrialJournal(LineJournal):
                 )
 
     def retry_failed(self, keys: Iterable[str]) -> None:
-        """Has those of the trials that failed missing again; one line for all, which no kill can split."""
+        """Counts those of the trials that failed as missing; one line for all, so that no kill splits it."""
         with self.locked():
             failures = self.state().failures
             failed = [key for key in keys if key in failures]

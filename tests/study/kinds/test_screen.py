@@ -183,11 +183,14 @@ class TestPlan:
             ({"factors": {"layers": [1], "reuploads": [1, 2]}}, r"the levels \[1\]"),
             ({"factors": {"layers": 3, "reuploads": [1, 2]}}, "the levels 3"),
             ({"factors": {"layers": [1, 2, 3], "reuploads": [1, 2]}}, "'reuploads' has no centre"),
-            ({"options": {"two-module": {"circuit.reuploads": 2}}}, "'reuploads' was fixed as well"),
-            ({"training": {"epochs": 2}}, "'training.epochs' was fixed as well"),
+            (
+                {"options": {"two-module": {"circuit.reuploads": 2}}},
+                "'reuploads' was also given as a fixed setting",
+            ),
+            ({"training": {"epochs": 2}}, "'training.epochs' was also given as a fixed setting"),
             (
                 {"backend": "statevector,shots=8", "factors": {"backend.shots": [4, 8], "layers": [1, 2]}},
-                "'backend.shots' was fixed as well",
+                "'backend.shots' was also given as a fixed setting",
             ),
             ({"arms": ("svc",), "reference": "svc"}, "'n_qubits' was given for arm 'svc'"),
         ],
@@ -222,7 +225,7 @@ class TestResult:
         assert result["left_out"] == [0]
         assert (result["done"], result["failed"]) == (11, 1)
         notes = list(screen_notes(result))
-        assert "Left out, because not every run came through: seeds 0." in notes
+        assert "Left out, because a run of theirs failed: seeds 0." in notes
         assert "Failed: run 2, seed 0: MemoryError: large" in notes
 
     def test_what_cannot_be_judged_is_said_and_kept(self, tmp_path: Path) -> None:

@@ -211,10 +211,10 @@ def test_how_many_seeds_a_difference_needs_is_said_before_the_first_trial(
         SWEEP, plan, tmp_path / "study", on_start=said.append, on_counts=lambda counts: said.append("trials")
     )
     assert said[0] == (
-        "1 comparison at 5 % together: a difference can be shown from 6 seeds on, and 2 are planned, "
-        "so none will be; use --seeds 6 or fewer arms"
+        "1 comparison at 5 % together: a difference can be shown with at least 6 seeds; 2 are planned, "
+        "so none can be shown; use --seeds 6 or fewer arms"
     )
     assert set(said[1:]) == {"trials"}
     assert describe_seeds(3, 7) == (
-        "3 comparisons at 5 % together: a difference can be shown from 7 seeds on, and 7 are planned"
+        "3 comparisons at 5 % together: a difference can be shown with at least 7 seeds; 7 are planned"
     )
