@@ -20,10 +20,10 @@ from hybridqies.files import sha256_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.records import Needed, lacking, read_record, write_record
-from hybridqies.tasks.base import OnProgress
+from hybridqies.tasks.base import OnProgress, TrainedModel
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.specs import ModelSpec
-from hybridqies.tasks.text_classification import with_encoder
+from hybridqies.tasks.text_classification import TextData, with_encoder
 from hybridqies.tasks.text_model import TextModel, head_of
 from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 from hybridqies.text import EmbeddingCache, Encoder, Entry, embed_entries
@@ -35,18 +35,16 @@ CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.js
 FORMAT = 2
 _HASH_DIGITS = 16
 _NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
-_NEEDED_OF_MODEL: Needed = {
+_NEEDED_OF_MODEL: Needed = {"head": str, "circuits": dict, "weights_sha256": str}
+_NEEDED_OF_TEXT_MODEL: Needed = {
     "encoder": dict,
     "trainable_layers": int,
     "pairs": bool,
     "given": dict,
-    "head": str,
     "options": dict,
-    "circuits": dict,
     "classes": list,
     "backend": str,
     "training": dict,
-    "weights_sha256": str,
     "trained_on_sha256": str,
 }
 # Defaults for what models of earlier versions do not record: all of them read single texts.
@@ -191,6 +189,23 @@ class SavedModel:
         write_config(folder, model, run, fingerprints)
 
 
+def save_trained(data: TextData, trained: TrainedModel, folder: Path, run: Mapping[str, Any]) -> None:
+    """Saves a text classifier that a run trained, with the configuration of the run."""
+    model = SavedModel(
+        data.encoder,
+        trained.model,
+        trained.spec,
+        data.classes,
+        trained.backend,
+        trained.training,
+        data.device,
+        data.cache,
+        frozenset(map(hash_text, trained.drawn.train.texts)),
+        data.paired,
+    )
+    model.save(folder, run, data.fingerprints)
+
+
 def load_model(
     folder: Path,
     *,
@@ -212,6 +227,7 @@ def load_model(
         that the model was trained with.
     """
     model = {**_ADDED, **read_config(folder)["model"]}
+    _refuse_damage(folder, _unfit(model))
     check_weights(folder, model)
     placed = load_recorded(model["backend"], rates=rates) if backend is None else load_backend(backend)
     if isinstance(placed, RemoteBackend):
@@ -262,8 +278,10 @@ def check_weights(folder: Path, model: Mapping[str, Any]) -> None:
     ------
     ModelFolderError: they are missing, truncated or altered.
     """
-    for name, recorded in ((WEIGHTS, model["weights_sha256"]), (TRAINED_ON, model["trained_on_sha256"])):
+    for name, recorded in ((WEIGHTS, model["weights_sha256"]), (TRAINED_ON, model.get("trained_on_sha256"))):
         path = folder / name
+        if recorded is None:
+            continue
         if not path.is_file():
             raise ModelFolderError(
                 f"{str(path)!r} is missing",
@@ -311,17 +329,22 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
             f"the run in {str(folder)!r} has not finished",
             todo=f"continue with: hybridqies train --resume --out {shlex.quote(str(folder))}",
         )
-    problem = "" if content["model"] is None else _unfit(content["model"])
-    if problem:
-        raise ModelFolderError(
-            f"model configuration {str(path)!r} is damaged: {problem}", todo="restore it or train again"
-        )
+    if content["model"] is not None:
+        _refuse_damage(folder, lacking(content["model"], _NEEDED_OF_MODEL))
     return content
 
 
+def _refuse_damage(folder: Path, problem: str) -> None:
+    if problem:
+        path = folder / CONFIG
+        raise ModelFolderError(
+            f"model configuration {str(path)!r} is damaged: {problem}", todo="restore it or train again"
+        )
+
+
 def _unfit(model: Mapping[str, Any]) -> str:
-    """What is wrong with the model that a configuration describes; empty where nothing is."""
-    problem = lacking({**_ADDED, **model}, _NEEDED_OF_MODEL)
+    """What is wrong with the text classifier that a configuration describes; empty where nothing is."""
+    problem = lacking(model, _NEEDED_OF_TEXT_MODEL)
     if problem:
         return problem
     kinds = {type(label) for label in model["classes"]}

@@ -12,8 +12,9 @@ from hybridqies.figures import plain, save
 from hybridqies.files import write_text
 from hybridqies.report.confusion import draw_confusion
 from hybridqies.report.words import head_label
-from hybridqies.runs.folder import read_result
+from hybridqies.runs.folder import check_files, read_result, recorded_config
 from hybridqies.saved_model import read_config
+from hybridqies.tasks import Metric, load_task
 from hybridqies.training.history import read_history
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ def write_pictures(folder: Path) -> list[Path]:
     ModelFolderError: the folder holds no finished run.
     """
     result, history = read_result(folder), read_history(folder)
+    check_files(folder, result)
+    metric = load_task(recorded_config(folder).task).metrics[0]
     written = []
     if len(history) > 1:
-        written.append(save(training_curve(history, result), folder / "training_curve.png"))
-    written.append(save(draw_confusion(result), folder / "confusion_matrix.png"))
+        written.append(save(training_curve(history, result, metric), folder / "training_curve.png"))
+    if result["classes"]:
+        written.append(save(draw_confusion(result), folder / "confusion_matrix.png"))
     for role, stored in read_config(folder)["model"]["circuits"].items():
         circuit = Circuit.from_mapping(stored)
         name = "circuit" if role == "circuit" else f"{role}_circuit"
@@ -43,8 +47,8 @@ def write_pictures(folder: Path) -> list[Path]:
     return written
 
 
-def training_curve(history: Sequence[dict[str, Any]], result: Mapping[str, Any]) -> Figure:
-    """Loss, and where there was validation its accuracy, over the epochs; the kept epoch is marked.
+def training_curve(history: Sequence[dict[str, Any]], result: Mapping[str, Any], metric: Metric) -> Figure:
+    """Loss, and where there was validation its metric, over the epochs; the kept epoch is marked.
 
     Raises
     ------
@@ -52,19 +56,22 @@ def training_curve(history: Sequence[dict[str, Any]], result: Mapping[str, Any])
     """
     from matplotlib.figure import Figure
 
-    validated = "validation_log_loss" in history[0]
-    for name in ("train_loss", *(["validation_accuracy"] if validated else [])):
+    measured = f"validation_{metric.name}"
+    validated = any(name.startswith("validation_") for name in history[0])
+    for name in ("train_loss", *([measured] if validated else [])):
         if name not in history[0]:
             raise ModelFolderError(f"the training record has no {name!r}", todo="restore it or train again")
     figure = Figure(figsize=(9 if validated else 5, 3.6), layout="constrained")
     panels = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
     epochs = [record["epoch"] for record in history]
     panels[0].plot(epochs, [record["train_loss"] for record in history], color=_BLUE, label="training")
-    if validated:
+    if "validation_log_loss" in history[0]:
         losses = [record["validation_log_loss"] for record in history]
         panels[0].plot(epochs, losses, color=_ORANGE, label="validation")
-        panels[1].plot(epochs, [100 * record["validation_accuracy"] for record in history], color=_ORANGE)
-    for axes, title in zip(panels, ("cross-entropy", "validation accuracy (%)"), strict=False):
+    if validated:
+        panels[1].plot(epochs, [metric.scale * record[measured] for record in history], color=_ORANGE)
+    loss = "cross-entropy" if result["classes"] else "loss"
+    for axes, title in zip(panels, (loss, metric.name_with_unit("validation")), strict=False):
         axes.axvline(result["best_epoch"], color=_GREY, linestyle=":", label="kept epoch")
         axes.set_xlabel("epoch")
         axes.set_title(title, fontsize=11)

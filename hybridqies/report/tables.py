@@ -9,33 +9,33 @@ from rich.table import Table
 
 from hybridqies.report.confusion import confusion_tables
 from hybridqies.report.words import head_label, percent
+from hybridqies.tasks import Metric
 
 
 def comparison_table(comparison: Mapping[str, Any]) -> Table:
-    """One row a head from what `comparison.json` holds: parameters, accuracies, macro-F1, seconds."""
+    """One row a head from what `comparison.json` holds: parameters, metrics, seconds."""
     rows = comparison["data"]["rows"]
     counts = ", ".join(f"{rows[name]} {name}" for name in rows)
     table = Table(title=f"{comparison['data']['name']}: {counts}", title_justify="left")
     table.add_column("head")
     # Two words a heading stand on two lines, which leaves the width to the head's name.
-    for name in (
-        "trained\nparameters",
-        "validation\naccuracy",
-        "test\naccuracy",
-        "test\nmacro-F1",
-        "seconds",
-    ):
+    metrics = [Metric(**each) for each in comparison["metrics"]]
+    measured = [f"validation\n{metrics[0].label}", *(f"test\n{each.label}" for each in metrics)]
+    for name in ("trained\nparameters", *measured, "seconds"):
         table.add_column(name, justify="right")
     for result in comparison["results"]:
         table.add_row(
             head_label(result),
             f"{result['n_parameters']:,}",
-            percent(result["validation_accuracy"]),
-            percent(result["accuracy"]),
-            percent(result["macro_f1"]),
+            _with_unit(result[f"validation_{metrics[0].name}"], metrics[0]),
+            *(_with_unit(result[each.name], each) for each in metrics),
             f"{result['seconds']:.1f}",
         )
     return table
+
+
+def _with_unit(value: float, metric: Metric) -> str:
+    return f"{metric.write(value)} {metric.unit}".rstrip()
 
 
 def evaluation_tables(record: Mapping[str, Any]) -> list[Table]:

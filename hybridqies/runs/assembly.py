@@ -64,6 +64,12 @@ class PreparedRun:
         """How many rows each part has."""
         return {name: len(part) for name, part in self.drawn.named().items()}
 
+    @cached_property
+    def overlap(self) -> int:
+        """How many test rows also stand in the training part."""
+        trained = set(self.data.places(self.drawn.train))
+        return sum(place in trained for place in self.data.places(self.drawn.test))
+
     @property
     def epochs(self) -> int:
         """How many epochs training by gradients has."""

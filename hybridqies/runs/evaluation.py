@@ -11,7 +11,7 @@ import torch
 
 from hybridqies.backends import Backend
 from hybridqies.backends.jobs import Limits
-from hybridqies.errors import ModelFolderError, UnknownNameError
+from hybridqies.errors import InputError, ModelFolderError, UnknownNameError
 from hybridqies.options import from_mapping
 from hybridqies.runs.assembly import load_data
 from hybridqies.runs.config import DataOptions, RunConfig
@@ -21,7 +21,7 @@ from hybridqies.runs.measure import measure_model
 from hybridqies.runs.paying import bound_payment
 from hybridqies.saved_model import SavedModel, load_model, read_config
 from hybridqies.tasks import runs_circuit
-from hybridqies.tasks.text_classification import read_dataset
+from hybridqies.tasks.text_classification import TextData, read_dataset
 from hybridqies.text import Dataset, EmbeddingCache, Entry, Examples
 from hybridqies.training import Labelled, watch_kernels
 
@@ -159,6 +159,10 @@ def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
 
 def _own_data(folder: Path, config: RunConfig) -> Dataset:
     data = load_data(config)
+    if not isinstance(data, TextData):
+        raise InputError(
+            f"{str(folder)!r} holds a model of task {config.task!r}", expected="a text classifier"
+        )
     if (folder / RESULT).is_file() and read_result(folder)["data_fingerprint"] != data.fingerprints["data"]:
         raise ModelFolderError(
             f"the data in {config.data.source!r} is not what {str(folder)!r} was trained with",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from hybridqies.runs.folder import (
     ARMS,
     COMPARISON,
     RESULT,
+    check_files,
     check_same_data,
     end_run,
     read_result,
@@ -28,11 +31,11 @@ from hybridqies.runs.folder import (
     write_result,
 )
 from hybridqies.runs.hooks import Hooks
-from hybridqies.runs.measure import diagnose_run, measure_model
+from hybridqies.runs.measure import diagnose_run, measure_part
 from hybridqies.runs.paying import bound_payment, keep_jobs_in
-from hybridqies.saved_model import WEIGHTS, SavedModel, check_weights, hash_text, read_config
-from hybridqies.tasks.text_classification import TextData
-from hybridqies.text import overlap
+from hybridqies.saved_model import WEIGHTS, check_weights, read_config
+from hybridqies.tasks import load_task
+from hybridqies.tasks.base import TrainedModel
 from hybridqies.training import Outcome, Ranks, fit, watch_kernels
 from hybridqies.training.history import METRICS
 
@@ -98,6 +101,8 @@ def _home(prepared: PreparedRun, arm: Arm, folder: Path) -> Path:
 def _execute(
     prepared: PreparedRun, folder: Path, resume: bool, hooks: Hooks, limits: Limits | None
 ) -> dict[str, Any]:
+    # What nobody could save, or not train in several processes, is refused before anything is trained.
+    _find_saver(prepared.config.task)
     for arm in prepared.arms:
         Ranks.current().check(arm.model)
     bound_payment(prepared.backend, [arm.name for arm in prepared.arms], limits)
@@ -111,7 +116,8 @@ def _execute(
         ]
     comparison = {
         "data": prepared.data.describe(prepared.drawn),
-        "overlap": overlap(_text_data(prepared).dataset_of(prepared.drawn)),
+        "metrics": [to_mapping(each) for each in load_task(prepared.config.task).metrics],
+        "overlap": prepared.overlap,
         "results": results,
     }
     if Ranks.current().is_first:
@@ -143,11 +149,27 @@ def _train_arm(prepared: PreparedRun, arm: Arm, folder: Path, resume: bool, hook
     )
     result = _result(prepared, arm, outcome)
     if is_first:
-        model = _saved_model(prepared, arm)
-        model.save(folder, to_mapping(prepared.config.anchored()), prepared.data.fingerprints)
-        result |= {"weights_sha256": sha256_of(folder / WEIGHTS)}
+        epochs = replace(config, epochs=prepared.epochs)
+        trained = TrainedModel(arm.model, arm.spec, prepared.backend, epochs, prepared.drawn)
+        save = _find_saver(prepared.config.task)
+        save(prepared.data, trained, folder, to_mapping(prepared.config.anchored()))
+        result |= {"files": {name: sha256_of(folder / name) for name in (WEIGHTS, METRICS)}}
         write_result(folder, result)
     return result
+
+
+def _find_saver(task: str) -> Callable[..., None]:
+    """The function that saves models of a task.
+
+    Raises
+    ------
+    InputError: it has none.
+    """
+    module, _, name = load_task(task).saver.partition(":")
+    if not module:
+        raise InputError(f"a run was given task {task!r}", expected="a task whose models can be saved")
+    found: Callable[..., None] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _finished(prepared: PreparedRun, arm: Arm, folder: Path) -> dict[str, Any] | None:
@@ -161,7 +183,7 @@ def _finished(prepared: PreparedRun, arm: Arm, folder: Path) -> dict[str, Any] |
         return None
     result = read_result(folder)
     for name, now in prepared.data.fingerprints.items():
-        if result[f"{name}_fingerprint"] != now:
+        if result.get(f"{name}_fingerprint") != now:
             raise ModelFolderError(
                 f"the {name} is not what {str(folder)!r} was trained with",
                 todo="restore it, or start again with --overwrite",
@@ -170,9 +192,9 @@ def _finished(prepared: PreparedRun, arm: Arm, folder: Path) -> dict[str, Any] |
         return None
     model = read_config(folder)["model"]
     check_weights(folder, model)
+    check_files(folder, result)
     same_run = _without_epochs(recorded_config(folder)) == _without_epochs(prepared.config.anchored())
-    same_model = (arm.name, result.get("weights_sha256")) == (model["head"], model["weights_sha256"])
-    if not (same_run and same_model):
+    if not same_run or model["head"] != arm.name:
         raise ModelFolderError(
             f"{str(folder)!r} holds a model or a result that is not this run's {arm.name!r}",
             todo="restore it, or start again with --overwrite",
@@ -185,38 +207,12 @@ def _without_epochs(config: RunConfig) -> dict[str, Any]:
     return to_mapping(replace(config, training=replace(config.training, epochs=None)))
 
 
-def _saved_model(prepared: PreparedRun, arm: Arm) -> SavedModel:
-    data = _text_data(prepared)
-    config = prepared.config
-    return SavedModel(
-        data.encoder,
-        arm.model,
-        arm.spec,
-        data.classes,
-        prepared.backend,
-        replace(config.training, epochs=prepared.epochs),
-        config.device,
-        data.cache,
-        frozenset(map(hash_text, prepared.drawn.train.texts)),
-        data.paired,
-    )
-
-
-def _text_data(prepared: PreparedRun) -> TextData:
-    if not isinstance(prepared.data, TextData):
-        raise InputError(
-            f"task {prepared.config.task!r} was given to a run", expected="a task whose models can be saved"
-        )
-    return prepared.data
-
-
 def _result(prepared: PreparedRun, arm: Arm, outcome: Outcome) -> dict[str, Any]:
     circuits, description = arm.head.circuits(), arm.head.describe()
-    config, data = prepared.config, _text_data(prepared)
-    rows, batch = prepared.rows(arm), config.training.batch_size
+    config, data, rows = prepared.config, prepared.data, prepared.rows(arm)
     measured = {
-        **measure_model(arm.model, rows.validation, data.classes, batch, "validation_"),
-        **measure_model(arm.model, rows.test, data.classes, batch),
+        **measure_part(data, arm.model, rows.validation, config.training, "validation_"),
+        **measure_part(data, arm.model, rows.test, config.training),
     }
     solved = head_class(arm.name).is_solved
     return {
@@ -228,10 +224,9 @@ def _result(prepared: PreparedRun, arm: Arm, outcome: Outcome) -> dict[str, Any]
         "n_qubits": circuits["circuit"].n_qubits if "circuit" in circuits else None,
         "backend": prepared.backend.spec if circuits else None,
         "gradient": prepared.backend.gradient if circuits else None,
-        "encoder": data.encoder.name,
+        **data.facts,
         "trainable_layers": arm.spec.trainable_layers,
         "data": data.name,
-        "pairs": data.paired,
         **{f"{name}_fingerprint": value for name, value in data.fingerprints.items()},
         "seed": config.training.seed,
         "best_epoch": outcome.best_epoch,

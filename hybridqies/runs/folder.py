@@ -9,9 +9,9 @@ from typing import Any
 
 from hybridqies.backends.jobs.journal import FILE_NAME as JOURNAL
 from hybridqies.errors import InputError, ModelFolderError
-from hybridqies.files import is_leftover, remove_leftovers, write_bytes
+from hybridqies.files import is_leftover, remove_leftovers, sha256_of, write_bytes
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.records import read_record, write_record
+from hybridqies.records import lacking, read_record, write_record
 from hybridqies.runs.assembly import PreparedRun
 from hybridqies.runs.config import RunConfig
 from hybridqies.saved_model import CONFIG, read_config, write_config
@@ -22,16 +22,19 @@ _NEEDED: Mapping[str, Any] = {
     "circuit": str | None,
     "n_qubits": int | None,
     "n_parameters": int,
+    "seconds": float,
+    "best_epoch": int,
+    "planned_epochs": int | None,
+    "n_test": int,
+    "classes": list,
+    "files": dict,
+    "data_fingerprint": str,
+}
+_NEEDED_WITH_CLASSES: Mapping[str, Any] = {
     "validation_accuracy": float,
     "accuracy": float,
     "macro_f1": float,
-    "seconds": float,
-    "best_epoch": int,
-    "n_test": int,
-    "classes": list,
     "confusion": list | dict,
-    "data_fingerprint": str,
-    "encoder_fingerprint": str,
 }
 """What tables and pictures read of a result."""
 
@@ -128,7 +131,29 @@ def read_result(folder: Path) -> dict[str, Any]:
     ------
     ModelFolderError: it is missing, truncated, altered or lacks a number.
     """
-    return read_record(folder / RESULT, needed=_NEEDED, what="result")
+    result = read_record(folder / RESULT, needed=_NEEDED, what="result")
+    problem = lacking(result, _NEEDED_WITH_CLASSES) if result["classes"] else ""
+    if problem:
+        raise ModelFolderError(
+            f"result {str(folder / RESULT)!r} is damaged: {problem}", todo="restore it or train again"
+        )
+    return result
+
+
+def check_files(folder: Path, result: Mapping[str, Any]) -> None:
+    """Refuses weights or epochs that are not those that a result was written with.
+
+    Raises
+    ------
+    ModelFolderError: naming the file.
+    """
+    for name, recorded in result["files"].items():
+        path = folder / name
+        if not path.is_file() or sha256_of(path) != recorded:
+            raise ModelFolderError(
+                f"{str(path)!r} is not the file that {RESULT} was written with",
+                todo="restore it, or go on with --resume and more --epochs if that was interrupted",
+            )
 
 
 def end_run(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is measured of a trained model on one part of the data, and how much of it is luck of the shots."""
+"""Measurements of a trained model on one part of the data, and their shot noise."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from hybridqies.tasks import TaskData
 from hybridqies.training import (
     Labelled,
     Outcome,
+    Rows,
+    TrainingConfig,
     confusion,
     diagnose,
     is_sampled,
@@ -40,7 +43,7 @@ def measure_model(
     else:
         probabilities = predict_probabilities(model, part.inputs, batch)
     record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
-    record[f"n_{prefix.rstrip('_') or 'test'}"] = record.pop(f"{prefix}n")
+    record[_count_name(prefix)] = record.pop(f"{prefix}n")
     counts = confusion(probabilities, labels)
     record[f"{prefix}confusion"] = record_confusion(counts)
     record[f"{prefix}per_class"] = measure_classes(counts, classes)
@@ -49,17 +52,40 @@ def measure_model(
     return record
 
 
+def measure_part(
+    data: TaskData, model: nn.Module, rows: Rows, config: TrainingConfig, prefix: str = ""
+) -> dict[str, Any]:
+    """What the task measures on a part of the data; with classes as `measure_model`."""
+    if data.classes:
+        assert isinstance(rows, Labelled)
+        return measure_model(model, rows, data.classes, config.batch_size, prefix)
+    batch = prediction_batch(model, len(rows), config.batch_size)
+    measured = data.objective(config, rows).measure(model, rows, batch).to_mapping(prefix)
+    return {**measured, _count_name(prefix): len(rows)}
+
+
 def diagnose_run(
     outcome: Outcome, measured: Mapping[str, Any], classes: Sequence[object], patience: int
 ) -> list[str]:
     """What is wrong with a training as far as it tells, each in one line; nothing for a healthy one.
 
-    `measured` is what `measure_model` gave for validation and test.
+    `measured` is what `measure_part` gave for validation and test.
     """
-    parts = ("validation_confusion", "confusion")
-    counts = sum(read_confusion(measured[name], len(classes)) for name in parts)
-    each = np.arange(len(classes))
-    truth, predicted = (np.repeat(each, np.sum(counts, axis=axis)).tolist() for axis in (1, 0))
+    truth, predicted = _answers(measured, len(classes)) if classes else ([], [])
     stopped = 0 < patience <= len(outcome.history) - outcome.best_epoch
     found = diagnose(outcome.history, predicted, classes, truth=truth, stopped_early=stopped)
     return list(map(str, found))
+
+
+def _answers(measured: Mapping[str, Any], n_classes: int) -> tuple[list[int], list[int]]:
+    """True and predicted classes on validation and test, each sorted."""
+    parts = ("validation_confusion", "confusion")
+    counts = sum(read_confusion(measured[name], n_classes) for name in parts)
+    each = np.arange(n_classes)
+    truth, predicted = (np.repeat(each, np.sum(counts, axis=axis)).tolist() for axis in (1, 0))
+    return truth, predicted
+
+
+def _count_name(prefix: str) -> str:
+    """What a record calls the number of rows that were measured."""
+    return f"n_{prefix.rstrip('_') or 'test'}"

@@ -35,6 +35,17 @@ class Splits(Generic[PartT]):
         return Splits(change(self.train), change(self.validation), change(self.test))
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A trained model with its specification, where its circuits run, how it was trained, and on what."""
+
+    model: nn.Module
+    spec: ModelSpec
+    backend: Backend
+    training: TrainingConfig
+    drawn: Splits[Any]
+
+
 class TaskData(ABC):
     """A task's data, loaded once and shared by every model and seed.
 
@@ -90,15 +101,25 @@ class TaskData(ABC):
     def objective(self, config: TrainingConfig, training: Rows) -> Objective[Any]:
         """What training on these rows lowers and validation measures."""
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the record of a run says of the data beside its name and fingerprints, as JSON values."""
+        return {}
+
 
 class Task(ABC):
     """What is learned, and how it is measured; one row of `hybridqies.tasks.TASKS`.
 
     `metrics` are those of a measurement that studies summarise. Studies choose and compare by the first.
+    `saver` is the dotted path of the function that saves a trained model; without one the task is for
+    studies alone. It takes the `TaskData`, the `TrainedModel`, a folder and the configuration of the run as
+    JSON values. It writes `model.safetensors` and `config.json`, which holds at least the model's head,
+    circuits and `weights_sha256`.
     """
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
+    saver: ClassVar[str] = ""
 
     @abstractmethod
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TaskData:

@@ -71,11 +71,7 @@ class ClassificationData(TaskData):
 
     def describe(self, drawn: Splits[Any]) -> dict[str, Any]:
         """As `Dataset.describe` for what was drawn."""
-        return self.dataset_of(drawn).describe()
-
-    def dataset_of(self, drawn: Splits[Any]) -> Dataset:
-        """What was drawn, as a data set of three splits."""
-        return Dataset(self.name, drawn.train, drawn.validation, drawn.test, self.classes)
+        return Dataset(self.name, drawn.train, drawn.validation, drawn.test, self.classes).describe()
 
     def places(self, part: Examples) -> list[int]:
         """Numbers of the part's entries among all different ones."""

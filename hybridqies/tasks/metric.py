@@ -9,19 +9,21 @@ from dataclasses import dataclass
 class Metric:
     """A number that a task measures; `name` is its key in a measurement.
 
-    `plural` is the key of the values of all seeds in a summary. A metric that `is_share` lies between 0
-    and 1: reports write it in percent, and differences of it in percentage points.
+    `plural` is the key of the values of all seeds in a summary, and `words` is what reports call it, where
+    that is not the name. A metric that `is_share` lies between 0 and 1: reports write it in percent, and
+    differences of it in percentage points.
     """
 
     name: str
     plural: str
     higher_is_better: bool = True
     is_share: bool = False
+    words: str = ""
 
     @property
     def label(self) -> str:
         """The name in words."""
-        return self.name.replace("_", " ")
+        return self.words or self.name.replace("_", " ")
 
     @property
     def scale(self) -> int:
@@ -38,6 +40,10 @@ class Metric:
         """The unit of a written difference; empty where it has none."""
         return "points" if self.is_share else ""
 
+    def name_with_unit(self, part: str) -> str:
+        """As an axis of a picture says it, measured on that part of the data."""
+        return f"{part} {self.label} ({self.unit})" if self.unit else f"{part} {self.label}"
+
     def write(self, value: float) -> str:
         """A value without its unit."""
         return f"{self.scale * value:.2f}" if self.is_share else f"{value:.4g}"
@@ -52,4 +58,4 @@ class Metric:
 
 
 ACCURACY = Metric("accuracy", "accuracies", is_share=True)
-MACRO_F1 = Metric("macro_f1", "macro-F1 scores", is_share=True)
+MACRO_F1 = Metric("macro_f1", "macro_f1s", is_share=True, words="macro-F1")

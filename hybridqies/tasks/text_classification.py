@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -73,6 +73,11 @@ class TextData(ClassificationData):
         head = build_head_of(spec, self.n_inputs, len(self.classes), backend, seed)
         return with_encoder(head, spec, self.encoder, paired=self.paired).to(self.device)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The encoder's name, and whether entries are pairs."""
+        return {"encoder": self.encoder.name, "pairs": self.paired}
+
     def _warn_of_cuts(self) -> None:
         """Warns once of all the data, of which `rows` is given a part at a time."""
         if not self._is_warned:
@@ -88,6 +93,7 @@ class TextClassification(Task):
 
     name: ClassVar[str] = "text-classification"
     metrics: ClassVar[tuple[Metric, ...]] = (ACCURACY, MACRO_F1)
+    saver: ClassVar[str] = "hybridqies.saved_model:save_trained"
 
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TextData:
         """The data set and the encoder; the encoder's weights are loaded when first needed."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hybridqies.text.entries import Entry
     from hybridqies.text.pairs import combine, embed_entries
     from hybridqies.text.readers import Table, read_lines, read_table
-    from hybridqies.text.sampling import few_shot, overlap, split
+    from hybridqies.text.sampling import few_shot, split
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -35,7 +35,6 @@ __all__ = [
     "embed_entries",
     "few_shot",
     "load_dataset",
-    "overlap",
     "read_lines",
     "read_table",
     "split",

@@ -86,14 +86,6 @@ def few_shot(dataset: Dataset, per_class: int, validation_fraction: float = 0.15
     )
 
 
-def overlap(dataset: Dataset) -> int:
-    """How many test texts, or pairs, also stand in the training data, character for character."""
-    if dataset.test is None:
-        return 0
-    trained = set(dataset.train.texts)
-    return sum(text in trained for text in dataset.test.texts)
-
-
 def _fraction(what: str, value: float) -> float:
     if not 0 <= value < 1:
         raise InputError(f"{what} fraction {value}", expected="at least 0 and below 1")

@@ -16,11 +16,14 @@ from rich.console import Console
 from hybridqies import figures
 from hybridqies.errors import ModelFolderError
 from hybridqies.figures import save
+from hybridqies.options import to_mapping
+from hybridqies.records import write_lines, write_record
 from hybridqies.report import comparison_table, evaluation_tables, write_pictures
 from hybridqies.report.confusion import draw_confusion
 from hybridqies.report.pictures import training_curve
 from hybridqies.report.words import head_label, percent
 from hybridqies.runs import DataOptions, RunConfig, execute, prepare
+from hybridqies.tasks.metric import ACCURACY, MACRO_F1
 from hybridqies.training import TrainingConfig, measure_classes, record_confusion
 
 
@@ -40,6 +43,7 @@ def result(classes: list[Any], **changes: Any) -> dict[str, Any]:
         "confusion": record_confusion(counts),
         "per_class": measure_classes(counts, classes),
         "classes": classes,
+        "planned_epochs": 3,
         "data_fingerprint": "d",
         "encoder_fingerprint": "e",
     } | changes
@@ -56,6 +60,7 @@ class TestTables:
         classical = result(["a", "b"], head="logistic", circuit=None, n_qubits=None, n_parameters=769)
         return {
             "data": {"name": "sst2", "rows": {"train": 435, "validation": 77, "test": 9101}},
+            "metrics": [to_mapping(ACCURACY), to_mapping(MACRO_F1)],
             "results": [result(["a", "b"]), classical],
         }
 
@@ -139,7 +144,7 @@ def test_names_that_cannot_be_drawn_are_numbers_or_escapes() -> None:
     # Number 0 and 1 where the machine has no such font, as in the tests' own environment or not.
     assert names[0] in ("class 0", "日本語")
     assert names[3:] == [r"cut\x1b[31m", r"a\nb", r"\ud800", ""]
-    assert ("numbered: classes" in figure.axes[0].get_title()) == (names[0] == "class 0")
+    assert ("classes by their number" in figure.get_suptitle()) == (names[0] == "class 0")
 
 
 def make_font(path: Path, letters: str) -> None:
@@ -193,7 +198,7 @@ def many(counts: np.ndarray) -> dict[str, Any]:
 def test_pictures_of_many_classes_stay_small(tmp_path: Path) -> None:
     found = many(np.eye(2300, dtype=int))
     figure = draw_confusion(found)
-    assert figure.axes[0].get_title().endswith("the 80 of 2,300 classes with the most mistakes")
+    assert figure.get_suptitle().endswith("the 80 of 2,300 classes with the most mistakes")
     assert max(figure.get_size_inches()) < 25
     assert len(json.dumps(found["confusion"])) < 100_000
 
@@ -211,7 +216,7 @@ def test_the_most_mistaken_classes_are_drawn() -> None:
 def test_training_curve(validated: bool, tmp_path: Path) -> None:
     more = {"validation_log_loss": 0.5, "validation_accuracy": 0.75} if validated else {}
     history = [{"epoch": at, "train_loss": 1 / at} | more for at in (1, 2, 3)]
-    figure = training_curve(history, result(["a", "b"], circuit="long " * 40))
+    figure = training_curve(history, result(["a", "b"], circuit="long " * 40), ACCURACY)
     figure.savefig(tmp_path / "c.png", dpi=40)
     assert len(figure.axes) == (2 if validated else 1)
     losses = figure.axes[0].get_lines()
@@ -246,12 +251,14 @@ def test_write_pictures(reviews: Path, tiny_encoder: Path, own_cache: Path, tmp_
     assert [path.name for path in write_pictures(arm)] == ["confusion_matrix.png"]
 
 
-@pytest.mark.parametrize("spoil", ["missing", "result", "metrics"])
+@pytest.mark.parametrize("spoil", ["missing", "result.json", "metrics.jsonl"])
 def test_no_finished_run(spoil: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "result.json").write_text(json.dumps(result(["a", "b"])) if spoil != "result" else "{")
-    (folder / "metrics.jsonl").write_text('{"epoch": 1}\n' if spoil != "metrics" else "{}\n")
+    write_record(folder / "result.json", result(["a", "b"]))
+    write_lines(folder / "metrics.jsonl", [{"epoch": 1}])
+    if spoil in ("result.json", "metrics.jsonl"):
+        (folder / spoil).write_text("{")
     if spoil == "missing":
         shutil.rmtree(folder)
     said = r"result\.json' (cannot be read|is truncated)|line 1 of training record"

@@ -141,20 +141,28 @@ class TestExecute:
         assert again == first
         assert stages == ["embedding"]
 
-    @pytest.mark.parametrize("names", [("result.json",), ("result.json", "config.json", "model.safetensors")])
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            (("result.json",), "is not the file that result.json was written with"),
+            (("metrics.jsonl",), "metrics.jsonl' is not the file that result.json was written with"),
+            (
+                ("result.json", "config.json", "model.safetensors", "trained_on.json", "metrics.jsonl"),
+                "holds a model or a result that is not this run's 'logistic'",
+            ),
+        ],
+    )
     def test_files_of_another_run_are_not_taken_for_its_own(
-        self, names: tuple[str, ...], config: RunConfig, tmp_path: Path
+        self, names: tuple[str, ...], said: str, config: RunConfig, tmp_path: Path
     ) -> None:
         """Every file is whole, and of the same data and encoder; only the options differ."""
         own = dataclasses.replace(config, head="logistic", n_qubits=None, compare=("svc",))
         train(own, tmp_path / "run")
         other = dataclasses.replace(own, settings={"C": 0.01})
         train(other, tmp_path / "other")
-        for name in (*names, "trained_on.json"):
+        for name in names:
             shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
-        with pytest.raises(
-            ModelFolderError, match="holds a model or a result that is not this run's 'logistic'"
-        ):
+        with pytest.raises(ModelFolderError, match=said):
             execute(prepare(own), tmp_path / "run", resume=True)
 
     def test_arms_cannot_be_exchanged(self, config: RunConfig, tmp_path: Path) -> None:
@@ -164,7 +172,7 @@ class TestExecute:
         (arms / "svc").rename(arms / "other")
         (arms / "mlp").rename(arms / "svc")
         (arms / "other").rename(arms / "mlp")
-        with pytest.raises(ModelFolderError, match="holds a model or a result that is not this run's 'mlp'"):
+        with pytest.raises(ModelFolderError, match="holds a model or a result that is not this run's 'svc'"):
             execute(prepare(own), tmp_path / "run", resume=True)
 
     def test_leftovers_of_a_kill_do_not_matter(self, config: RunConfig, tmp_path: Path) -> None:
@@ -275,7 +283,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, cache_fold
     """A model whose labels are strings that in part read as integers."""
     file = tmp_path_factory.mktemp("data") / "mixed.csv"
     file.write_text(
-        "text,label\n" + "".join(f"a long film {'sea ' * n}winter,{'12x'[n % 3]}\n" for n in range(30))
+        "text,label\n"
+        + "".join(f"a {'sea ' * (n // 2)}{('film', 'winter')[n % 2]},{'12x'[n % 3]}\n" for n in range(30))
     )
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = RunConfig(

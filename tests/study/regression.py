@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from hybridqies.backends import Backend
+from hybridqies.files import sha256_of
+from hybridqies.saved_model import WEIGHTS, write_config
 from hybridqies.tasks import DataOptions, Metric, ModelSpec, Splits, Task, TaskData, build_head_of
-from hybridqies.tasks.base import OnProgress
+from hybridqies.tasks.base import OnProgress, TrainedModel
+from hybridqies.tasks.text_model import head_of
+from hybridqies.tensors import save_tensors
 from hybridqies.training import Batch, Labelled, Rows, SelectOn, TrainingConfig
 from hybridqies.training.prediction import evaluating
 
@@ -93,10 +98,23 @@ class Numbers(TaskData):
         return SquaredError()
 
 
+def save(data: Numbers, trained: TrainedModel, folder: Path, run: Mapping[str, Any]) -> None:
+    """The weights of the head, and what they belong to."""
+    head = head_of(trained.model)
+    save_tensors(folder / WEIGHTS, head.state_dict(), {"head": trained.spec.head})
+    model = {
+        "head": trained.spec.head,
+        "circuits": {role: circuit.to_mapping() for role, circuit in head.circuits().items()},
+        "weights_sha256": sha256_of(folder / WEIGHTS),
+    }
+    write_config(folder, model, run, data.fingerprints)
+
+
 class Regression(Task):
     """Rows of numbers to one number."""
 
     name: ClassVar[str] = "regression"
+    saver: ClassVar[str] = "study.regression:save"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("rmse", "rmses", higher_is_better=False),
         Metric("worst", "worsts", higher_is_better=False),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hybridqies.errors import DataError, InputError
 from hybridqies.text.dataset import Dataset, Examples
 from hybridqies.text.entries import Entry
-from hybridqies.text.sampling import few_shot, overlap, split
+from hybridqies.text.sampling import few_shot, split
 
 
 def examples(counts: dict[str | int, int], tag: str = "") -> Examples:
@@ -145,10 +145,3 @@ class TestSplit:
         assert set(kept) == set(range(len(sizes)))
         if all(wanted * size / sum(sizes) <= size - 1 for size in sizes):
             assert all(abs(drawn[i] - wanted * size / sum(sizes)) < 1 for i, size in enumerate(sizes))
-
-
-def test_overlap_counts_test_texts_seen_in_training() -> None:
-    train = Examples(("same", "b", "c"), ("x", "y", "x"))
-    test = Examples(("same", "same", "Same", "d"), ("x", "y", "x", "y"))
-    assert overlap(Dataset.of("d", train, test=test)) == 2
-    assert overlap(Dataset.of("d", train)) == 0
