@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Embed every text of a data set into the cache, so that later runs start faster.
 
-    Of pairs of texts --out gets the rows that a head reads: both embeddings, their distance, their product.
-
     Example: `hybridqies encode --data reviews.csv --out reviews.safetensors`
+
+    For pairs of texts --out contains what a head reads: both embeddings, their distance and their product.
     """
     from hybridqies.tensors import save_tensors
     from hybridqies.text import EmbeddingCache, Encoder, embed_entries, load_dataset

@@ -73,8 +73,8 @@ def command(
 
     A model of pairs takes `"First text" --pair "Second text"`, or a --file with both columns.
 
-    Every row of --file gives one row: its own columns, then those of the prediction. A column of the
-    file that has the name of one of these, such as `label`, is renamed to `given_label`.
+    The output has one row for each row of --file: the columns of the file, then those of the prediction.
+    If both have a column of one name, such as `label`, the file's becomes `given_label`.
 
     Jobs at a remote service are recorded in the run's folder, as for `evaluate`.
     """
