@@ -35,7 +35,7 @@ class Action(enum.Enum):
 def command(
     action: Annotated[
         Action,
-        typer.Argument(help="list: all jobs. show: one job. cancel: one job. resume: wait for unfinished jobs."),
+        typer.Argument(help="list all jobs, show or cancel one, or resume (wait for unfinished jobs)."),
     ] = Action.LIST,
     key: Annotated[
         str | None,

@@ -1,12 +1,17 @@
-"""`--help` imports nothing heavy, so that it answers at once."""
+"""`--help` imports nothing heavy, so that it answers at once; the guide names what it names."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
-from hybridqies.cli.app import COMMANDS
+import typer
+
+from hybridqies.cli.app import COMMANDS, build
 
 HEAVY = ("torch", "numpy", "pennylane", "qiskit", "sentence_transformers", "sklearn", "matplotlib", "pandas")
 
@@ -22,3 +27,12 @@ def test_nothing_heavy_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code, *COMMANDS], capture_output=True, text=True, check=True)
     assert json.loads(done.stderr) == {command: [] for command in ("", *COMMANDS)}
     assert "--per-class" in done.stdout
+
+
+def test_the_guide_names_every_command_and_every_option_of_train() -> None:
+    commands: dict[str, Any] = vars(typer.main.get_command(build()))["commands"]
+    guide = (Path(__file__).parents[2] / "docs" / "concepts" / "cli.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"--[a-z-]+", guide))
+    options = {name for each in commands["train"].params for name in each.opts}
+    assert options - {"--help"} <= named
+    assert [name for name in COMMANDS if f"`{name}`" not in guide] == []
