@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,34 @@ os.environ.setdefault("HYBRIDQIES_PROGRESS", "off")
 POSITIVE = ("lovely", "bright", "superb", "warm", "brilliant", "joyful")
 NEGATIVE = ("dull", "bleak", "awful", "cold", "dreadful", "tedious")
 NEUTRAL = ("a", "film", "about", "the", "sea", "and", "two", "old", "friends", "in", "winter", "with", "long")
+
+
+# Thousands of short tests: they fill the end of a run, when nothing long may be left.
+SHORT_ONES = "backends/test_contract.py"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the short ones last."""
+    items.sort(key=lambda item: item.nodeid.partition("::")[0].endswith(SHORT_ONES))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives each process whole files, so that what a module sets up is set up once; short ones go one by one.
+
+    Marks of `xdist_group` would do, but pytest-xdist 3.8 loses them under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if file.endswith(SHORT_ONES) else file
+
+    # Files stay in the order of their names: sorted by the number of their tests, long ones come last.
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-# One worker runs both tests, and the studies once.
-pytestmark = pytest.mark.xdist_group("shuffled-labels")
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 STUDIES, SEEDS, CANDIDATES = 24, 6, 20
 # Six pairs of equal sign are what sign flips need, either way.

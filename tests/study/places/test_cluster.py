@@ -35,7 +35,7 @@ from hybridqies.study.trials.dispatch import Counts, run_trials
 from hybridqies.study.trials.journal import StudyState, TrialJournal
 from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord, outcome_from
 
-pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.usefixtures("own_cache")
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None, reason="Ray, of the extra `cluster`, is not installed"
 )
