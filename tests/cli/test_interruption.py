@@ -11,44 +11,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Ended, run_forked
 
 from hybridqies.cli.app import run
 from hybridqies.records import read_record
+from hybridqies.training import loop
 
 pytestmark = [
     pytest.mark.usefixtures("own_cache"),
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
 ]
 MAIN = "from hybridqies.cli import main; main()"
-# Stops itself between an epoch's record and its checkpoint, where a kill does most harm; a watcher from
-# outside comes too late on a busy machine. benchmarks/kill_training.py kills at random points.
-STOPPING = """
-import os, signal, sys
-# A shell that starts a test run in the background has children ignore the interrupt.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from hybridqies.cli import main
-from hybridqies.training import loop
-epochs, how, *sys.argv[1:] = sys.argv[1:]
-write = loop.write_history
-def stop(folder, history):
-    write(folder, history)
-    if len(history) == int(epochs):
-        os.kill(os.getpid(), int(how))
-loop.write_history = stop
-main()
-"""
 
 
 def flags(reviews: Path, tiny_encoder: Path, out: Path) -> list[str]:
     given = ["train", "--data", str(reviews), "--encoder", str(tiny_encoder), "--out", str(out)]
-    given += ["--qubits", "4", "--epochs", "25", "--batch-size", "4", "--set", "dropout=0.2", "--seed", "3"]
+    given += ["--qubits", "3", "--epochs", "12", "--batch-size", "8", "--set", "dropout=0.2", "--seed", "3"]
     return [*given, "--compare", "mlp", "--json"]
 
 
-def stopped(arguments: list[str], epochs: int, how: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Runs the program in a process of its own that sends itself `how` once `epochs` epochs are recorded."""
-    command = [sys.executable, "-c", STOPPING, str(epochs), str(int(how)), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+def stopped(arguments: list[str], epochs: int, how: signal.Signals, folder: Path) -> Ended:
+    """Runs the program in a process of its own that sends itself `how` once `epochs` epochs are recorded.
+
+    It comes between an epoch's record and its checkpoint, where a kill does most harm; a watcher from outside
+    comes too late on a busy machine. benchmarks/kill_training.py kills at random points.
+    """
+    write = loop.write_history
+
+    def stop(folder: Path, history: Any) -> None:
+        write(folder, history)
+        if len(history) == epochs:
+            os.kill(os.getpid(), how)
+
+    def act() -> int:
+        loop.write_history = stop  # type: ignore[attr-defined]
+        return run(arguments)
+
+    return run_forked(act, folder)
 
 
 def recorded(folder: Path) -> int:
@@ -65,12 +64,12 @@ def result(folder: Path) -> dict[str, Any]:
 def test_a_killed_run_resumes_to_the_same_model(reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(flags(reviews, tiny_encoder, whole)) == 0
-    start = stopped(flags(reviews, tiny_encoder, cut), 4, signal.SIGKILL)
-    assert start.returncode == -signal.SIGKILL
+    start = stopped(flags(reviews, tiny_encoder, cut), 4, signal.SIGKILL, tmp_path)
+    assert start.code == -signal.SIGKILL
     assert recorded(cut) == 4
-    again = stopped(["train", "--resume", "--out", str(cut)], 9, signal.SIGINT)
-    assert (again.returncode, again.stdout) == (130, "")
-    assert again.stderr == f"hybridqies: interrupted; continue with: hybridqies train --resume --out {cut}\n"
+    again = stopped(["train", "--resume", "--out", str(cut)], 9, signal.SIGINT, tmp_path)
+    assert (again.code, again.out) == (130, "")
+    assert again.err == f"hybridqies: interrupted; continue with: hybridqies train --resume --out {cut}\n"
     assert recorded(cut) == 9
     assert not (cut / "result.json").exists()
     (cut / ".model-0123456789ab.safetensors").write_bytes(b"what a kill leaves behind")
@@ -112,7 +111,7 @@ def test_while_embedding_the_same_command_goes_on(
 
     out = tmp_path / "my run"
     with monkeypatch.context() as patch:
-        patch.setattr("hybridqies.tasks.text_classification.embed", interrupt)
+        patch.setattr("hybridqies.tasks.text_classification.embed_entries", interrupt)
         command = [*flags(reviews, tiny_encoder, out)[:7], "--head", "svc", "--compare", "none", "--json"]
         assert run(command) == 130
     hint = capsys.readouterr().err

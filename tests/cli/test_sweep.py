@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from forked import Ended, run_forked
 
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError
 from hybridqies.records import read_record
+from hybridqies.study.places import in_process
 from hybridqies.study.trials.journal import TrialJournal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-# Dies by its own hand in the middle of a trial, once so many are recorded.
-STOPPING = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from hybridqies.cli import main
-from hybridqies.study.places import in_process
-trials, how, *sys.argv[1:] = sys.argv[1:]
-attempt, done = in_process.attempt, []
-def stop(group, context):
-    if len(done) >= int(trials):
-        os.kill(os.getpid(), int(how))
-    done.extend(group)
-    return attempt(group, context)
-in_process.attempt = stop
-main()
-"""
+
+
+def stopped(arguments: list[str], trials: int, how: signal.Signals, folder: Path) -> Ended:
+    """The program, dying by its own hand in the middle of a trial once so many are recorded."""
+    attempt, done = in_process.attempt, list[object]()
+
+    def stop(group: Any, context: Any) -> Any:
+        if len(done) >= trials:
+            os.kill(os.getpid(), how)
+        done.extend(group)
+        return attempt(group, context)
+
+    def act() -> int:
+        in_process.attempt = stop  # type: ignore[attr-defined]
+        return run(arguments)
+
+    return run_forked(act, folder)
 
 
 @pytest.fixture
@@ -80,13 +83,11 @@ def test_printed_toml_is_the_study(
 def test_killed_and_interrupted_it_goes_on_to_the_same_result(flags: list[str], tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run([*flags, "--out", str(whole), "--json"]) == 0
-    first = [sys.executable, "-c", STOPPING, "3", str(int(signal.SIGKILL)), *flags, "--out", str(cut)]
-    assert subprocess.run(first, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert stopped([*flags, "--out", str(cut)], 3, signal.SIGKILL, tmp_path).code == -signal.SIGKILL
     again = ["sweep", "--resume", "--out", str(cut)]
-    second = [sys.executable, "-c", STOPPING, "4", str(int(signal.SIGINT)), *again]
-    done = subprocess.run(second, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == f"hybridqies: interrupted; continue with: hybridqies sweep --resume --out {cut}\n"
+    done = stopped(again, 4, signal.SIGINT, tmp_path)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == f"hybridqies: interrupted; continue with: hybridqies sweep --resume --out {cut}\n"
     assert run([*again, "--json"]) == 0
     assert read(cut) == read(whole)
     claims = TrialJournal(cut).state().claims

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
+
+from forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,10 +17,14 @@ def test_example_runs_as_written(tmp_path: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     script = tmp_path / "example.py"
     script.write_text(example, encoding="utf-8")
-    environ = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    command = (sys.executable, str(script))
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+
+    def act() -> None:
+        os.environ |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+        os.chdir(tmp_path)
+        runpy.run_path(str(script), run_name="__main__")
+
+    done = run_forked(act, tmp_path)
+    assert done.code == 0, done.err
     assert len(example.splitlines()) <= 15
 
 

@@ -1,0 +1,54 @@
+"""Commands in forked processes: they may be killed like any other, and need not import everything again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code, or minus the signal that killed it, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_forked(act: Callable[[], int | None], folder: Path) -> Ended:
+    """Calls `act` in a forked process, whose output goes to files in `folder`; it returns the exit code."""
+    child = os.fork()
+    if child == 0:
+        _act(act, folder)
+    try:
+        _, status = os.waitpid(child, 0)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    out, err = ((folder / name).read_text(encoding="utf-8") for name in ("out", "err"))
+    return Ended(os.waitstatus_to_exitcode(status), out, err)
+
+
+def _act(act: Callable[[], int | None], folder: Path) -> NoReturn:
+    code = 99
+    try:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        for descriptor, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+        sys.stdout, sys.stderr = (os.fdopen(each, "w", encoding="utf-8") for each in (1, 2))
+        # A shell that starts a test run in the background has children ignore the interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = act() or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
