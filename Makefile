@@ -37,7 +37,9 @@ help: ## this list
 demo: $(DEMO_READY) ## train on the built-in data with the offline encoder; ends with a table and runs/demo/
 	$(BIN)/hybridqies train --out runs/demo --overwrite
 
-test: lint docs unit ## everything that has to hold before a change goes in
+# Beside each other: types are checked by one process, which leaves every other core idle.
+test: $(TEST_READY) ## everything that has to hold before a change goes in
+	@$(MAKE) --no-print-directory -j3 lint docs unit
 
 lint: $(TEST_READY) ## style, types and the floors of the imports
 	$(BIN)/ruff check .
@@ -49,10 +51,10 @@ docs: $(TEST_READY) ## build the guide into docs/_build/html; a warning is an er
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 unit: $(TEST_READY) ## the tests, without those marked slow
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow"
 
 coverage: $(TEST_READY) ## the tests again, with the lines and branches of the package that they leave out
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow" \
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow" \
 	    --cov=hybridqies --cov-branch --cov-report=term-missing:skip-covered
 
 light: $(LIGHT_READY) ## the tests that need no torch; for another Python: PYTHON=python3.13 VENV=.venv-3.13
@@ -65,7 +67,7 @@ light: $(LIGHT_READY) ## the tests that need no torch; for another Python: PYTHO
 light-environment: $(LIGHT_READY) ## only install what `make light` needs
 
 wheel-test: $(TEST_READY) ## only the test of the built wheel, with every dependency freshly installed
-	CI=true $(BIN)/python -m pytest tests/packaging/test_wheel.py
+	FRESH_WHEEL=1 $(BIN)/python -m pytest tests/packaging/test_wheel.py
 
 clean: ## remove what was built; .venv and runs/ stay
 	rm -rf build dist docs/_build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.packaging
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The bin folder of a new environment that holds the wheel, its dependencies and nothing else.
 
-    In continuous integration pip installs the dependencies; elsewhere the same
-    set is linked from the running environment, which needs no network.
+    `make wheel-test` has pip install the dependencies; elsewhere the same set is
+    linked from the running environment, which needs no network.
     """
     home = tmp_path_factory.mktemp("environment")
-    venv.create(home, with_pip=True)
+    venv.create(home, with_pip=False)
     python = home / "bin" / "python"
-    pip = (str(python), "-m", "pip", "--disable-pip-version-check")
-    if os.environ.get("CI"):
+    pip = (sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check")
+    if os.environ.get("FRESH_WHEEL"):
         pins = ("-c", str(ROOT / "constraints.txt"))
         run(*pip, "install", "--no-input", "--no-compile", "-q", *pins, f"{wheel}[offline]")
     else:
@@ -85,17 +85,23 @@ def test_installed_wheel_trains(environment: Path, tmp_path: Path) -> None:
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("text", "label"))
-        for i in range(20):
+        for i in range(80):
             writer.writerow((f"the parcel number {i} arrived in good order", "fine"))
             writer.writerow((f"you win prize {i}, call now to claim cash", "junk"))
-    options = ("--circuit", "long-range-reupload", "--qubits", "4", "--epochs", "2", "--seed", "0")
+    # Kernels are compiled here as after any installation: for one circuit and one width of batches.
+    options = ("--head", "dressed", "--circuit", "long-range-reupload", "--qubits", "4", "--compare", "none")
+    options += ("--epochs", "2", "--batch-size", "13")
     program = str(environment / "hybridqies")
     run(program, "train", "--data", str(table), *options, "--out", "run", cwd=tmp_path)
     result = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))
     assert 0 <= result["accuracy"] <= 1
     assert result["circuit"] == "long-range-reupload"
-    answer = run(program, "predict", "run", "call now for a cash prize", cwd=tmp_path)
-    assert "junk" in answer or "fine" in answer
+    # As many as make a batch that the training had, for which kernels are compiled already.
+    texts = [f"call now for a cash prize of {i}" for i in range(9)]
+    answer = run(program, "predict", "run", *texts, "--json", cwd=tmp_path)
+    labels = [json.loads(line)["label"] for line in answer.splitlines()]
+    assert len(labels) == 9
+    assert set(labels) <= {"fine", "junk"}
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
