@@ -101,7 +101,7 @@ class TestTools:
     )
     def test_what_is_no_list_of_texts(self, given: Any, encoder: Encoder, sentences: Sentences) -> None:
         model = HybridClassifier(encoder, "logistic").fit(*sentences(20))
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match="expected"):
             model.predict(given)
 
     @pytest.mark.parametrize("make", [list, np.array, torch.tensor], ids=["list", "numpy", "torch"])

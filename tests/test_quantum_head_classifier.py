@@ -222,7 +222,7 @@ class TestSaving:
         content = path.read_bytes()
         for damaged in (content[:-1], content[:40], bytes([content[0] ^ 1]) + content[1:]):
             path.write_bytes(damaged)
-            with pytest.raises(ModelFolderError):
+            with pytest.raises(ModelFolderError, match="is truncated or damaged"):
                 QuantumHeadClassifier.from_pretrained(tmp_path)
 
     def test_nothing_but_tensors_and_json(self, tmp_path: Path) -> None:

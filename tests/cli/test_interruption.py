@@ -36,7 +36,7 @@ def stopped(arguments: list[str], epochs: int, how: signal.Signals, folder: Path
     It comes between an epoch's record and its checkpoint, where a kill does most harm; a watcher from outside
     comes too late on a busy machine. benchmarks/kill_training.py kills at random points.
     """
-    write = loop.write_history
+    write = loop.write_history  # type: ignore[attr-defined]
 
     def stop(folder: Path, history: Any) -> None:
         write(folder, history)

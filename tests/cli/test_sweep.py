@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 
 def stopped(arguments: list[str], trials: int, how: signal.Signals, folder: Path) -> Ended:
     """The program, dying by its own hand in the middle of a trial once so many are recorded."""
-    attempt, done = in_process.attempt, list[object]()
+    attempt, done = in_process.attempt, list[object]()  # type: ignore[attr-defined]
 
     def stop(group: Any, context: Any) -> Any:
         if len(done) >= trials:
@@ -31,7 +31,7 @@ def stopped(arguments: list[str], trials: int, how: signal.Signals, folder: Path
         return attempt(group, context)
 
     def act() -> int:
-        in_process.attempt = stop  # type: ignore[attr-defined]
+        in_process.attempt = stop  # type: ignore[attr-defined, assignment]
         return run(arguments)
 
     return run_forked(act, folder)

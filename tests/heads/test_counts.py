@@ -50,7 +50,7 @@ def test_count_equals_formula_and_trained_values(name: str, n_classes: int) -> N
     built = 0
     for options in HEAD_ROWS[name].options:
         if _takes_no_features(options):
-            with pytest.raises(InputError):
+            with pytest.raises(InputError, match="expected one with angle features"):
                 built_head(name, D, n_classes, **options)
             continue
         head = built_head(name, D, n_classes, **options)

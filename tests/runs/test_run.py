@@ -228,7 +228,7 @@ class TestRefusal:
         (folder / "notes.txt").write_text("mine")
         prepared = prepare(config)
         spoil(prepared)
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match="features hold NaN"):
             execute(prepared, folder)
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 

@@ -103,8 +103,13 @@ class TestTrials:
         assert len(keys) == 2
 
     def test_what_cannot_be_built_is_refused_before_anything_is_trained(self) -> None:
-        for options in ({"encoders": 0}, {"encoder": 3}, {"training.epoch": 3}, {"training.seed": 3}):
-            with pytest.raises(InputError):
+        for options, told in (
+            ({"encoders": 0}, "'encoders' was given 0"),
+            ({"encoder": 3}, "unknown setting of head 'two-module': 'encoder'"),
+            ({"training.epoch": 3}, "did you mean 'epochs'"),
+            ({"training.seed": 3}, r"training\.seed was set in a study"),
+        ):
+            with pytest.raises(InputError, match=told):
                 sweep_trials(plan_of(options={"two-module": options}), rows())
 
     def test_settings_reach_their_arms(self) -> None:

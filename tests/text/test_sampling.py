@@ -78,9 +78,17 @@ class TestFewShot:
         ):
             few_shot(dataset, 8)
 
-    @pytest.mark.parametrize(("per_class", "fraction"), [(0, 0.1), (-1, 0.1), (2, 1.0), (2, -0.1)])
-    def test_bad_numbers(self, sst2_like: Dataset, per_class: int, fraction: float) -> None:
-        with pytest.raises(InputError):
+    @pytest.mark.parametrize(
+        ("per_class", "fraction", "told"),
+        [
+            (0, 0.1, "0 examples per class"),
+            (-1, 0.1, "-1 examples per class"),
+            (2, 1.0, r"validation fraction 1\.0"),
+            (2, -0.1, r"validation fraction -0\.1"),
+        ],
+    )
+    def test_bad_numbers(self, sst2_like: Dataset, per_class: int, fraction: float, told: str) -> None:
+        with pytest.raises(InputError, match=told):
             few_shot(sst2_like, per_class, fraction)
 
     @pytest.mark.parametrize(("per_class", "fraction"), [(1, 0.15), (2, 0.9)])

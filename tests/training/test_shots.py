@@ -73,6 +73,6 @@ def test_more_shots_less_noise(data):
 
 def test_backends_come_back_after_a_failure(data):
     own = head("statevector,shots=60")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         probabilities_with_noise(own, torch.randn(3, 9), np.zeros(3, dtype=int), 10)
     assert own.circuit.backend.spec == load_backend("statevector,shots=60").spec
