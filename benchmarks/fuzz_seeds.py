@@ -13,6 +13,7 @@ from typing import Any
 import stress
 
 TABLE = b"text,label\na lovely film,good\na dull film,bad\n"
+PAIRS = b"text,text_pair,label\na film,a sea,good\na sea,a film,bad\n"
 ROWS = b'{"text": "a lovely film", "label": "good"}\n{"text": "a dull film", "label": "bad"}\n'
 RECIPE = b"""title = "own"
 reference = "none"

@@ -318,9 +318,13 @@ READERS: dict[str, Reader] = {
             fuzz_seeds.programs,
             ("qubit[", "ctrl @ ", "gate ", "measure"),
         ),
-        Reader("csv", _file("data.csv", _load_data), _given(fuzz_seeds.TABLE)),
+        Reader("csv", _file("data.csv", _load_data), _given(fuzz_seeds.TABLE, fuzz_seeds.PAIRS)),
         Reader("tsv", _file("data.tsv", _load_data), _given(fuzz_seeds.TABLE.replace(b",", b"\t"))),
-        Reader("jsonl", _file("data.jsonl", _load_data), _given(fuzz_seeds.ROWS)),
+        Reader(
+            "jsonl",
+            _file("data.jsonl", _load_data),
+            _given(fuzz_seeds.ROWS, fuzz_seeds.ROWS.replace(b'"label"', b'"text_pair": "a sea", "label"')),
+        ),
         Reader(
             "json",
             _file("data.json", _load_data),
