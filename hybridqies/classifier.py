@@ -14,15 +14,16 @@ from hybridqies.backends import Backend, RemoteBackend, load_backend
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError
 from hybridqies.estimators import NotFittedError, split_options, warn_of
-from hybridqies.heads import Head
+from hybridqies.heads import Head, head_class
 from hybridqies.options import to_mapping
+from hybridqies.progress import log_progress
 from hybridqies.saved_model import SavedModel, hash_text, load_model
 from hybridqies.tasks import DataOptions, ModelSpec
 from hybridqies.tasks.text_classification import TextData
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, split
 from hybridqies.text.checks import as_labels
 from hybridqies.text.entries import as_entries
-from hybridqies.training import Outcome, TrainingConfig, fit
+from hybridqies.training import Outcome, TrainingConfig, fit, watch_kernels
 
 OnProgress = Callable[[int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -42,8 +43,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     `circuit` is the name or file of a recipe, or a Circuit. `backend` says where it runs. `trainable_layers`
     counts the last layers of the encoder that are trained with the head. `cache` keeps embeddings; None is
-    the user's own, False none. Everything else is an option of training (`epochs`, `learning_rate`,
-    `seed`, …) or of the head and its recipes (`encoders=2`, `connectivity=3`, `encoder__layers=4`).
+    the user's own, False none. With `verbose` a long `fit` writes lines of progress to stderr; without, they
+    go to the logger "hybridqies" at level INFO. Everything else is an option of training (`epochs`,
+    `learning_rate`, `seed`, …) or of the head and its recipes (`encoders=2`, `connectivity=3`,
+    `encoder__layers=4`).
 
     Attributes after fitting: `classes_` (the labels, sorted, as an array (K,)), `head_` (the trained torch
     module), `outcome_` (what training recorded).
@@ -65,6 +68,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         trainable_layers: int = 0,
         device: str = "cpu",
         cache: EmbeddingCache | bool | None = None,
+        verbose: bool = False,
         **options: Any,
     ) -> None:
         self.encoder = encoder
@@ -75,6 +79,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.trainable_layers = trainable_layers
         self.device = device
         self.cache = cache
+        self.verbose = verbose
         self.options = options
         self._split()
 
@@ -123,25 +128,30 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         spec, config = self._split()
         backend = load_backend(self.backend)
-        seed = config.seed
-        dataset = _read(texts, labels, validation, seed)
+        dataset = _read(texts, labels, validation, config.seed)
         encoder = self._load_encoder()
         data = TextData(dataset, DataOptions(), encoder, self._load_cache(), self.device)
-        module = data.build(spec, backend, seed)
+        module = data.build(spec, backend, config.seed)
         if folder is not None and isinstance(backend, RemoteBackend):
             backend.journal_in(Path(folder))
-        train, held_out = dataset.train, dataset.validation
-        rows = data.rows(train, spec, on_text)
-        self.outcome_: Outcome = fit(
-            module,
-            rows,
-            None if held_out is None else data.rows(held_out, spec),
-            data.objective(config, rows),
-            config,
-            folder=None if folder is None else Path(folder),
-            resume=resume,
-            on_epoch=on_epoch,
-        )
+        train = dataset.train
+        with log_progress(self.verbose) as lines, watch_kernels([module], lines.tell_of_compilation):
+            lines.begin("embedding", len(train))
+            rows = data.rows(train, spec, _both(lines.update, on_text))
+            held_out = None if dataset.validation is None else data.rows(dataset.validation, spec)
+            lines.begin(
+                f"training {spec.head}", 1 if head_class(spec.head).is_solved else config.n_epochs(len(train))
+            )
+            self.outcome_: Outcome = fit(
+                module,
+                rows,
+                held_out,
+                data.objective(config, rows),
+                config,
+                folder=None if folder is None else Path(folder),
+                resume=resume,
+                on_epoch=_both(lines.epoch, on_epoch),
+            )
         self._keep(
             SavedModel(
                 encoder,
@@ -156,8 +166,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 data.paired,
             )
         )
-        measured = rows if held_out is None else data.rows(held_out, spec)
-        warn_of(self.outcome_, module, measured, dataset.classes, config)
+        warn_of(self.outcome_, module, held_out or rows, dataset.classes, config)
         return self
 
     def predict_proba(self, texts: Texts, on_text: OnProgress | None = None) -> np.ndarray:
@@ -277,6 +286,7 @@ _NAMED = (
     "trainable_layers",
     "device",
     "cache",
+    "verbose",
 )
 """The parameters of `HybridClassifier` that are not options."""
 
@@ -287,6 +297,17 @@ def _params_of(model: SavedModel) -> dict[str, Any]:
     training = {name: each for name, each in to_mapping(model.training).items() if each != plain[name]}
     settings = {name.replace(".", "__"): value for name, value in model.spec.settings.items()}
     return {"circuit": model.spec.circuit, "n_qubits": model.spec.n_qubits} | settings | training
+
+
+def _both(first: Callable[..., None], second: Callable[..., None] | None) -> Callable[..., None]:
+    """Calls the first, and the second where there is one."""
+
+    def call(*given: Any) -> None:
+        first(*given)
+        if second is not None:
+            second(*given)
+
+    return call
 
 
 def _cache_of(cache: EmbeddingCache | bool | None) -> EmbeddingCache | None:

@@ -64,6 +64,10 @@ class ProgressLines:
             self._done, self._total, self._note = done, total, note
             self.tick()
 
+    def tell_of_compilation(self) -> None:
+        """Kernels are about to be compiled."""
+        self.tell(COMPILING)
+
     def epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch is over; `record` is its line in `metrics.jsonl`."""
         self.update(record["epoch"], max(self._total, record["epoch"]), describe_epoch(record))

@@ -22,6 +22,7 @@ from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.estimators import warn_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
+from hybridqies.progress import log_progress
 from hybridqies.tasks import ModelSpec, build_head_of
 from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 from hybridqies.training import (
@@ -32,13 +33,14 @@ from hybridqies.training import (
     fit,
     predict_probabilities,
     prediction_batch,
+    watch_kernels,
 )
 
 WEIGHTS = "quantum_head.safetensors"
 FORMAT = 1
 _DEFAULTS = TrainingConfig()
 # `settings__merge` stands for the setting "merge" in set_params and in the grid of a search.
-_PREFIX = "settings__"
+_MAPPINGS = ("settings", "training")
 
 
 class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -52,15 +54,22 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     head: a name of the table of heads.
     circuit: a recipe's name or path, or a Circuit; None is the head's own.
     n_qubits: None is as many as the head has by default.
-    settings: options of the head and its recipes, as `head_options` takes them. In `set_params` and in the
-        grid of a search each is a parameter of its own: `settings__merge`, `settings__encoder__layers`.
+    settings: options of the head and its recipes, by the names that `HybridClassifier` has for them, such as
+        {"merge": "sum", "encoder__layers": 2}. In `set_params` and in the grid of a search each is a
+        parameter of its own: `settings__merge`, `settings__encoder__layers`.
     backend: where the circuit runs, a string as for `load_backend` or a Backend.
     epochs, batch_size, learning_rate: of `TrainingConfig`; None epochs are chosen by the number of rows.
-    training: further options of `TrainingConfig`, such as {"patience": 5}.
+    training: further options of `TrainingConfig`, such as {"patience": 5, "rates__readout": 0.01}; each is
+        a parameter of its own, too: `training__patience`.
     validation_fraction: the part of the rows, stratified, on which the best epoch is chosen; with 0 the
         last epoch is kept.
     device: a torch device.
     random_state: an integer, a RandomState, or None for another start at every fit.
+    verbose: whether a long `fit` writes lines of progress to stderr; if not, they go to the logger
+        "hybridqies" at level INFO.
+
+    Options of heads and of training are mappings here, not keywords as in `HybridClassifier`: scikit-learn's
+    `check_estimator` allows no attributes after `__init__` but those that its signature names.
 
     Attributes
     ----------
@@ -85,6 +94,7 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         validation_fraction: float = 0.0,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ) -> None:
         self.head = head
         self.circuit = circuit
@@ -98,26 +108,27 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.validation_fraction = validation_fraction
         self.device = device
         self.random_state = random_state
+        self.verbose = verbose
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters of the constructor; with `deep` each setting by itself as well."""
+        """The parameters of the constructor; with `deep` each option of the head and of training as well."""
         params: dict[str, Any] = super().get_params(deep)
-        if not deep or not isinstance(self.settings, Mapping):
-            return params
-        return params | {_PREFIX + key.replace(".", "__"): value for key, value in self.settings.items()}
+        for name in _MAPPINGS if deep else ():
+            given = params[name]
+            if isinstance(given, Mapping):
+                params |= {f"{name}__{_underscored(key)}": value for key, value in given.items()}
+        return params
 
     def set_params(self, **params: Any) -> QuantumHeadClassifier:
-        """Sets parameters of the constructor, and single settings as `settings__merge="sum"`."""
-        super().set_params(**{key: value for key, value in params.items() if not key.startswith(_PREFIX)})
-        own = {
-            key.removeprefix(_PREFIX).replace("__", "."): value
-            for key, value in params.items()
-            if key.startswith(_PREFIX)
-        }
-        if own:
-            _check_mapping("settings", self.settings)
-            self.settings = {key.replace("__", "."): value for key, value in (self.settings or {}).items()}
-            self.settings |= own
+        """Sets parameters of the constructor, and single options as `settings__merge="sum"`."""
+        single = {key for key in params if key.partition("__")[0] in _MAPPINGS and "__" in key}
+        super().set_params(**{key: value for key, value in params.items() if key not in single})
+        for name in _MAPPINGS:
+            own = {key.partition("__")[2]: params[key] for key in single if key.startswith(f"{name}__")}
+            if own:
+                before = getattr(self, name)
+                _check_mapping(name, before)
+                setattr(self, name, {_underscored(key): value for key, value in (before or {}).items()} | own)
         return self
 
     def fit(self, X: Any, y: Any) -> QuantumHeadClassifier:
@@ -144,7 +155,9 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         training, validation = self._split(X, labels, config.seed)
         objective = CrossEntropy.of(config, training, len(self.classes_))
         self.head_ = head
-        self.outcome_: Outcome = fit(head, training, validation, objective, config)
+        with log_progress(self.verbose) as lines, watch_kernels([head], lines.tell_of_compilation):
+            lines.begin(f"training {self.head}", 1 if head.is_solved else config.n_epochs(len(training)))
+            self.outcome_: Outcome = fit(head, training, validation, objective, config, on_epoch=lines.epoch)
         warn_of(self.outcome_, head, training, self.classes_.tolist(), config, ConvergenceWarning)
         return self
 
@@ -228,7 +241,7 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _config(self, seed: int) -> TrainingConfig:
         _check_mapping("training", self.training)
         own = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        more = dict(self.training or {})
+        more = {key.replace("__", "."): value for key, value in (self.training or {}).items()}
         for key in (*own, "seed"):
             if key in more:
                 raise InputError(
@@ -263,6 +276,11 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 def _labelled(X: np.ndarray, labels: np.ndarray, device: str) -> Labelled:
     # Copies: what scikit-learn hands over can be read-only.
     return Labelled(torch.tensor(X, device=device), torch.tensor(labels, device=device))
+
+
+def _underscored(key: str) -> str:
+    """The name of an option as a keyword: `encoder__layers` for "encoder.layers"."""
+    return key.replace(".", "__")
 
 
 def _check_mapping(name: str, given: Any) -> None:

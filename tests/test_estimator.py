@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from hybridqies import HybridClassifier
+from hybridqies import HybridClassifier, progress
 from hybridqies.errors import DataError, UnknownNameError
 from hybridqies.text import Encoder
 from hybridqies.training import TrainingWarning
@@ -52,6 +53,25 @@ class TestParameters:
             model.set_params(epoch=9, n_qubits=2)
         assert caught.value.nearest == "epochs"
         assert model.get_params() == before
+
+    def test_verbose_writes_lines(
+        self,
+        encoder: Encoder,
+        sentences: Sentences,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(progress, "_PAUSES", (-1.0, 0.0))
+        monkeypatch.setattr(progress.LOGGER, "propagate", False)
+        epochs: list[int] = []
+        model = clone(HybridClassifier(encoder, "mlp", verbose=True, **QUICK))
+        model.fit(*sentences(20), on_epoch=lambda record: epochs.append(record["epoch"]))
+        told = capsys.readouterr().err
+        assert re.search(r"^embedding: 20 of 20, \d+ s$", told, re.MULTILINE)
+        assert re.search(r"^training mlp: 3 of 3, loss \d\.\d{3}", told, re.MULTILINE)
+        assert epochs == [1, 2, 3]
+        model.set_params(verbose=False).fit(*sentences(20))
+        assert capsys.readouterr().err == ""
 
     def test_a_clone_is_not_fitted(self, encoder: Encoder, sentences: Sentences) -> None:
         model = HybridClassifier(encoder, "logistic").fit(*sentences(20))

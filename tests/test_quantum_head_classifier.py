@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hybridqies import QuantumHeadClassifier, load_circuit
+from hybridqies import QuantumHeadClassifier, load_circuit, progress
 from hybridqies.errors import CapabilityError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.heads import HEADS, build_head, head_options, matching
 from hybridqies.heads.base import HeadContext
@@ -63,8 +64,17 @@ class TestScikitLearn:
         assert model.get_params()["settings__encoder__layers"] == 1
         assert "settings__encoders" not in model.get_params(deep=False)
         model.set_params(settings__encoder__layers=3, n_qubits=4)
-        assert model.settings == {"encoders": 2, "encoder.layers": 3}
+        assert model.settings == {"encoders": 2, "encoder__layers": 3}
         assert clone(model).get_params() == model.get_params()
+
+    def test_options_of_training_are_parameters(self) -> None:
+        model = QuantumHeadClassifier("mlp", training={"patience": 5, "rates.readout": 0.1})
+        assert model.get_params()["training__rates__readout"] == 0.1
+        model.set_params(training__rates__readout=0.2, training__clip_norm=1.0, epochs=2)
+        assert model.training == {"patience": 5, "rates__readout": 0.2, "clip_norm": 1.0}
+        assert model.settings is None
+        spelled = QuantumHeadClassifier("mlp", training={"rates": {"readout": 0.2}})
+        assert model._config(0).rates == spelled._config(0).rates
 
     def test_pipeline_search_and_cross_validation(self) -> None:
         x, y = blobs(3)
@@ -135,6 +145,18 @@ class TestFit:
         assert (model.fit(x, y).predict_proba(x) != clone(model).fit(x, y).predict_proba(x)).any()
 
 
+class TestProgress:
+    def test_verbose_writes_lines(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(progress, "_PAUSES", (-1.0, 0.0))
+        monkeypatch.setattr(progress.LOGGER, "propagate", False)
+        model = QuantumHeadClassifier("mlp", verbose=True, **SMALL).fit(*blobs())
+        assert re.search(r"training mlp: 3 of 3, loss \d\.\d{3}", capsys.readouterr().err)
+        model.set_params(verbose=False).fit(*blobs())
+        assert capsys.readouterr().err == ""
+
+
 class TestWarnings:
     def test_too_few_epochs_and_one_class(self) -> None:
         x, y = blobs()
@@ -177,6 +199,10 @@ class TestRefusals:
     def test_bad_parameters(self, params: dict[str, Any], kind: type[Exception], message: str) -> None:
         with pytest.raises(kind, match=message):
             QuantumHeadClassifier(**params).fit(*blobs())
+
+    def test_an_unknown_option_of_training(self) -> None:
+        with pytest.raises(UnknownNameError, match="did you mean 'patience'"):
+            QuantumHeadClassifier("mlp").set_params(training__patienc=3).fit(*blobs())
 
     def test_one_class(self) -> None:
         with pytest.raises(InputError, match="labels of one class were given, 'a'"):
