@@ -188,7 +188,7 @@ def _finished(prepared: PreparedRun, arm: Arm, folder: Path) -> dict[str, Any] |
                 f"the {name} is not what {str(folder)!r} was trained with",
                 todo="restore it, or start again with --overwrite",
             )
-    if result["planned_epochs"] not in (None, prepared.epochs):
+    if result.get("planned_epochs") not in (None, prepared.epochs):
         return None
     model = read_config(folder)["model"]
     check_weights(folder, model)

@@ -24,10 +24,8 @@ _NEEDED: Mapping[str, Any] = {
     "n_parameters": int,
     "seconds": float,
     "best_epoch": int,
-    "planned_epochs": int | None,
     "n_test": int,
     "classes": list,
-    "files": dict,
     "data_fingerprint": str,
 }
 _NEEDED_WITH_CLASSES: Mapping[str, Any] = {
@@ -143,11 +141,13 @@ def read_result(folder: Path) -> dict[str, Any]:
 def check_files(folder: Path, result: Mapping[str, Any]) -> None:
     """Refuses weights or epochs that are not those that a result was written with.
 
+    Results of earlier versions do not name their files.
+
     Raises
     ------
     ModelFolderError: naming the file.
     """
-    for name, recorded in result["files"].items():
+    for name, recorded in result.get("files", {}).items():
         path = folder / name
         if not path.is_file() or sha256_of(path) != recorded:
             raise ModelFolderError(

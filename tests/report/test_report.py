@@ -43,7 +43,6 @@ def result(classes: list[Any], **changes: Any) -> dict[str, Any]:
         "confusion": record_confusion(counts),
         "per_class": measure_classes(counts, classes),
         "classes": classes,
-        "planned_epochs": 3,
         "data_fingerprint": "d",
         "encoder_fingerprint": "e",
     } | changes
