@@ -51,6 +51,11 @@ class StateVectorDevice(Device):  # type: ignore[misc]
         """The name of the device, by which `qml.device` finds it."""
         return "hybridqies.statevector"
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes kept between circuits: the plans of the last ones, and arrays for the next."""
+        return self._plans.nbytes
+
     def setup_execution_config(self, config: Any = None, circuit: Any = None) -> Any:  # noqa: ARG002
         """Adjoint gradients as vector-Jacobian products, or inside torch's own graph; deferred measurements.
 

@@ -13,7 +13,7 @@ from pennylane_device.nodes import BATCH, DOUBLE, NAME, WEIGHTS, both, close, de
 from strategies import Case, case_of, cases, every_gate
 
 from hybridqies.circuit import to_pennylane
-from hybridqies.pennylane_device import StateVectorDevice
+from hybridqies.pennylane_device import StateVectorDevice, plans
 
 
 def test_pennylane_finds_the_device_by_its_name():
@@ -142,6 +142,23 @@ def test_a_batch_runs_as_one_circuit_and_a_structure_is_compiled_once():
     assert ours._plans.n_plans == 1
     node(BATCH[0], WEIGHTS)
     assert ours._plans.n_plans == 2
+
+
+def test_plans_are_dropped_when_they_take_too_many_bytes(monkeypatch):
+    ours = device(3)
+    node = qml.QNode(read, ours, diff_method="adjoint")
+    node(BATCH, WEIGHTS)
+    held = ours.bytes_held
+    assert held > 0
+    monkeypatch.setattr(plans, "_MOST_BYTES", held)
+    node(BATCH[0], WEIGHTS)
+    assert ours._plans.n_plans == 1
+    monkeypatch.setattr(plans, "_MOST_BYTES", 10 * held)
+    node(BATCH, WEIGHTS)
+    assert ours._plans.n_plans == 2
+    monkeypatch.setattr(plans, "_MOST_PLANS", 1)
+    qml.QNode(lambda: qml.expval(qml.X(0)), ours)()
+    assert ours._plans.n_plans == 1
 
 
 def test_a_device_can_be_pickled():
