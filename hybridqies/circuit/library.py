@@ -38,9 +38,9 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     given = str(name_or_path)
     if isinstance(name_or_path, Path) or given.endswith((".toml", ".qasm")) or "/" in given:
         path = Path(name_or_path)
-        if not path.is_file():
+        if not _is_file(path):
             raise CircuitError(
-                f"no recipe file {given!r} exists", todo="give a .toml or .qasm file or a shipped name"
+                f"no recipe file {given!r:.300} exists", todo="give a .toml or .qasm file or a shipped name"
             )
         return _read_program(path) if path.suffix == ".qasm" else Recipe.read(path)
     if given not in list_circuits():
@@ -50,13 +50,20 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     return Recipe.read(recipe_folder() / f"{given}.toml")
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
 def _read_program(path: Path) -> Recipe:
     try:
         if path.stat().st_size > MAX_CHARACTERS:
             raise CircuitError(
                 f"OpenQASM file {str(path)!r} is too large", expected=f"{MAX_CHARACTERS:,} bytes"
             )
-        circuit = from_openqasm3(path.read_text(encoding="utf-8"))
+        circuit = from_openqasm3(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise CircuitError(f"OpenQASM file {str(path)!r} cannot be read: {error}") from None
     except CircuitError as error:

@@ -137,7 +137,7 @@ class Recipe:
                     f"recipe file {str(path)!r} has {path.stat().st_size:,} bytes",
                     expected=f"at most {MAX_BYTES:,}",
                 )
-            return cls.parse(path.read_text(encoding="utf-8"), path.stem)
+            return cls.parse(path.read_text(encoding="utf-8-sig"), path.stem)
         except (OSError, UnicodeDecodeError) as error:
             raise CircuitError(f"recipe file {str(path)!r} cannot be read: {error}") from None
 

@@ -38,7 +38,7 @@ class Counting(StateVector):
         return super()._execute(circuit, angles, amplitudes)
 
 
-def slopes(backend, circuit, features, weights):
+def gradients(backend, circuit, features, weights):
     values = backend.expectations(circuit, features, weights)
     coefficients = torch.linspace(0.3, 1.7, values.numel(), dtype=DOUBLE).reshape(values.shape)
     given = [each for each in (features, weights) if each.requires_grad]
@@ -51,8 +51,8 @@ def test_the_shift_rules_are_exact(data):
     features, weights, _ = inputs_of(data, wants_gradient=True)
     if not data.circuit.n_features + data.circuit.n_weights:
         return
-    ours, mine = slopes(Counting(gradient="shift"), data.circuit, features, weights)
-    exact, theirs = slopes(load_backend("statevector"), data.circuit, features, weights)
+    ours, mine = gradients(Counting(gradient="shift"), data.circuit, features, weights)
+    exact, theirs = gradients(load_backend("statevector"), data.circuit, features, weights)
     np.testing.assert_allclose(ours, exact, rtol=0, atol=1e-10)
     for one, other in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
@@ -72,8 +72,8 @@ def test_a_weight_in_several_gates_and_a_product_of_features():
     )
     features = torch.rand(3, 2, dtype=DOUBLE, requires_grad=True)
     weights = torch.rand(3, 2, dtype=DOUBLE, requires_grad=True)
-    mine = slopes(Counting(gradient="shift"), circuit, features, weights)[1]
-    theirs = slopes(load_backend("statevector"), circuit, features, weights)[1]
+    mine = gradients(Counting(gradient="shift"), circuit, features, weights)[1]
+    theirs = gradients(load_backend("statevector"), circuit, features, weights)[1]
     for one, other in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
@@ -83,7 +83,7 @@ def test_a_training_step_is_one_submission_of_the_counted_circuits():
     backend = Counting(gradient="shift")
     features = torch.rand(16, circuit.n_features, dtype=DOUBLE, requires_grad=True)
     weights = torch.rand(circuit.n_weights, dtype=DOUBLE, requires_grad=True)
-    slopes(backend, circuit, features, weights)
+    gradients(backend, circuit, features, weights)
     one_frequency = sum(
         each.type.n_frequencies == 1
         for each in circuit.gates
@@ -111,11 +111,11 @@ def test_spsa_is_unbiased_and_counts_its_directions():
     )
     features = torch.tensor([[0.4], [1.3]], dtype=DOUBLE, requires_grad=True)
     weights = torch.tensor([0.8, -0.5], dtype=DOUBLE, requires_grad=True)
-    exact = slopes(load_backend("statevector"), circuit, features, weights)[1]
+    exact = gradients(load_backend("statevector"), circuit, features, weights)[1]
     drawn = []
     for seed in range(200):
         backend = Counting(gradient="spsa", directions=3, step=0.01, seed=seed)
-        drawn.append(slopes(backend, circuit, features, weights)[1])
+        drawn.append(gradients(backend, circuit, features, weights)[1])
         assert backend.submissions == [backend.n_circuits(circuit, 2)] == [2 * (1 + 2 * 3)]
     for at, wanted in enumerate(exact):
         samples = torch.stack([each[at] for each in drawn])
@@ -129,7 +129,8 @@ def test_a_seed_repeats_spsa_and_another_does_not():
     features = torch.rand(2, circuit.n_features, dtype=DOUBLE, requires_grad=True)
     weights = torch.rand(circuit.n_weights, dtype=DOUBLE, requires_grad=True)
     first, again, other = (
-        slopes(Counting(gradient="spsa", seed=seed), circuit, features, weights)[1][1] for seed in (0, 0, 1)
+        gradients(Counting(gradient="spsa", seed=seed), circuit, features, weights)[1][1]
+        for seed in (0, 0, 1)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

@@ -68,9 +68,9 @@ def test_amplitudes_may_have_any_length_and_the_gradient_knows():
     np.testing.assert_allclose(layer(longer).detach(), layer(inputs).detach(), rtol=0, atol=1e-13)
     longer.requires_grad_()
     assert torch.autograd.gradcheck(layer, longer)
-    (slope,) = torch.autograd.grad(layer(longer).sum(), longer)
+    (gradient,) = torch.autograd.grad(layer(longer).sum(), longer)
     # Along the vector itself nothing changes.
-    assert (slope[:, :4] * longer[:, :4]).sum(dim=1).abs().max() < 1e-12
+    assert (gradient[:, :4] * longer[:, :4]).sum(dim=1).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e30])

@@ -67,22 +67,22 @@ def test_readout_flips_bits():
 
 def test_the_gradient_is_that_of_the_noisy_expectation():
     circuit = Circuit.of(2, [gate("RY", 0, Weight(0)), gate("CRX", (0, 1), Weight(1))], letters("IZ"))
-    slopes = []
+    gradients = []
     for rule in ("adjoint", "shift"):
         weights = torch.tensor([0.6, 1.2], dtype=DOUBLE, requires_grad=True)
         backend = load_backend(f"statevector,p1=0.1,p2=0.2,readout=0.05,trajectories=4000,gradient={rule}")
         value = backend.expectations(circuit, NONE, weights)
-        slopes.append(torch.autograd.grad(value.sum(), weights)[0])
+        gradients.append(torch.autograd.grad(value.sum(), weights)[0])
     exact = torch.tensor([0.6, 1.2], dtype=DOUBLE, requires_grad=True)
     value = load_backend("statevector").expectations(circuit, NONE, exact)
     # IZ behind the last gate loses a factor to p2 and to readout; p1 stands before the control.
     assert float(value.detach()) == pytest.approx(1 - (1 - math.cos(1.2)) * math.sin(0.3) ** 2, abs=1e-12)
     occupied = (1 - 0.9 * math.cos(0.6)) / 2
-    slope = (
+    gradient = (
         0.8 * 0.9 * torch.tensor([-(1 - math.cos(1.2)) * 0.9 * math.sin(0.6) / 2, -math.sin(1.2) * occupied])
     )
-    for found in slopes:
-        np.testing.assert_allclose(found, slope, rtol=0, atol=0.03)
+    for found in gradients:
+        np.testing.assert_allclose(found, gradient, rtol=0, atol=0.03)
 
 
 def test_errors_repeat_under_a_seed():

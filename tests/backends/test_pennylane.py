@@ -17,7 +17,7 @@ DOUBLE = torch.float64
 NATIVE = ("pennylane:default.qubit", "pennylane:lightning.qubit")
 
 
-def slopes(values, inputs):
+def gradients(values, inputs):
     wanted = [each for each in inputs if each is not None and each.requires_grad]
     return torch.autograd.grad(values.sum(), wanted, materialize_grads=True)
 
@@ -34,7 +34,7 @@ def test_values_and_gradients_are_those_of_the_native_simulator(text, data):
     theirs = load_backend("statevector").expectations(data.circuit, *reference)
     np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=0, atol=1e-10)
     if ours.requires_grad and theirs.requires_grad:
-        for mine, other in zip(slopes(ours, inputs), slopes(theirs, reference), strict=True):
+        for mine, other in zip(gradients(ours, inputs), gradients(theirs, reference), strict=True):
             np.testing.assert_allclose(mine, other, rtol=0, atol=1e-10)
 
 
@@ -50,7 +50,7 @@ def test_a_training_step_is_one_execution(text, monkeypatch):
     )
     case = case_of(load_circuit("strongly-entangling", 3), seed=0, batch=16)
     features, weights, _ = inputs_of(case, wants_gradient=True)
-    slopes(load_backend(text).expectations(case.circuit, features, weights), (features, weights))
+    gradients(load_backend(text).expectations(case.circuit, features, weights), (features, weights))
     assert len(calls) == 1
 
 
@@ -81,7 +81,7 @@ def test_another_device_runs_by_shift_rules():
     for text in ("pennylane:reference.qubit", "statevector"):
         inputs = inputs_of(case, wants_gradient=True)
         values = load_backend(text).expectations(case.circuit, *inputs)
-        results.append((values.detach(), *slopes(values, inputs)))
+        results.append((values.detach(), *gradients(values, inputs)))
     for ours, native in zip(*results, strict=True):
         np.testing.assert_allclose(ours, native, rtol=0, atol=1e-10)
 
@@ -114,7 +114,7 @@ def test_lightning_gpu_is_run_as_lightning_qubit_is(monkeypatch):
     for text in ("pennylane:lightning.gpu", "pennylane:lightning.qubit"):
         inputs = inputs_of(case, wants_gradient=True)
         values = load_backend(text).expectations(case.circuit, *inputs)
-        results.append((values.detach(), *slopes(values, inputs)))
+        results.append((values.detach(), *gradients(values, inputs)))
     assert asked[0] == "lightning.gpu"
     assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
 
@@ -143,7 +143,7 @@ def test_a_circuit_that_a_device_has_no_gates_for_is_refused():
 
 
 def test_gates_that_a_device_would_split_are_refused_in_a_gradient(monkeypatch):
-    """An adjoint sweep gives slopes in the gates that it sees: after a split they are others."""
+    """An adjoint sweep differentiates the gates that it sees, which are others after a split."""
     monkeypatch.setattr(family, "_with_rotations", lambda circuit: circuit)
     circuit = Circuit.of(1, [gate("U", 0, Weight(0), Weight(1), Weight(2))])
     weights = torch.ones(3, requires_grad=True)

@@ -110,6 +110,23 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         load_recipe(path)
 
 
+@pytest.mark.parametrize(
+    "name", ["a" * 5000 + ".toml", "a/" * 3000 + "b.qasm", "x\0.toml", "/dev/zero/x.toml"]
+)
+def test_a_path_that_cannot_be_is_refused(name):
+    with pytest.raises(InputError, match="no recipe file") as caught:
+        load_recipe(name)
+    assert len(str(caught.value)) < 500
+
+
+def test_files_of_windows_editors_are_read(tmp_path):
+    text = f'{HEAD}layers = [{{rotate = "RX", angle = 1}}]\n{Z}'
+    (tmp_path / "own.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert load_circuit(tmp_path / "own.toml", 1).gates == (gate("RX", 0, 1.0),)
+    (tmp_path / "own.qasm").write_bytes(b"\xef\xbb\xbf" + (QASM + "qubit q;\nrx(1) q;\n").encode())
+    assert load_circuit(tmp_path / "own.qasm", 1).gates == (gate("RX", 0, 1.0),)
+
+
 def test_dots_in_strings_and_comments_are_no_keys():
     words = ". " * 200
     text = f'{HEAD}# {words}\nlayers = [{{rotate = "RX", angle = 1}}]\n{Z}[options.a]\ndefault = 1\n'

@@ -22,8 +22,8 @@ BATCHES = (1, 7, 8, 9, 16, 17, 33)
 def value_and_gradients(case: Case, dtype: torch.dtype = DOUBLE, rules: Rules | None = None):
     inputs = [each for each in inputs_of(case, dtype, wants_gradient=True) if each is not None]
     values = expectations(compile_plan(case.circuit, rules=rules), *inputs)
-    slopes = torch.linspace(-1, 1, values.numel(), dtype=dtype).reshape(values.shape)
-    return [values.detach(), *torch.autograd.grad((values * slopes).sum(), inputs)]
+    cotangents = torch.linspace(-1, 1, values.numel(), dtype=dtype).reshape(values.shape)
+    return [values.detach(), *torch.autograd.grad((values * cotangents).sum(), inputs)]
 
 
 def encoder(n_qubits: int, layers: int, start: Start = Start.AMPLITUDES) -> Circuit:

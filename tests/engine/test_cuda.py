@@ -21,9 +21,9 @@ def value_and_gradients(case, dtype, where):
     given = inputs_of(case, dtype)
     inputs = [None if each is None else each.to(where).requires_grad_() for each in given]
     values = load_backend("statevector").expectations(case.circuit, *inputs)
-    slopes = torch.linspace(-1, 1, values.numel(), dtype=dtype, device=where).reshape(values.shape)
+    cotangents = torch.linspace(-1, 1, values.numel(), dtype=dtype, device=where).reshape(values.shape)
     wanted = [each for each in inputs if each is not None]
-    grads = torch.autograd.grad((values * slopes).sum(), wanted, materialize_grads=True)
+    grads = torch.autograd.grad((values * cotangents).sum(), wanted, materialize_grads=True)
     assert all(each.device.type == where for each in (values, *grads))
     return [each.detach().cpu() for each in (values, *grads)]
 

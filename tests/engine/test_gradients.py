@@ -31,11 +31,11 @@ READ = [PauliString.parse(word) for word in ("XYI", "IZX", "YIZ")]
 def gradients(values, inputs):
     """Of a fixed random sum of the expectations, for each input that is there and is not empty."""
     random = torch.Generator().manual_seed(3)
-    slopes = torch.rand(values.shape, generator=random, dtype=DOUBLE).to(values.dtype) * 2 - 1
+    cotangents = torch.rand(values.shape, generator=random, dtype=DOUBLE).to(values.dtype) * 2 - 1
     given = [each for each in inputs if each is not None]
     if not values.requires_grad:
         return [torch.zeros_like(each) for each in given]
-    return torch.autograd.grad((values * slopes).sum(), given, materialize_grads=True)
+    return torch.autograd.grad((values * cotangents).sum(), given, materialize_grads=True)
 
 
 def check(case: Case, dtype: torch.dtype) -> None:
@@ -198,11 +198,11 @@ def test_central_differences_at_one_point():
     expectations(plan, features, weights).sum().backward()
     step = torch.eye(len(weights), dtype=DOUBLE) * 1e-5
     with torch.no_grad():
-        slopes = [
+        differences = [
             (expectations(plan, features, weights + e) - expectations(plan, features, weights - e)).sum()
             for e in step
         ]
-    np.testing.assert_allclose(weights.grad, torch.stack(slopes) / 2e-5, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(weights.grad, torch.stack(differences) / 2e-5, rtol=0, atol=1e-9)
 
 
 def test_a_weight_that_no_gate_takes_has_gradient_zero():

@@ -33,9 +33,9 @@ def run_kernels(kernels, case: Case, *, batched_weights: bool = False) -> list[t
     if batched_weights:
         weights = weights + torch.linspace(0, 1, len(features), dtype=DOUBLE)[:, None]
     values, kept = kernels.forward(plan, features, weights, amplitudes, keep=True)
-    slopes = torch.linspace(-1, 2, values.numel(), dtype=DOUBLE).reshape(values.shape)
+    cotangents = torch.linspace(-1, 2, values.numel(), dtype=DOUBLE).reshape(values.shape)
     wanted = amplitudes is not None
-    of_features, of_weights, of_amplitudes = kernels.backward(kept, slopes, wants_amplitudes=wanted)
+    of_features, of_weights, of_amplitudes = kernels.backward(kept, cotangents, wants_amplitudes=wanted)
     assert (of_amplitudes is not None) == wanted
     return [values, of_features, of_weights, *([of_amplitudes] if wanted else [])]
 
@@ -191,12 +191,12 @@ def test_gradients_of_any_memory_layout_are_taken():
     case = case_of(encoder(3, 1), seed=1, batch=9)
     inputs = inputs_of(case, wants_gradient=True)
     plan = compile_plan(case.circuit)
-    slopes = torch.linspace(-1, 1, 27, dtype=DOUBLE).reshape(9, 3)
-    expected = torch.autograd.grad(expectations(plan, *inputs), inputs, slopes)
-    turned = torch.autograd.grad(expectations(plan, *inputs), inputs, slopes.T.contiguous().T)
+    cotangents = torch.linspace(-1, 1, 27, dtype=DOUBLE).reshape(9, 3)
+    expected = torch.autograd.grad(expectations(plan, *inputs), inputs, cotangents)
+    turned = torch.autograd.grad(expectations(plan, *inputs), inputs, cotangents.T.contiguous().T)
     assert all(map(torch.equal, expected, turned))
-    repeated = torch.autograd.grad(expectations(plan, *inputs), inputs, slopes[:1, :1].expand(9, 3))
-    whole = torch.autograd.grad(expectations(plan, *inputs), inputs, slopes[:1, :1].expand(9, 3).clone())
+    repeated = torch.autograd.grad(expectations(plan, *inputs), inputs, cotangents[:1, :1].expand(9, 3))
+    whole = torch.autograd.grad(expectations(plan, *inputs), inputs, cotangents[:1, :1].expand(9, 3).clone())
     assert all(map(torch.equal, repeated, whole))
 
 

@@ -67,7 +67,7 @@ def test_memory_does_not_grow_with_depth(threads, path):
     assert n_steps[1000] > 8 * n_steps[100]
     # A state of each sample, and a bra of one tile.
     assert state < peaks[10] < 1.2 * state
-    # What grows: matrices of two steps, cosines and slopes, these for each tile and each piece.
+    # What grows: matrices of two steps, cosines and gradients, these for each tile and each piece.
     of_a_gate = 2 * 64 + 16 + 8 * (batch // 8) + 3 * 2 * 8 * (2 if path == "whole tiles" else 8)
     for n_gates in (100, 1000):
         grown = peaks[n_gates] - peaks[10]

@@ -74,11 +74,11 @@ def test_gates_outside_the_light_cone_of_one_qubit_vanish(word):
     assert {factor.angle.index for step in plan.steps for factor in step.factors} == inside | {11}
     assert len(plan.steps) == 4
     assert len(compile_plan(all_read, rules=Rules(fuse=False, product=False)).steps) == len(gates)
-    slopes = weight_gradient(circuit)
+    gradients = weight_gradient(circuit)
     # The last angle turns about Z: its step stays, and what it does there is rounding.
-    assert {index for index, slope in enumerate(slopes) if abs(slope) > 1e-12} == inside
-    assert {index for index, slope in enumerate(slopes) if slope} <= inside | {11}
-    np.testing.assert_allclose(slopes, weight_gradient(circuit, NONE), rtol=0, atol=1e-13)
+    assert {index for index, gradient in enumerate(gradients) if abs(gradient) > 1e-12} == inside
+    assert {index for index, gradient in enumerate(gradients) if gradient} <= inside | {11}
+    np.testing.assert_allclose(gradients, weight_gradient(circuit, NONE), rtol=0, atol=1e-13)
 
 
 def test_diagonal_gates_right_before_z_measurements_vanish():
@@ -94,9 +94,9 @@ def test_diagonal_gates_right_before_z_measurements_vanish():
     strings = [PauliString.parse(word) for word in ("ZII", "IZZ")]
     plan = compile_plan(Circuit.of(3, [*gates, *diagonal], strings))
     assert len(plan.steps) == 3
-    slopes = weight_gradient(Circuit.of(3, [*gates, *diagonal], strings))
-    assert slopes[3:] == [0.0, 0.0, 0.0]
-    assert all(slopes[:3])
+    gradients = weight_gradient(Circuit.of(3, [*gates, *diagonal], strings))
+    assert gradients[3:] == [0.0, 0.0, 0.0]
+    assert all(gradients[:3])
     # CNOT only relabels: still diagonal for what the labels are now.
     relabelled = Circuit.of(3, [*gates, *diagonal, gate("CNOT", (0, 2)), gate("X", 1)], strings)
     assert len(compile_plan(relabelled).steps) == 3

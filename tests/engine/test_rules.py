@@ -31,8 +31,8 @@ def value_and_gradients(case: Case, rules: Rules, *, batched_weights: bool = Fal
         weights = weights * torch.linspace(0.5, 2, len(features), dtype=torch.float64)[:, None]
     inputs = [each.requires_grad_() for each in (features, weights, amplitudes) if each is not None]
     values = expectations(compile_plan(case.circuit, batched_weights=batched_weights, rules=rules), *inputs)
-    slopes = torch.linspace(-1, 1.5, values.numel(), dtype=values.dtype).reshape(values.shape)
-    return [values.detach(), *torch.autograd.grad((values * slopes).sum(), inputs)]
+    cotangents = torch.linspace(-1, 1.5, values.numel(), dtype=values.dtype).reshape(values.shape)
+    return [values.detach(), *torch.autograd.grad((values * cotangents).sum(), inputs)]
 
 
 def check(case: Case, rules: Rules, *, batched_weights: bool = False, large: bool = False) -> None:

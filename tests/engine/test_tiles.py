@@ -72,12 +72,12 @@ def test_a_sample_does_not_feel_its_batch(path, batch):
     plan = compile_plan(case.circuit)
     features, weights, amplitudes = inputs_of(case, wants_gradient=True)
     together = expectations(plan, features, weights, amplitudes)
-    slopes = torch.autograd.grad(together.sum(), [features, amplitudes])
+    gradients = torch.autograd.grad(together.sum(), [features, amplitudes])
     for b in range(batch):
         one = [each[b : b + 1].detach().requires_grad_() for each in (features, amplitudes)]
         alone = expectations(plan, one[0], weights, one[1])
         assert torch.equal(together[b : b + 1], alone)
-        for ours, theirs in zip(slopes, torch.autograd.grad(alone.sum(), one), strict=True):
+        for ours, theirs in zip(gradients, torch.autograd.grad(alone.sum(), one), strict=True):
             assert torch.equal(ours[b : b + 1], theirs)
 
 

@@ -143,18 +143,18 @@ class TestDerivatives:
 
     def test_products_with_a_vector(self):
         tape = self.tape(qml.expval(qml.Z(1)), qml.expval(qml.X(0)))
-        values, slopes = device(2).execute_and_compute_vjp(tape, (0.5, -2.0), self.config)
+        values, gradients = device(2).execute_and_compute_vjp(tape, (0.5, -2.0), self.config)
         jacobian = np.array(device(2).compute_derivatives(tape, self.config))
-        close([np.array(slopes)], [np.array([0.5, -2.0]) @ jacobian])
+        close([np.array(gradients)], [np.array([0.5, -2.0]) @ jacobian])
         close(values, device(2).execute(tape))
 
     @pytest.mark.parametrize("method", ["compute_vjp", "compute_derivatives"])
-    def test_slopes_do_not_depend_on_torchs_switch(self, method):
+    def test_gradients_do_not_depend_on_torchs_switch(self, method):
         tape = qml.tape.QuantumScript([qml.RX(0.4, 0)], [qml.expval(qml.Z(0))])
         given = ([tape], (1.0,)) if method == "compute_vjp" else ([tape],)
         with torch.no_grad():
-            (slopes,) = getattr(device(1), method)(*given, self.config)
-        np.testing.assert_allclose(np.ravel(slopes), -np.sin(0.4), rtol=0, atol=1e-12)
+            (gradients,) = getattr(device(1), method)(*given, self.config)
+        np.testing.assert_allclose(np.ravel(gradients), -np.sin(0.4), rtol=0, atol=1e-12)
 
     def test_nothing_to_train(self):
         tape = self.tape(qml.expval(qml.Z(1))).copy(trainable_params=[])

@@ -59,8 +59,8 @@ class TestRefusals:
 
         with pytest.raises(QuantumFunctionError, match="does not support adjoint"):
             qml.QNode(circuit, device(1), diff_method="adjoint", max_diff=2)(x)
-        slope = torch.autograd.grad(qml.QNode(circuit, device(1), max_diff=2)(x), x, create_graph=True)[0]
-        curvature = torch.autograd.grad(slope, x)[0]
+        gradient = torch.autograd.grad(qml.QNode(circuit, device(1), max_diff=2)(x), x, create_graph=True)[0]
+        curvature = torch.autograd.grad(gradient, x)[0]
         np.testing.assert_allclose(curvature, -np.cos(0.3), rtol=0, atol=1e-10)
 
     @pytest.mark.parametrize("method", ["one-shot", "tree-traversal"])
