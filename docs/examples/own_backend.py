@@ -1,4 +1,4 @@
-"""A backend of one's own: Qiskit's Statevector, with or without shots."""
+"""A backend of your own: Qiskit's Statevector, with or without shots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A head of one's own: the nearest of K trained centres."""
+"""A head of your own: the nearest of K trained centres."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A model, rows and an objective of one's own: a small language model that learns to count.
+"""A model, rows and an objective of your own: a small language model that learns to count.
 
 python own_model.py runs/counting
 torchrun --nproc-per-node 2 own_model.py runs/counting
@@ -37,7 +37,7 @@ class CountingModel(nn.Module):
 
 @dataclass(frozen=True)
 class Sequences:
-    """Rows of tokens (N, T); what is to be predicted is the next token."""
+    """Rows of tokens (N, T); the target is the next token."""
 
     tokens: Tensor
 
@@ -94,7 +94,7 @@ class NextToken:
 
 
 def train(folder: Path) -> Outcome:
-    """Trains a model, or goes on with one whose training was interrupted."""
+    """Trains a model, or resumes an interrupted training."""
     draw = torch.Generator().manual_seed(0)
     counting = (torch.randint(10, (300, 1), generator=draw) + torch.arange(8)) % 10
     torch.manual_seed(0)
