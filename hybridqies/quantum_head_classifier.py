@@ -49,6 +49,9 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     >>> model = QuantumHeadClassifier("dressed", n_qubits=4, settings={"layers": 3})
     >>> make_pipeline(StandardScaler(), model).fit(X, y).predict(X)
 
+    Options of heads and of training are mappings here, not keywords as in `HybridClassifier`: scikit-learn's
+    `check_estimator` allows no attributes after `__init__` but those that its signature names.
+
     Parameters
     ----------
     head: a name of the table of heads.
@@ -67,9 +70,6 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     random_state: an integer, a RandomState, or None for another start at every fit.
     verbose: whether a long `fit` writes lines of progress to stderr; if not, they go to the logger
         "hybridqies" at level INFO.
-
-    Options of heads and of training are mappings here, not keywords as in `HybridClassifier`: scikit-learn's
-    `check_estimator` allows no attributes after `__init__` but those that its signature names.
 
     Attributes
     ----------
