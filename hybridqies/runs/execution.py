@@ -37,7 +37,7 @@ from hybridqies.saved_model import WEIGHTS, check_weights, read_config
 from hybridqies.tasks import load_task
 from hybridqies.tasks.base import TrainedModel
 from hybridqies.training import Outcome, Ranks, fit, watch_kernels
-from hybridqies.training.history import METRICS
+from hybridqies.training.history import METRICS, digest_epochs
 
 
 def execute(
@@ -153,7 +153,7 @@ def _train_arm(prepared: PreparedRun, arm: Arm, folder: Path, resume: bool, hook
         trained = TrainedModel(arm.model, arm.spec, prepared.backend, epochs, prepared.drawn)
         save = _find_saver(prepared.config.task)
         save(prepared.data, trained, folder, to_mapping(prepared.config.anchored()))
-        result |= {"files": {name: sha256_of(folder / name) for name in (WEIGHTS, METRICS)}}
+        result |= {"weights_sha256": sha256_of(folder / WEIGHTS)}
         write_result(folder, result)
     return result
 
@@ -231,6 +231,7 @@ def _result(prepared: PreparedRun, arm: Arm, outcome: Outcome) -> dict[str, Any]
         "seed": config.training.seed,
         "best_epoch": outcome.best_epoch,
         "epochs": len(outcome.history),
+        "epochs_sha256": digest_epochs(outcome.history),
         "planned_epochs": None if solved else prepared.epochs,
         "seconds": round(outcome.seconds, 3),
         "n_train": len(rows.train),

@@ -14,7 +14,8 @@ from hybridqies.options import from_mapping, to_mapping
 from hybridqies.records import lacking, read_record, write_record
 from hybridqies.runs.assembly import PreparedRun
 from hybridqies.runs.config import RunConfig
-from hybridqies.saved_model import CONFIG, read_config, write_config
+from hybridqies.saved_model import CONFIG, WEIGHTS, read_config, write_config
+from hybridqies.training.history import METRICS, digest_epochs, read_history
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
 _NEEDED: Mapping[str, Any] = {
@@ -141,19 +142,24 @@ def read_result(folder: Path) -> dict[str, Any]:
 def check_files(folder: Path, result: Mapping[str, Any]) -> None:
     """Refuses weights or epochs that are not those that a result was written with.
 
-    Results of earlier versions do not name their files.
+    Results of earlier versions do not name them.
 
     Raises
     ------
     ModelFolderError: naming the file.
     """
-    for name, recorded in result.get("files", {}).items():
-        path = folder / name
-        if not path.is_file() or sha256_of(path) != recorded:
-            raise ModelFolderError(
-                f"{str(path)!r} is not the file that {RESULT} was written with",
-                todo="restore it, or go on with --resume and more --epochs if that was interrupted",
-            )
+    path = folder / WEIGHTS
+    if "weights_sha256" in result and not (path.is_file() and sha256_of(path) == result["weights_sha256"]):
+        raise _foreign(path)
+    if "epochs_sha256" in result and digest_epochs(read_history(folder)) != result["epochs_sha256"]:
+        raise _foreign(folder / METRICS)
+
+
+def _foreign(path: Path) -> ModelFolderError:
+    return ModelFolderError(
+        f"{str(path)!r} is not the file that {RESULT} was written with",
+        todo="restore it, or go on with --resume and more --epochs if that was interrupted",
+    )
 
 
 def end_run(folder: Path) -> None:

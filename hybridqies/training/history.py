@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies.errors import ModelFolderError
-from hybridqies.records import lacking, read_lines, write_lines
+from hybridqies.records import digest_of, lacking, read_lines, write_lines
 
 METRICS = "metrics.jsonl"
 
@@ -15,6 +15,12 @@ METRICS = "metrics.jsonl"
 def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Writes the records of all epochs so far, each line with a checksum."""
     write_lines(folder / METRICS, history)
+
+
+def digest_epochs(history: Sequence[Mapping[str, Any]]) -> str:
+    """A digest of what epochs measured, without the time that they took."""
+    measured = [{name: value for name, value in each.items() if name != "seconds"} for each in history]
+    return digest_of({"epochs": measured})
 
 
 def read_history(folder: Path) -> tuple[dict[str, Any], ...]:

@@ -17,6 +17,7 @@ from torch import nn
 
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.heads.base import Head
+from hybridqies.records import write_lines
 from hybridqies.training import (
     ClassWeights,
     CrossEntropy,
@@ -350,13 +351,19 @@ class TestDamage:
         with pytest.raises(ModelFolderError, match="cannot be read"):
             read_history(tmp_path)
 
-    def test_a_line_without_a_number_is_an_error_in_old_files_too(self, tmp_path: Path) -> None:
-        first = '{"epoch": 1, "train_loss": 0.5}'
-        (tmp_path / METRICS).write_text(first + "\n")
-        assert read_history(tmp_path) == ({"epoch": 1, "train_loss": 0.5},)
-        assert "it has no 'train_loss'" in self.refused(tmp_path, [first, '{"epoch": 2}'])
-        assert "'train_loss' is 'low'" in self.refused(tmp_path, [first, '{"epoch": 2, "train_loss": "low"}'])
-        assert "it has no 'epoch'" in self.refused(tmp_path, ['{"train_loss": 0.5}'])
+    def test_a_line_without_a_number_is_an_error(self, tmp_path: Path) -> None:
+        first = {"epoch": 1, "train_loss": 0.5}
+        write_lines(tmp_path / METRICS, [first])
+        assert read_history(tmp_path) == (first,)
+        damaged: tuple[tuple[list[dict[str, Any]], str], ...] = (
+            ([first, {"epoch": 2}], "line 2 .* it has no 'train_loss'"),
+            ([first, {"epoch": 2, "train_loss": "low"}], "line 2 .* 'train_loss' is 'low'"),
+            ([{"train_loss": 0.5}], "line 1 .* it has no 'epoch'"),
+        )
+        for epochs, said in damaged:
+            write_lines(tmp_path / METRICS, epochs)
+            with pytest.raises(ModelFolderError, match=said):
+                read_history(tmp_path)
 
 
 class Exploding(Probe):
