@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridqies.circuit import Circuit, load_recipe
@@ -28,7 +29,7 @@ def head_options(
     A key is a field of the head's config, or an option of a recipe that the head uses, with the circuit's
     part before it: `encoder.layers`, `circuit.layers`. `circuit.` may be left out where the head has no
     field of that name. In Python `__` may stand for the dot: `encoder__layers`. A `circuit` that is laid
-    out already has no options.
+    out already has no options, and its file says how many qubits it has.
 
     Raises
     ------
@@ -50,7 +51,17 @@ def head_options(
         if name in home:
             raise InputError(f"{given!r} was given twice among the settings", expected="it once")
         home[name] = value
+    if not isinstance(circuit, Circuit):
+        _take_qubits_of_file(options)
     return options
+
+
+def _take_qubits_of_file(options: dict[str, Any]) -> None:
+    """A circuit whose file lays it out has as many qubits as it says, and not the head's usual number."""
+    named = options.get(_CIRCUIT)
+    fixed = load_recipe(named).fixed if isinstance(named, str | Path) else None
+    if fixed is not None:
+        options.setdefault("n_qubits", fixed.n_qubits)
 
 
 def _given_beside(

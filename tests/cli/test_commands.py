@@ -368,6 +368,20 @@ def test_backends(say: Say) -> None:
     assert "hybridqies[gpu]" in "".join(out.split())
 
 
+def test_training_the_circuit_of_a_program(
+    say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.qasm").write_text(to_openqasm3(load_circuit("iqp", 2)))
+    flags = ("--head", "dressed", "--circuit", tmp_path / "own.qasm", "--epochs", 1, "--compare", "none")
+    source = ("--data", reviews, "--encoder", tiny_encoder)
+    out, _ = say("train", *source, *flags, "--out", tmp_path / "run", "--json")
+    assert (json.loads(out)["circuit"], json.loads(out)["n_qubits"]) == ("own", 2)
+    assert (
+        run(["train", *map(str, source), *map(str, flags), "--qubits", "3", "--out", str(tmp_path / "x")])
+        == 2
+    )
+
+
 def test_encode(say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     from hybridqies.tensors import load_tensors
 

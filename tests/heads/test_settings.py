@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridqies.circuit import load_circuit
+from hybridqies.circuit import load_circuit, to_openqasm3
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import head_class, head_options
 
@@ -109,6 +109,16 @@ def test_nothing_is_given_twice() -> None:
         head_options("dressed", {"n_qubits": 4}, None, 5)
     with pytest.raises(InputError, match="'circuit' was given twice"):
         head_options("dressed", {"circuit": "iqp"}, "product")
+
+
+@pytest.mark.parametrize("head", ["dressed", "two-module", "quantum-kernel"])
+def test_a_program_says_how_many_qubits_it_has(head: str, tmp_path: Path) -> None:
+    program = tmp_path / "own.qasm"
+    program.write_text(to_openqasm3(load_circuit("iqp", 3)))
+    assert head_options(head, {}, str(program))["n_qubits"] == 3
+    assert head_options(head, {"circuit": str(program)})["n_qubits"] == 3
+    assert head_options(head, {}, str(program), 5)["n_qubits"] == 5
+    assert "n_qubits" not in head_options(head, {}, "iqp")
 
 
 def test_a_circuit_that_is_laid_out_has_no_options_left() -> None:
