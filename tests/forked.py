@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import torch
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -45,6 +47,8 @@ def _act(act: Callable[[], int | None], folder: Path) -> NoReturn:
         sys.stdout, sys.stderr = (os.fdopen(each, "w", encoding="utf-8") for each in (1, 2))
         # A shell that starts a test run in the background has children ignore the interrupt.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # What the parent has started in threads is missing here.
+        torch.set_num_threads(1)
         code = act() or 0
     except BaseException:
         traceback.print_exc()
