@@ -6,32 +6,17 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.program import Say
 
-from hybridqies.backends import BACKENDS, backend_class
-from hybridqies.circuit import list_circuits, load_circuit, to_openqasm3
+from hybridqies.circuit import load_circuit, to_openqasm3
 from hybridqies.cli.app import run
-from hybridqies.cli.output import read_settings
-from hybridqies.errors import InputError
 from hybridqies.records import read_record
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-Say = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Runs the program, expects success, and gives stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[str, str]:
-        assert run([str(argument) for argument in arguments]) == 0
-        return capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -317,57 +302,6 @@ class TestPredict:
         assert (tmp_path / "p" / "p.csv").read_text() == shown
 
 
-class TestCircuits:
-    def test_all(self, say: Say) -> None:
-        out, _ = say("circuits")
-        assert all(name in out.replace("\n", "") for name in list_circuits())
-        records = json.loads(say("circuits", "--json")[0])
-        assert [record["name"] for record in records] == list(list_circuits())
-        for record in records:
-            assert {"title", "reference", "weights", "min_qubits", "options"} <= set(record)
-
-    @pytest.mark.parametrize("name", list_circuits())
-    def test_one(self, name: str, say: Say) -> None:
-        circuit = load_circuit(name, 5)
-        record = json.loads(say("circuits", name, "--qubits", 5, "--json")[0])
-        assert record["n_weights"] == circuit.n_weights
-        assert record["circuit"] == json.loads(json.dumps(circuit.to_mapping()))
-        out, _ = say("circuits", name, "--qubits", 5)
-        assert f"{circuit.n_features} features, {circuit.n_weights} weights" in out
-
-    def test_options_formats_and_pictures(self, say: Say, tmp_path: Path) -> None:
-        flags = ("circuits", "long-range-reupload", "--qubits", 5, "--set", "connectivity=2")
-        out, _ = say(*flags, "--format", "qasm")
-        assert out.rstrip("\n") == to_openqasm3(
-            load_circuit("long-range-reupload", 5, connectivity=2)
-        ).rstrip("\n")
-        for suffix, magic in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
-            say(*flags, "--picture", tmp_path / f"c.{suffix}")
-            assert (tmp_path / f"c.{suffix}").read_bytes().startswith(magic)
-
-    def test_a_file_of_ones_own(self, say: Say, tmp_path: Path) -> None:
-        (tmp_path / "mine.toml").write_text(
-            'title = "My circuit"\nreference = "none"\nweights = "n"\nmeasure = [{ pauli = "Z" }]\n'
-            'layers = [{ encode = "RY" }, { rotate = "RY" }]\n'
-        )
-        out, _ = say("circuits", tmp_path / "mine.toml", "--qubits", 2)
-        assert out.startswith("mine: My circuit\n")
-
-
-def test_backends(say: Say) -> None:
-    rows = json.loads(say("backends", "--json")[0])
-    assert [row["name"] for row in rows] == [
-        f"{name}:{each.target}" if each.target else name
-        for name in BACKENDS
-        for each in backend_class(name).variants
-    ]
-    assert {"native_gradients", "shots", "noise", "hardware", "max_qubits", "costs_money"} <= set(rows[0])
-    out, _ = say("backends")
-    assert "statevector" in out
-    # Square brackets are markup to the table unless they are escaped.
-    assert "hybridqies[gpu]" in "".join(out.split())
-
-
 def test_training_the_circuit_of_a_program(
     say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
@@ -406,39 +340,3 @@ def test_encode_without_the_cache(
     say(*flags, "--out", tmp_path / "e.safetensors")
     assert load_tensors(tmp_path / "e.safetensors")[0]["train"].shape == (120, 32)
     assert not (tmp_path / "cache").exists()
-
-
-class TestProgram:
-    def test_version(self, say: Say) -> None:
-        from hybridqies import __version__
-
-        assert say("--version") == (f"{__version__}\n", "")
-
-    def test_help_names_every_command(self, say: Say) -> None:
-        out, _ = say("--help")
-        for name in ("train", "evaluate", "predict", "circuits", "backends", "encode"):
-            assert f" {name} " in out
-            assert "Example:" in say(name, "--help")[0]
-
-    def test_nothing_given_is_help(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert run([]) == 2
-        shown = capsys.readouterr()
-        assert "Usage: hybridqies" in shown.out
-        assert shown.err == ""
-
-
-class TestSettings:
-    def test_words_become_values(self) -> None:
-        given = ["layers=3", "spread=0.5", "ry_column=false", "merge=mean", "widths=48,24"]
-        assert read_settings(given) == {
-            "layers": 3,
-            "spread": 0.5,
-            "ry_column": False,
-            "merge": "mean",
-            "widths": "48,24",
-        }
-
-    @pytest.mark.parametrize("pairs", [["layers"], ["=3"], ["layers="], ["layers=1", "layers=2"]])
-    def test_refused(self, pairs: list[str]) -> None:
-        with pytest.raises(InputError, match="--set"):
-            read_settings(pairs)
