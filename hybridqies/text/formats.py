@@ -84,8 +84,7 @@ def parse_parquet(content: bytes, where: str, wanted: Wanted) -> Grid:
         raise MissingExtraError(f"reading the Parquet file {where}", "data") from None
     try:
         file = parquet.ParquetFile(io.BytesIO(content))
-        if file.metadata.num_rows > max(_ROWS, len(content)):
-            raise ValueError(f"it claims {file.metadata.num_rows:,} rows in {len(content):,} bytes")
+        _check_claims(file.metadata, len(content))
         names = list(file.schema_arrow.names)
         chosen = wanted.choose(names)
         table = file.read(columns=chosen)
@@ -93,6 +92,18 @@ def parse_parquet(content: bytes, where: str, wanted: Wanted) -> Grid:
     except Exception as error:  # a damaged file is an ArrowException, an OSError, a UnicodeError and more
         raise _damaged(where, "Parquet file", error) from error
     return Grid(where, "row", names, columns, range(1, table.num_rows + 1))
+
+
+def _check_claims(metadata: Any, size: int) -> None:
+    """Refuses a footer that claims what the file cannot hold: Arrow reserves memory by it, and fills it."""
+    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+    rows = [group.num_rows for group in groups]
+    values = [group.column(at).num_values for group in groups for at in range(group.num_columns)]
+    claims = [metadata.num_rows, *rows, *values]
+    if not 0 <= min(claims) <= max(claims) <= max(_ROWS, size):
+        raise ValueError(f"it claims {max(claims, key=abs):,} rows in {size:,} bytes")
+    if sum(rows) != metadata.num_rows:
+        raise ValueError(f"its parts do not have {metadata.num_rows:,} rows together")
 
 
 def parse_xlsx(content: bytes, where: str, wanted: Wanted) -> Grid:

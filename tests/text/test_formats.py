@@ -183,6 +183,20 @@ class TestDamagedParquet:
         assert refusals
         assert all("a.parquet" in each or "training data of a" in each for each in refusals)
 
+    @pytest.mark.parametrize("claim", [b"\xfc\xd9\xf7\xe9\x1b", b"\xff\xff\xff\xff\x1b", b"\x52"])
+    def test_a_footer_that_claims_other_rows(self, whole: bytes, claim: bytes, tmp_path: Path) -> None:
+        # The last number (0x16) of 40 rows, written as 80, is that of the only group of rows; the footer's
+        # length stands before the last four bytes.
+        from pyarrow.parquet import ParquetFile
+
+        at = whole.rindex(b"\x16\x50") + 1
+        footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+        length = (len(whole) - 8 - footer + len(claim) - 1).to_bytes(4, "little")
+        path = write(tmp_path / "a.parquet", whole[:at] + claim + whole[at + 1 : -8] + length + b"PAR1")
+        assert ParquetFile(path).metadata.row_group(0).num_rows != 40
+        with pytest.raises(DataError, match=r"a\.parquet is not a readable Parquet file: it"):
+            load_dataset(path)
+
     def test_text_that_is_not_unicode(self, whole: bytes, tmp_path: Path) -> None:
         damaged = whole.replace(b"lovely film", b"l\xffvely film")
         with pytest.raises(DataError, match=r"a\.parquet is not a readable Parquet file"):
