@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 WINDOW, TOLERANCE, FEWEST = 0.2, 0.05, 5
+NEARLY_ALL, EVEN = 0.95, 0.75
+"""One class counts as the only one predicted if it has this share of the predictions, and no more than that
+share of the true labels."""
 
 
 class TrainingWarning(UserWarning):
@@ -88,17 +92,29 @@ def diagnose(
     found = []
     if any("train_loss" in record for record in history):
         found += _of_losses(history, stopped_early)
-    has_several = len(classes) > 1 if truth is None else len(set(truth)) > 1
-    if has_several and len(set(predicted)) == 1:
-        only = classes[next(iter(predicted))]
-        found.append(
-            Verdict(
-                Symptom.ONE_CLASS,
-                f"all {len(predicted)} rows measured are predicted as {only!r}",
-                "train for more epochs, with class_weights=balanced, or with more rows of the other classes",
-            )
-        )
+    seen = _describe_one_class(predicted, classes, truth)
+    if seen:
+        todo = "train for more epochs, with class_weights=balanced, or with more rows of the other classes"
+        found.append(Verdict(Symptom.ONE_CLASS, seen, todo))
     return tuple(found)
+
+
+def _describe_one_class(
+    predicted: Sequence[int], classes: Sequence[object], truth: Sequence[int] | None
+) -> str:
+    """That all rows, or nearly all where the truth is more even, are predicted as one class; else empty."""
+    has_several = len(classes) > 1 if truth is None else len(set(truth)) > 1
+    if not predicted or not has_several:
+        return ""
+    most, count = Counter(predicted).most_common(1)[0]
+    if count == len(predicted):
+        return f"all {count} rows measured are predicted as {classes[most]!r}"
+    true = len(predicted) if truth is None else sum(label == most for label in truth)
+    if count >= NEARLY_ALL * len(predicted) and true <= EVEN * len(predicted):
+        return (
+            f"{count} of {len(predicted)} rows measured are predicted as {classes[most]!r}, which {true} are"
+        )
+    return ""
 
 
 def _of_losses(history: Sequence[Mapping[str, Any]], stopped_early: bool) -> list[Verdict]:

@@ -99,6 +99,16 @@ class TestVerdicts:
         assert diagnose(FLAT, [1, 1], ["ham", "spam"], truth=[1, 1]) == ()
         assert symptoms(FLAT, [1, 1], ["ham", "spam"], truth=[1, 0]) == [Symptom.ONE_CLASS]
 
+    def test_nearly_all_rows_count_where_the_truth_is_more_even(self) -> None:
+        few_others, classes = [0] * 97 + [1] * 3, ["bad", "good"]
+        (verdict,) = diagnose(FLAT, few_others, classes, truth=[0, 1] * 50)
+        assert str(verdict).startswith(
+            "predicts one class: 97 of 100 rows measured are predicted as 'bad', which 50 are; "
+        )
+        assert symptoms(FLAT, few_others, classes, truth=[0] * 80 + [1] * 20) == []
+        assert symptoms(FLAT, few_others, classes) == []
+        assert symptoms(FLAT, [0] * 94 + [1] * 6, classes, truth=[0, 1] * 50) == []
+
     def test_a_solver_has_no_losses(self) -> None:
         assert diagnose([{"epoch": 1, "train_accuracy": 0.9}], [0, 1], ["a", "b"]) == ()
 
