@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from torch import nn
 
 from hybridqies import defaults
 from hybridqies.backends import Backend, RemoteBackend, load_backend
@@ -152,20 +153,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 resume=resume,
                 on_epoch=_both(lines.epoch, on_epoch),
             )
-        self._keep(
-            SavedModel(
-                encoder,
-                module,
-                spec,
-                dataset.classes,
-                backend,
-                config.for_rows(len(train)),
-                self.device,
-                data.cache,
-                frozenset(map(hash_text, train.texts)),
-                data.paired,
-            )
-        )
+        self._keep(_trained(data, spec, module, backend, config))
         warn_of(self.outcome_, module, held_out or rows, dataset.classes, config)
         return self
 
@@ -308,6 +296,25 @@ def _both(first: Callable[..., None], second: Callable[..., None] | None) -> Cal
             second(*given)
 
     return call
+
+
+def _trained(
+    data: TextData, spec: ModelSpec, module: nn.Module, backend: Backend, config: TrainingConfig
+) -> SavedModel:
+    """The model that was trained on `data`."""
+    train = data.dataset.train
+    return SavedModel(
+        data.encoder,
+        module,
+        spec,
+        data.classes,
+        backend,
+        config.for_rows(len(train)),
+        data.device,
+        data.cache,
+        frozenset(map(hash_text, train.texts)),
+        data.paired,
+    )
 
 
 def _cache_of(cache: EmbeddingCache | bool | None) -> EmbeddingCache | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import progress, say_json, show
 from hybridqies.cli.planning import check_backend, show_plan
+
+if TYPE_CHECKING:
+    from hybridqies.runs import DataOptions
 
 
 def command(
@@ -37,14 +42,10 @@ def command(
     again to continue. `--dry-run` prints what would be sent, without sending it.
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.report import evaluation_tables
-    from hybridqies.runs import DataOptions, evaluate_run, plan_evaluation, recorded_columns
+    from hybridqies.runs import evaluate_run, plan_evaluation
 
-    options = None
-    if data is not None:
-        given = {"text_column": text_column, "pair_column": pair_column, "label_column": label_column}
-        columns = recorded_columns(run) | {name: each for name, each in given.items() if each is not None}
-        options = DataOptions(data, **columns, drop_empty=drop_empty)
+    columns = {"text_column": text_column, "pair_column": pair_column, "label_column": label_column}
+    options = None if data is None else _options(run, data, columns, drop_empty)
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(
@@ -70,7 +71,21 @@ def command(
         )
     if json:
         say_json(record)
-        return
+    else:
+        _show(record)
+
+
+def _options(run: Path, data: str, columns: Mapping[str, str | None], drop_empty: bool) -> DataOptions:
+    """The data to measure on; columns that are not named are those of training."""
+    from hybridqies.runs import DataOptions, recorded_columns
+
+    named = {name: column for name, column in columns.items() if column is not None}
+    return DataOptions(data, **{**recorded_columns(run), **named}, drop_empty=drop_empty)
+
+
+def _show(record: Mapping[str, Any]) -> None:
+    from hybridqies.report import evaluation_tables
+
     show(*evaluation_tables(record))
     if record["overlap"]:
         show(

@@ -32,32 +32,37 @@ class Format(enum.Enum):
     JSONL = "jsonl"
 
 
+Texts = Annotated[
+    list[str] | None, typer.Argument(help="Texts. Without texts and --file, lines are read from stdin.")
+]
+File = Annotated[
+    Path | None, typer.Option(help="A .txt file with one text per line, or a data file with a text column.")
+]
+Pair = Annotated[list[str] | None, typer.Option(help="The second text of a pair; once for each text.")]
+FormatName = Annotated[Format, typer.Option("--format", help="csv or jsonl.")]
+AsJsonLines = Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")]
+SpreadsheetSafe = Annotated[
+    bool,
+    typer.Option(
+        "--spreadsheet-safe",
+        help="Put an apostrophe before CSV cells that a spreadsheet program would read as formulas.",
+    ),
+]
+Out = Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")]
+
+
 def command(
     run: flags.Run,
-    texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts. Without texts and --file, lines are read from stdin.")
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(help="A .txt file with one text per line, or a data file with a text column."),
-    ] = None,
-    pair: Annotated[
-        list[str] | None,
-        typer.Option(help="The second text of a pair; once for each text."),
-    ] = None,
+    texts: Texts = None,
+    file: File = None,
+    pair: Pair = None,
     text_column: flags.KnownTextColumn = None,
     pair_column: flags.KnownPairColumn = None,
     drop_empty: flags.DropEmpty = False,
-    format_: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
-    spreadsheet_safe: Annotated[
-        bool,
-        typer.Option(
-            "--spreadsheet-safe",
-            help="Put an apostrophe before CSV cells that a spreadsheet program would read as formulas.",
-        ),
-    ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
+    format_: FormatName = Format.CSV,
+    json: AsJsonLines = False,
+    spreadsheet_safe: SpreadsheetSafe = False,
+    out: Out = None,
     backend: flags.OtherBackend = None,
     dry_run: flags.DryRun = False,
     rates: flags.RatesFile = None,
@@ -71,31 +76,22 @@ def command(
 
     Example: `hybridqies predict runs/demo "You have won a prize" --format jsonl`
 
-    A model of pairs takes `"First text" --pair "Second text"`, or a --file with both columns.
-
-    The output has one row for each row of --file: the columns of the file, then those of the prediction.
-    If both have a column of one name, such as `label`, the file's becomes `given_label`.
+    A model of pairs takes `"First text" --pair "Second text"`, or a --file with both columns. The output
+    has one row for each row of --file: the columns of the file, then those of the prediction. If both have
+    a column of one name, such as `label`, the file's becomes `given_label`.
 
     Jobs at a remote service are recorded in the run's folder, as for `evaluate`.
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.files import write_text
     from hybridqies.runs import plan_prediction, predict_run
 
     as_json = json or format_ is Format.JSONL
     columns = {"text_column": text_column, "pair_column": pair_column}
-    named = {name: column for name, column in columns.items() if column is not None}
-    if file is None:
-        table = _read_words(texts or [], pair or [], named, drop_empty)
-    elif texts or pair:
-        raise InputError("both texts and --file were given", expected="one of them")
-    else:
-        table = _read_file(run, file, named, drop_empty)
-    given = table.texts
+    table = _read(run, texts or [], pair or [], file, columns, drop_empty)
     limits = Limits(max_shots, max_jobs)
     check_backend(run, backend)
     if show_plan(
-        lambda figures: plan_prediction(run, given, backend=backend, limits=limits, rates=figures),
+        lambda figures: plan_prediction(run, table.texts, backend=backend, limits=limits, rates=figures),
         dry_run=dry_run,
         rates=rates,
         limits=limits,
@@ -106,7 +102,7 @@ def command(
     with progress(quiet=False) as hooks:
         classes, probabilities = predict_run(
             run,
-            given,
+            table.texts,
             backend=backend,
             device=device,
             limits=limits,
@@ -114,13 +110,24 @@ def command(
             hooks=hooks,
             cached=not no_cache,
         )
-    rows = [_row(text, row, classes) for text, row in zip(given, probabilities, strict=True)]
-    others = _rename(table.others, {*rows[0], *(f"p_{label}" for label in classes)})
-    written = _jsonl(rows, others) if as_json else _csv(rows, others, classes, spreadsheet_safe)
-    if out is None:
-        say_data(written)
-    else:
-        write_text(out, written)
+    _write(_format(table, classes, probabilities, as_json, spreadsheet_safe), out)
+
+
+def _read(
+    run: Path,
+    texts: list[str],
+    seconds: list[str],
+    file: Path | None,
+    columns: Mapping[str, str | None],
+    drop_empty: bool,
+) -> Table:
+    """The texts to predict for, from one of the places where they can be given."""
+    named = {name: column for name, column in columns.items() if column is not None}
+    if file is None:
+        return _read_words(texts, seconds, named, drop_empty)
+    if texts or seconds:
+        raise InputError("both texts and --file were given", expected="one of them")
+    return _read_file(run, file, named, drop_empty)
 
 
 def _read_words(texts: list[str], seconds: list[str], named: Mapping[str, str], drop_empty: bool) -> Table:
@@ -156,6 +163,22 @@ def _read_file(run: Path, file: Path, named: Mapping[str, str], drop_empty: bool
     columns = {**recorded_columns(run), **named}
     text, pair = columns["text_column"], columns["pair_column"]
     return read_table(file, text, pair_column=pair, drop_empty=drop_empty)
+
+
+def _write(content: str, out: Path | None) -> None:
+    from hybridqies.files import write_text
+
+    if out is None:
+        say_data(content)
+    else:
+        write_text(out, content)
+
+
+def _format(table: Table, classes: Classes, probabilities: Any, as_json: bool, spreadsheet_safe: bool) -> str:
+    """The rows of the table with what is predicted for them, as lines of JSON or as CSV."""
+    rows = [_row(text, row, classes) for text, row in zip(table.texts, probabilities, strict=True)]
+    others = _rename(table.others, {*rows[0], *(f"p_{label}" for label in classes)})
+    return _jsonl(rows, others) if as_json else _csv(rows, others, classes, spreadsheet_safe)
 
 
 def _rename(others: Mapping[str, Sequence[Any]], taken: set[str]) -> dict[str, Sequence[Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from hybridqies.cli.planning import show_plan
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
-    from hybridqies.backends import Backend, DryRun, Rates
+    from hybridqies.backends import Backend
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import PreparedRun, RunConfig
 
@@ -69,8 +70,8 @@ def command(
     To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies train …`.
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.runs import check_limits, check_room, is_finished, plan_training, prepare
-    from hybridqies.training import Ranks, join_processes
+    from hybridqies.runs import check_limits, check_room, plan_training, prepare
+    from hybridqies.training import join_processes
 
     limits = Limits(max_shots, max_jobs)
     config = _resumed(context, out, epochs) if resume else _config(dict(context.params), _typed(context))
@@ -79,19 +80,26 @@ def command(
     placed = _recorded_backend(context, config, rates) if resume else None
     prepared = prepare(config, backend=placed, cached=not no_cache)
     _check(prepared, limits)
-
-    def plan(figures: Rates | None = None) -> list[DryRun]:
-        return plan_training(prepared, figures)
-
+    plan = partial(plan_training, prepared)
     if show_plan(plan, dry_run=dry_run, rates=rates, limits=limits, as_json=json):
         return
     if not resume and limits != Limits():
-        check_limits(plan(), limits)
-    finished = resume and is_finished(prepared, out)
+        check_limits(plan(None), limits)
     with join_processes(device):
-        is_first = Ranks.current().is_first
-        quiet = json or not is_first
-        comparison = _train(prepared, out, limits, resume=resume, overwrite=overwrite, quiet=quiet)
+        _run(prepared, out, limits, resume=resume, overwrite=overwrite, json=json)
+
+
+def _run(
+    prepared: PreparedRun, out: Path, limits: Limits, *, resume: bool, overwrite: bool, json: bool
+) -> None:
+    """Trains, and reports in the first of several processes."""
+    from hybridqies.runs import is_finished
+    from hybridqies.training import Ranks
+
+    finished = resume and is_finished(prepared, out)
+    is_first = Ranks.current().is_first
+    quiet = json or not is_first
+    comparison = _train(prepared, out, limits, resume=resume, overwrite=overwrite, quiet=quiet)
     if not is_first:
         return
     _report(out, comparison, json)
