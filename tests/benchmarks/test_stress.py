@@ -42,9 +42,9 @@ def run(scripts: list[list[str]], folder: Path) -> str:
     [
         pytest.param(
             {
-                "6 kills, ": ["kill_training.py", "--kills", "6"],
+                "3 kills, ": ["kill_training.py", "--kills", "3"],
                 "2 inputs, ": ["hostile_inputs.py", "--only", "deep JSON"],
-                "2 pairs: ": ["release_pairs.py", "--pairs", "2"],
+                "1 pairs: ": ["release_pairs.py", "--pairs", "1"],
                 "jobs/jobs.jsonl: ": ["mutate_records.py", "--mutations", "3", "--only", "jobs"],
             },
             id="short",
