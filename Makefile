@@ -26,7 +26,8 @@ LIGHT_TESTS := \
 PROBE := import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)
 # Making an environment can be interrupted between its Python and its pip.
 PIP_READY := @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
-INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check -c constraints.txt
+# Modules are compiled when they are first imported; compiling all of them would take a minute, and most are never used.
+INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check --no-compile -c constraints.txt
 
 .PHONY: help demo test lint docs unit coverage light light-environment wheel-test clean
 .DEFAULT_GOAL := help
