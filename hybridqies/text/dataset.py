@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies import defaults
-from hybridqies.errors import DataError, UnknownNameError, nearest
+from hybridqies.errors import DataError, UnknownNameError, nearest, suggest
 from hybridqies.files import expand_home
 from hybridqies.text.builtin import BUILT_IN, read_builtin
 from hybridqies.text.checks import fault_of_label, unify_labels, warn_of_twins
@@ -297,5 +297,5 @@ def _unseen(place: str, label: Label, classes: Iterable[Label]) -> DataError:
     return DataError(
         f"{place}: the label {label!r} never occurs in the training data",
         expected=f"one of {shown or 'none'}",
-        todo=(f"did you mean {close!r}? " if close else "") + "Correct it or add training examples of it",
+        todo=suggest(close, "Correct it or add training examples of it"),
     )

@@ -9,25 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli.program import Say
 
 from hybridqies.cli.app import run
 from hybridqies.records import read_record
 from hybridqies.tensors import load_tensors
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-Say = Callable[..., tuple[str, str]]
 Sentences = Callable[[int], tuple[list[str], list[str]]]
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Runs the program, expects success, and gives stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[str, str]:
-        assert run([str(argument) for argument in arguments]) == 0
-        return capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture
