@@ -61,10 +61,7 @@ coverage: $(TEST_READY) ## the tests again, with the lines and branches of the p
 
 light: $(LIGHT_READY) ## the tests that need no torch; for another Python: PYTHON=python3.13 VENV=.venv-3.13
 	$(BIN)/python -m compileall -q hybridqies tests benchmarks
-	PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest -q -m "not slow" $(LIGHT_TESTS) \
-	    --deselect tests/packaging/test_imports.py::test_public_names_resolve_and_unknown_ones_do_not \
-	    --deselect 'tests/cli/test_output.py::test_errors_escape_what_was_given[given0]' \
-	    --deselect 'tests/cli/test_output.py::test_errors_escape_what_was_given[given2]'
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest -q -m "not slow and not torch" $(LIGHT_TESTS)
 
 light-environment: $(LIGHT_READY) ## only install what `make light` needs
 

@@ -132,9 +132,9 @@ def test_a_recipe_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     "given",
     [
-        ["evaluate", "no\x1b[31msuch"],
+        pytest.param(["evaluate", "no\x1b[31msuch"], marks=pytest.mark.torch),
         ["circuits", "no\x1b[31msuch"],
-        ["train", "--data", "no\x1b[31msuch.csv", "--out", "x"],
+        pytest.param(["train", "--data", "no\x1b[31msuch.csv", "--out", "x"], marks=pytest.mark.torch),
         ["train", "--no\x1b[31msuch"],
         ["no\x1b[31msuch"],
         ["circuits", "iqp", "--set", "\x1b[31m=1"],

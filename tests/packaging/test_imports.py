@@ -20,6 +20,7 @@ def test_import_loads_no_heavy_package() -> None:
     assert {name for name in loaded if name.startswith("hybridqies.")} == {"hybridqies.lazily"}
 
 
+@pytest.mark.torch
 def test_public_names_resolve_and_unknown_ones_do_not() -> None:
     import hybridqies
 
@@ -30,6 +31,7 @@ def test_public_names_resolve_and_unknown_ones_do_not() -> None:
         hybridqies.no_such_name  # noqa: B018
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("package", ["backends", "heads", "runs", "tasks", "text", "training"])
 def test_every_name_of_a_lazy_package_resolves(package: str) -> None:
     module = importlib.import_module(f"hybridqies.{package}")
