@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridqies.engine.jit import chosen_by_type, kernel
+from hybridqies.engine.jit import chosen_by_type, part
 from hybridqies.engine.vectors import fma, fnma, load, mul, neg, splat, store
 
 
@@ -118,7 +118,7 @@ def _pauli_gradients(l0: Any, l1: Any, s0: Any, s1: Any, sums: Any) -> Any:
     return three
 
 
-@kernel
+@part
 def matrix(slot: int, matrices: Any, shape: Any) -> Any:
     """The four entries of a step's matrix."""
     if slot < 0:
@@ -133,13 +133,13 @@ def matrix(slot: int, matrices: Any, shape: Any) -> Any:
     return get(own, at, shape), get(own, at + 1, shape), get(own, at + 2, shape), get(own, at + 3, shape)
 
 
-@kernel
+@part
 def adjoint(m: Any) -> Any:
     """The inverse of a unitary matrix."""
     return conjugate(m[0]), conjugate(m[2]), conjugate(m[1]), conjugate(m[3])
 
 
-@kernel
+@part
 def mix(m: Any, a: Any, b: Any) -> Any:
     """A matrix times a pair of amplitudes."""
     return plus_times(m[1], b, times(m[0], a)), plus_times(m[3], b, times(m[2], a))

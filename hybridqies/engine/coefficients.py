@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridqies.engine.jit import chosen_by_type, kernel
+from hybridqies.engine.jit import chosen_by_type, kernel, part
 from hybridqies.engine.tables import FIXED, Array, Tables
 from hybridqies.engine.vectors import add, cast, fma, fnma, load, mul, splat, store, total
 
@@ -29,7 +29,7 @@ def all_finite(features: Array, weights: Array) -> bool:
     return good
 
 
-@kernel
+@part
 def fill_angles(
     tables: Tables, first: int, last: int, features: Array, weights: Array, start: int, lanes: Any
 ) -> Any:
@@ -55,7 +55,7 @@ def fill_angles(
     return into
 
 
-@kernel
+@part
 def _half_angle(tables: Tables, factor: int, shared: Array, batched: Array, lanes: Any) -> Any:
     index, sign = tables.factor_index[factor], tables.factor_sign[factor]
     if index < tables.n_shared_angles:
@@ -64,18 +64,18 @@ def _half_angle(tables: Tables, factor: int, shared: Array, batched: Array, lane
     return load(batched, at, lanes), mul(splat(shared, sign, lanes), load(batched, at + len(lanes), lanes))
 
 
-@kernel
+@part
 def _times_entry(m: Any, a: Any, like: Array, lanes: Any) -> Any:
     real, imag = splat(like, m.real, lanes), splat(like, m.imag, lanes)
     return fnma(imag, a[1], mul(real, a[0])), fma(imag, a[0], mul(real, a[1]))
 
 
-@kernel
+@part
 def _sum(a: Any, b: Any) -> Any:
     return add(a[0], b[0]), add(a[1], b[1])
 
 
-@kernel
+@part
 def _fixed(m: Array, a: Any, c: Any, like: Array, lanes: Any) -> Any:
     """A fixed matrix times one column."""
     return (
@@ -84,7 +84,7 @@ def _fixed(m: Array, a: Any, c: Any, like: Array, lanes: Any) -> Any:
     )
 
 
-@kernel
+@part
 def _turned(axis: int, cos: Any, sin: Any, a: Any, c: Any) -> Any:
     """A rotation times one column."""
     if axis == 0:
@@ -120,7 +120,7 @@ def _store_planes(into: Any, at: Any, value: Any, lanes: Any, planes: Any) -> An
     return both
 
 
-@kernel
+@part
 def fill_matrix(
     tables: Tables, step: int, shared: Array, batched: Array, into: Array, at: int, lanes: Any, planes: Any
 ) -> None:
@@ -143,13 +143,13 @@ def fill_matrix(
     _store_entry(into, 4 * at + 3, d, lanes, planes)
 
 
-@kernel
+@part
 def _column(r: Array, j: int, x: Any, y: Any, z: Any, like: Array, lanes: Any) -> Any:
     first = mul(splat(like, r[0, j], lanes), x)
     return fma(splat(like, r[2, j], lanes), z, fma(splat(like, r[1, j], lanes), y, first))
 
 
-@kernel
+@part
 def chain(
     tables: Tables,
     step: int,
@@ -195,7 +195,7 @@ def chain(
             store(of_batched, to, add(load(of_batched, to, lanes), own))
 
 
-@kernel
+@part
 def add_input_gradients(
     tables: Tables, first: int, gradients: Array, inputs: Any, start: int, n_samples: int, into: Any
 ) -> None:

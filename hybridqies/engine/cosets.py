@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from hybridqies.engine.amplitudes import get, put
-from hybridqies.engine.jit import kernel
+from hybridqies.engine.jit import kernel, part
 from hybridqies.engine.passes import apply, is_idle
 from hybridqies.engine.tiles import undo_op
 
 
-@kernel
+@part
 def offsets(basis: Any) -> Any:
     """Where the amplitudes of a coset lie from its start: every sum of the basis vectors."""
     result = np.zeros(1 << len(basis), np.int64)
@@ -22,7 +22,7 @@ def offsets(basis: Any) -> Any:
     return result
 
 
-@kernel
+@part
 def coset(k: int, pivots: Any) -> Any:
     """The start of coset k: k with zeros inserted at the pivots, lowest first."""
     for pivot in pivots:
@@ -30,14 +30,14 @@ def coset(k: int, pivots: Any) -> Any:
     return k
 
 
-@kernel
+@part
 def gather(tile: Any, base: int, places: Any, near: Any, shape: Any) -> None:
     """Copies the amplitudes of one coset out of a tile."""
     for j in range(len(places)):
         put(near, j, get(tile, base ^ places[j], shape), shape)
 
 
-@kernel
+@part
 def scatter(near: Any, base: int, places: Any, tile: Any, shape: Any) -> None:
     """Copies the amplitudes of one coset back into a tile."""
     for j in range(len(places)):

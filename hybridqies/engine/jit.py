@@ -37,7 +37,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 
 def kernel(function: Function) -> Function:
-    """A function that is compiled on its first call with new types of arguments, and cached on disk.
+    """A function for Python to call: compiled on its first call with new types, and cached on disk.
 
     Where nothing can be written (no home directory and a read-only installation, a full disk) every process
     compiles for itself, after one warning.
@@ -54,6 +54,15 @@ def kernel(function: Function) -> Function:
         _warn_uncached("this version of Numba keeps its cache in another way")
     result: Function = compiled
     return result
+
+
+def part(function: Function) -> Function:
+    """A function that kernels alone call: it is compiled into each of them, and Python cannot call it.
+
+    Without an entrance of its own and a place on disk it takes a quarter off the time of compilation.
+    """
+    compiled: Function = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return compiled
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridqies.engine.jit import kernel
+from hybridqies.engine.jit import part
 from hybridqies.engine.plan import PACKED_ARRAYS, PACKED_NUMBERS, Flat, Layout, Op
 from hybridqies.engine.tables import Tables
 
@@ -27,12 +27,12 @@ _FEATURES, _SHARED_ANGLES, _SHARED_STEPS, _BATCHED, _QUBITS, _WIDTH = range(_N_N
 ) = range(len(PACKED_ARRAYS))
 
 
-@kernel
+@part
 def _part(integers: Any, which: int) -> Any:
     return integers[integers[_N_NUMBERS + which] : integers[_N_NUMBERS + which + 1]]
 
 
-@kernel
+@part
 def unpack(packed: Any) -> Any:
     """The plan's `Flat`; its arrays are views."""
     integers, floats, fixed = packed

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridqies.engine.amplitudes import adjoint, get, matrix, mix, pauli_gradients, put
-from hybridqies.engine.jit import chosen_by_type, kernel
+from hybridqies.engine.jit import chosen_by_type, part
 from hybridqies.engine.plan import Op
 from hybridqies.engine.vectors import parity, prefetch, splat, store
 
@@ -24,18 +24,18 @@ _FLIP0, _FLIP1, _CROSSED = (Op._fields.index(name) for name in ("flip0", "flip1"
 _GUARD, _GUARD_VALUE = Op._fields.index("guard"), Op._fields.index("guard_value")
 
 
-@kernel
+@part
 def _insert_zero(k: int, pivot: int) -> Any:
     return ((k >> pivot) << (pivot + 1)) | (k & ((1 << pivot) - 1))
 
 
-@kernel
+@part
 def _first_of_one(k: int, op: Any, turn0: int) -> Any:
     row = _insert_zero(k, op[_PIVOT0])
     return row ^ (op[_SHIFT0] & -(parity(op[_MASK0] & row) ^ turn0))
 
 
-@kernel
+@part
 def _first_of_two(k: int, op: Any, turn0: int, turn1: int) -> Any:
     row = _insert_zero(_insert_zero(k, op[_PIVOT0]), op[_PIVOT1])
     shift0 = op[_SHIFT0] & -(parity(op[_MASK0] & row) ^ turn0)
@@ -43,13 +43,13 @@ def _first_of_two(k: int, op: Any, turn0: int, turn1: int) -> Any:
     return row ^ shift0 ^ shift1
 
 
-@kernel
+@part
 def is_idle(op: Any, base: int) -> Any:
     """Whether a control that a whole coset shares keeps the step from acting on it."""
     return op[_GUARD] != 0 and parity(op[_GUARD] & base) != op[_GUARD_VALUE]
 
 
-@kernel
+@part
 def mix_two(m: Any, is_crossed: bool, a: Any, b: Any, c: Any, d: Any) -> Any:
     """One matrix on two pairs, the second the other way round where it is crossed."""
     a, b = mix(m, a, b)
@@ -86,7 +86,7 @@ def _fetch(ahead: Any, k: Any, shape: Any) -> Any:
     return fetch_line
 
 
-@kernel
+@part
 def apply(
     op: Any, slots: Any, n_bits: int, base: int, matrices: Any, tile: Any, ahead: Any, shape: Any
 ) -> None:
@@ -120,7 +120,7 @@ def apply(
             _apply_four(_first_of_two(k, op, turn0, turn1), flip0, flip1, False, True, m, n, tile, shape)
 
 
-@kernel
+@part
 def _apply_four(
     r0: int,
     flip0: int,
@@ -143,7 +143,7 @@ def _apply_four(
     put(tile, r3, d, shape)
 
 
-@kernel
+@part
 def undo(
     op: Any,
     slots: Any,
@@ -193,7 +193,7 @@ def undo(
     _write(sums, 0, first, shape)
 
 
-@kernel
+@part
 def _undo_pair(r0: int, r1: int, m: Any, ket: Any, bra: Any, sums: Any, shape: Any) -> Any:
     a, b = get(ket, r0, shape), get(ket, r1, shape)
     c, d = get(bra, r0, shape), get(bra, r1, shape)
@@ -207,7 +207,7 @@ def _undo_pair(r0: int, r1: int, m: Any, ket: Any, bra: Any, sums: Any, shape: A
     return sums
 
 
-@kernel
+@part
 def _gradients_two(
     is_crossed: bool, e: Any, f: Any, g: Any, h: Any, a: Any, b: Any, c: Any, d: Any, sums: Any
 ) -> Any:
@@ -216,7 +216,7 @@ def _gradients_two(
     return pauli_gradients(h, g, d, c, sums) if is_crossed else pauli_gradients(g, h, c, d, sums)
 
 
-@kernel
+@part
 def _undo_commuting(
     r0: int, flips: Any, m: Any, n: Any, ket: Any, bra: Any, first: Any, second: Any, shape: Any
 ) -> Any:
@@ -242,7 +242,7 @@ def _undo_commuting(
     return first, second
 
 
-@kernel
+@part
 def _undo_four(
     r0: int,
     flips: Any,
@@ -277,7 +277,7 @@ def _undo_four(
     return first, second
 
 
-@kernel
+@part
 def _write(sums: Any, step: int, values: Any, shape: Any) -> None:
     width = len(shape[0])
     store(sums, step * 3 * width, values[0])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hybridqies.engine.amplitudes import conjugate, get, matrix, plus_times, put, times
-from hybridqies.engine.jit import chosen_by_type, kernel
+from hybridqies.engine.jit import chosen_by_type, kernel, part
 from hybridqies.engine.vectors import add, fma, fnma, load, mul, neg, parity, splat, store
 
 # Rows whose terms are added in the state's own precision before the sum goes on in double.
@@ -92,7 +92,7 @@ def _plus_scaled(a: Any, factor: Any, b: Any) -> Any:
     return lambda a, factor, b: (fma(a[0], factor, b[0]), fma(a[1], factor, b[1]))
 
 
-@kernel
+@part
 def _column(step: int, slots: Any, matrices: Any, tile: Any, shape: Any) -> Any:
     """What a step makes of |0⟩: its amplitudes on 0 and on 1; the step -1 does nothing."""
     if step < 0:

@@ -17,7 +17,7 @@ from hybridqies.engine.coefficients import (
     chain,
     shared_matrices,
 )
-from hybridqies.engine.jit import kernel
+from hybridqies.engine.jit import kernel, part
 from hybridqies.engine.packed import unpack
 from hybridqies.engine.passes import apply, undo
 from hybridqies.engine.plan import Op
@@ -48,7 +48,7 @@ def add_gradients(step: int, slots: Any, sums: Any, at: int, gradients: Any, lan
             store(gradients[1], to, add(load(gradients[1], to, lanes), own))
 
 
-@kernel
+@part
 def undo_op(
     op: Any,
     slots: Any,
@@ -70,14 +70,14 @@ def undo_op(
             add_gradients(op[_SECOND], slots, sums, 1, gradients, shape[0])
 
 
-@kernel
+@part
 def _through(flat: Any, matrices: Any, tile: Any, shape: Any) -> None:
     ops, slots = flat.layout.ops, flat.tables.step_slot
     for at in range(len(ops)):
         apply(ops[at], slots, flat.n_qubits, 0, matrices, tile, (), shape)
 
 
-@kernel
+@part
 def _back_through(flat: Any, matrices: Any, ket: Any, bra: Any, gradients: Any, shape: Any) -> None:
     ops, slots = flat.layout.ops, flat.tables.step_slot
     sums = np.empty(6 * len(shape[0]), ket.dtype)
@@ -91,7 +91,7 @@ def start_zero(tile: Any, row: int, shape: Any) -> None:
     put(tile, row, one(tile, shape), shape)
 
 
-@kernel
+@part
 def _start(flat: Any, amplitudes: Any, start: int, matrices: Any, tile: Any, shape: Any) -> None:
     if not len(flat.layout.product):
         load_amplitudes(amplitudes, start, 0, 1 << flat.n_qubits, tile, shape)
@@ -103,7 +103,7 @@ def _start(flat: Any, amplitudes: Any, start: int, matrices: Any, tile: Any, sha
         grow_product(step, bit, 0, 1 << bit, 0, 0, slots, matrices, tile, shape)
 
 
-@kernel
+@part
 def _back_to_zero(flat: Any, matrices: Any, ket: Any, bra: Any, gradients: Any, shape: Any) -> None:
     """The gradients of the steps of a product state, from its bra; `ket` is written anew."""
     slots, sums = flat.tables.step_slot, np.empty(3 * len(shape[0]), ket.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -30,7 +31,7 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("circuit", [every_gate(), load_circuit("rot-ring", 4)], ids=["gates", "ring"])
 def test_a_plan_is_unpacked_as_it_was(circuit, block_qubits, batched_weights):
     plan = compile_plan(circuit, batched_weights=batched_weights, rules=Rules(block_qubits=block_qubits))
-    flat = unpack(plan.packed)
+    flat = numba.njit(lambda packed: unpack(packed))(plan.packed)
     assert flat.n_qubits == plan.n_qubits
     assert_same(flat.tables, plan.flat.tables)
     assert_same(flat.layout, plan.flat.layout)
