@@ -107,7 +107,11 @@ def run_study(
     MissingExtraError: `cluster` is given and Ray is not installed.
     """
     check_writable(folder)
-    if not resume:
+    if resume:
+        # Other data would be read, and embedded, before it is noticed.
+        with TrialJournal(folder) as journal:
+            journal.check_plan(_digest(plan))
+    else:
         check_new(folder)
     # A cluster that isn't there is reported before anything is computed.
     with _nodes(plan, cluster) as nodes:
@@ -168,5 +172,9 @@ def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:
         **{f"{name}_fingerprint": value for name, value in context.fingerprints.items()},
         "test_texts": {str(seed): context.test_places(seed) for seed in plan.seeds},
         # So that a plan that was damaged or edited since is not gone on with.
-        "plan_sha256": hashlib.sha256(json.dumps(to_mapping(plan), sort_keys=True).encode()).hexdigest(),
+        "plan_sha256": _digest(plan),
     }
+
+
+def _digest(plan: StudyPlan) -> str:
+    return hashlib.sha256(json.dumps(to_mapping(plan), sort_keys=True).encode()).hexdigest()

@@ -93,11 +93,25 @@ class TrialJournal(LineJournal):
             if known is None:
                 self._append({"event": "study", "time": time.time(), "about": about})
             elif known != about:
-                raise InputError(
-                    f"the study in {self.path.parent} was begun with another plan, data or encoder",
-                    expected="them as they were",
-                    todo="put them back, or start another study with another --out",
-                )
+                raise self._was_another()
+
+    def check_plan(self, digest: str) -> None:
+        """Refuses a plan that the study was not begun with, before its data is read.
+
+        Raises
+        ------
+        InputError: it was begun with a plan of another digest.
+        """
+        known = self.state().about
+        if known is not None and known.get("plan_sha256") != digest:
+            raise self._was_another()
+
+    def _was_another(self) -> InputError:
+        return InputError(
+            f"the study in {self.path.parent} was begun with another plan, data or encoder",
+            expected="them as they were",
+            todo="put them back, or start another study with another --out",
+        )
 
     def retry_failed(self, keys: Iterable[str]) -> None:
         """Counts those of the trials that failed as missing; one line for all, so that no kill splits it."""
