@@ -135,7 +135,12 @@ def import_everything() -> None:
         "sentence_transformers",
         "sklearn.linear_model",
         "sklearn.svm",
+        "pydantic.type_adapter",
+        "hybridqies.backends.statevector",
         "hybridqies.cli.app",
+        "hybridqies.engine.cpu_kernels",
+        "hybridqies.heads.dressed",
+        "hybridqies.heads.logistic",
         "hybridqies.report",
         "hybridqies.runs.execution",
     ):
