@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +146,23 @@ def test_rates_that_cannot_be_read(tmp_path, content):
 
 
 class TestFromTheShell:
-    @pytest.fixture
-    def trained(self, tmp_path, reviews, tiny_encoder, own_cache):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tmp_path_factory, reviews, tiny_encoder, cache_folder):
         from hybridqies.cli.app import run
 
+        out = tmp_path_factory.mktemp("trained") / "run"
         flags = ["--qubits", "3", "--epochs", "1", "--compare", "none", "--set", "encoders=1"]
-        data = ["--data", str(reviews), "--encoder", str(tiny_encoder), "--out", str(tmp_path / "run")]
-        assert run(["train", *data, *flags]) == 0
-        return tmp_path / "run"
+        data = ["--data", str(reviews), "--encoder", str(tiny_encoder), "--out", str(out)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HYBRIDQIES_CACHE", str(cache_folder))
+            assert run(["train", *data, *flags]) == 0
+        return out
+
+    @pytest.fixture
+    def trained(self, model, tmp_path, own_cache):
+        """A copy for each test, which may write into it."""
+        return Path(shutil.copytree(model, tmp_path / "run"))
 
     def test_evaluate_leaves_a_journal_and_no_key(self, server, trained, capfd):
         from hybridqies.cli.app import run

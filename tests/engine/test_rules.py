@@ -44,21 +44,21 @@ def check(case: Case, rules: Rules, *, batched_weights: bool = False, large: boo
 
 
 @pytest.mark.parametrize("name", ROWS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(cases(circuits(max_gates=20)), st.booleans())
 def test_each_rule_changes_no_value_and_no_gradient(name, case, batched_weights):
     check(case, ROWS[name], batched_weights=batched_weights)
 
 
 @pytest.mark.parametrize("name", ROWS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(cases(circuits(starts=(Start.AMPLITUDES,)), complex_amplitudes=True), st.booleans())
 def test_each_rule_with_complex_amplitudes(name, case, batched_weights):
     check(case, ROWS[name], batched_weights=batched_weights)
 
 
 @pytest.mark.parametrize("name", [*BLOCKS, *EVERYTHING, "all", "product"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(cases(circuits(max_gates=20)) | cases(complex_amplitudes=True), st.booleans())
 def test_each_rule_on_the_way_of_large_states(name, case, batched_weights):
     check(case, ROWS[name], batched_weights=batched_weights, large=True)
@@ -66,7 +66,7 @@ def test_each_rule_on_the_way_of_large_states(name, case, batched_weights):
 
 @pytest.mark.parametrize("large", [False, True], ids=["whole tiles", "pieces"])
 @pytest.mark.parametrize("width", [1, 2, 3])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cases(circuits(min_qubits=4, max_gates=24, kinds=CONTROLLED)))
 def test_controls_outside_a_block(width, large, case):
     check(case, Rules(block_qubits=width), large=large)
@@ -78,7 +78,7 @@ def test_controls_outside_a_block(width, large, case):
 def test_each_rule_on_many_circuits(name, large):
     of_circuit = circuits(6, max_gates=24)
 
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=300, deadline=None)
     @given(cases(of_circuit) | cases(of_circuit, complex_amplitudes=True), st.booleans())
     def run(case, batched_weights):
         check(case, ROWS[name], batched_weights=batched_weights, large=large)
@@ -90,7 +90,7 @@ def test_each_rule_on_many_circuits(name, large):
 @pytest.mark.parametrize("large", [False, True], ids=["whole tiles", "pieces"])
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5])
 def test_controls_outside_a_block_on_many_circuits(width, large):
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=300, deadline=None)
     @given(cases(circuits(6, min_qubits=4, max_gates=30, kinds=CONTROLLED)))
     def run(case):
         check(case, Rules(block_qubits=width), large=large)
