@@ -50,6 +50,34 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Has each of several processes compile its share of the kernels, which most files of tests need.
+
+    Otherwise all of them would compile the same ones at the same time. Compiled kernels stay on disk.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        compile_share(int(worker["workerid"].removeprefix("gw")), int(worker["workercount"]))
+
+
+def compile_share(worker: int, workers: int) -> None:
+    """Compiles every `workers`-th kind of kernel that is common: precision, width of a batch, real or not."""
+    import torch
+
+    from hybridqies.circuit import Circuit, PauliString, Weight, gate
+    from hybridqies.engine import compile_kernels
+
+    kinds = [
+        (dtype, width, name)
+        for dtype, widths in ((torch.float64, (1, 8)), (torch.float32, (1, 8, 16)))
+        for width in widths
+        for name in ("RX", "RY")
+    ]
+    for dtype, width, name in kinds[worker::workers]:
+        turn = Circuit.of(1, [gate(name, 0, Weight(0))], [PauliString(((0, "Z"),))])
+        compile_kernels(turn, [width], dtype=dtype)
+
+
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sentence-transformers folder: a BERT of one layer and 32 numbers a word, untrained, mean pooling."""

@@ -86,7 +86,7 @@ def test_installed_wheel_trains(environment: Path, tmp_path: Path) -> None:
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("text", "label"))
-        for i in range(80):
+        for i in range(30):
             writer.writerow((f"the parcel number {i} arrived in good order", "fine"))
             writer.writerow((f"you win prize {i}, call now to claim cash", "junk"))
     # With one circuit and one width of batches few kernels are needed.
