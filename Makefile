@@ -97,7 +97,7 @@ $(DEMO_READY): | $(VENV)/bin/python
 $(TEST_READY): | $(VENV)/bin/python
 	@echo "installing hybridqies, its dependencies and the test tools into $(VENV); the first time takes a few minutes"
 	$(PIP_READY)
-	$(INSTALL) -e '.[offline,ibm,ionq,study,cluster,dev]'
+	$(INSTALL) -e '.[offline,adapters,convolutions,ibm,ionq,study,cluster,dev]'
 	@rm -f $(VENV)/.demo-* $(VENV)/.test-*
 	@touch $@ $(DEMO_READY)
 
