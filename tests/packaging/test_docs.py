@@ -21,6 +21,7 @@ FLOORS = (
     "hybridqies.pennylane_device",
     "hybridqies.testing",
     "hybridqies.heads",
+    "hybridqies.adapters",
     "hybridqies.text",
     "hybridqies.training",
     "hybridqies.classifier",
