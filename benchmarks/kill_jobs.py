@@ -56,7 +56,7 @@ FAULTS = [
 PATIENCE = Retry(
     tries=50, first_seconds=0.02, settle_seconds=0.6, poll_seconds=0.02, longest_poll_seconds=0.1
 )
-TESTS = Path(__file__).parents[1] / "tests"
+TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def main() -> None:
     """Prints a table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--tree", type=Path, default=Path(__file__).parents[1], help="the checkout to measure"
+        "--tree", type=Path, default=Path(__file__).resolve().parents[1], help="the checkout to measure"
     )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
