@@ -1,4 +1,4 @@
-"""The README's Python example runs as written, and what the README points at exists."""
+"""The README's Python example runs as written, and what the pages beside it point at exists."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
 from forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,10 @@ def test_example_runs_as_written(tmp_path: Path) -> None:
     assert len(example.splitlines()) <= 15
 
 
-def test_links_lead_somewhere() -> None:
-    targets = [target for target in re.findall(r"\]\(([^)#]+)", README) if "://" not in target]
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_links_and_named_files_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
+    targets += re.findall(r"\b((?:tests|benchmarks)/[\w/]+(?:\.py)?)", text)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
