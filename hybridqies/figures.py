@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridqies.files import replacing
+from hybridqies.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,8 +37,9 @@ def missing_letters(text: str) -> set[str]:
 def save(figure: Figure, path: Path, dots_per_inch: float = 150.0) -> Path:
     """Writes the figure, whole or not at all, in fonts that have its letters; returns the path."""
     _choose_fonts(figure)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=dots_per_inch)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:] or None, dpi=dots_per_inch)
+    write_bytes(path, drawn.getvalue())
     return path
 
 

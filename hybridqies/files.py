@@ -72,9 +72,16 @@ def is_leftover(path: Path) -> bool:
 
 
 def write_bytes(target: Path, content: bytes) -> None:
-    """Writes `content` to `target`, whole or not at all."""
-    with replacing(target) as temporary:
-        temporary.write_bytes(content)
+    """Writes `content` to `target`, whole or not at all.
+
+    On a file system that is read-only, a file that holds the content already counts as written.
+    """
+    try:
+        with replacing(target) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        if error.errno != errno.EROFS or not (target.is_file() and target.read_bytes() == content):
+            raise
 
 
 def create_bytes(target: Path, content: bytes) -> None:
@@ -134,7 +141,9 @@ def _beside(target: Path) -> Iterator[Path]:
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # What went wrong before says more, and what is left is taken for a leftover.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

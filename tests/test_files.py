@@ -112,6 +112,23 @@ class TestFiles:
             assert caught.value.filename == str(tmp_path / name)
         assert list(tmp_path.iterdir()) == []
 
+    def test_what_a_read_only_disk_holds_already_counts_as_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        target = tmp_path / "a.json"
+        write_json(target, [1])
+
+        def refuse(path: Path, content: bytes) -> int:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+        monkeypatch.setattr(Path, "write_bytes", refuse)
+        write_json(target, [1])
+        for other, content in ((target, [2]), (tmp_path / "b.json", [1])):
+            with pytest.raises(OSError, match="Read-only") as caught:
+                write_json(other, content)
+            assert caught.value.filename == str(other)
+        assert json.loads(target.read_text()) == [1]
+
     def test_errors_about_other_files_keep_their_names(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a.txt"):
             (tmp_path / "source").read_bytes()
