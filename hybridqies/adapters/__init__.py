@@ -1,4 +1,4 @@
-"""Adapters: what is trained beside the frozen weights of any torch model."""
+"""Adapters: what is trained beside the frozen weights of any torch model, as methods of peft."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.adapters.factors import count_parameters, propose_axes
+    from hybridqies.adapters.quanta import QuantaConfig
+    from hybridqies.adapters.registration import register
 
-__all__ = ["count_parameters", "propose_axes"]
+__all__ = ["QuantaConfig", "count_parameters", "propose_axes", "register"]
 
-__getattr__, __dir__ = import_lazily("hybridqies.adapters", __all__, ["factors"])
+# What is in `quanta` needs peft and torch, which counts do not.
+__getattr__, __dir__ = import_lazily("hybridqies.adapters", __all__, ["factors", "registration", "quanta"])

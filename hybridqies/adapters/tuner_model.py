@@ -1,0 +1,75 @@
+"""What the adapters share as models of peft: finding layers, and refusing what cannot be adapted."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, _maybe_include_all_linear_layers
+from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_quantization_kwargs
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from hybridqies.adapters.tuner_layer import AdapterLayer, widths
+from hybridqies.errors import InputError, UnknownNameError
+
+
+class AdapterModel(BaseTuner):
+    """A model whose chosen linear layers carry adapters; the base of one class for each kind."""
+
+    tuner_layer_cls: ClassVar[type[AdapterLayer]]
+    target_module_mapping: ClassVar[Any] = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+
+    def _prepare_model(self, peft_config: Any, model: nn.Module) -> None:
+        """Checks names and widths before any layer is replaced.
+
+        Raises
+        ------
+        InputError: a name matches no layer, or a layer cannot carry such an adapter.
+        """
+        _maybe_include_all_linear_layers(peft_config, model)
+        modules = {key: module for key, module in model.named_modules() if ".base_layer" not in key}
+        _check_names(peft_config.target_modules, modules)
+        for key, module in modules.items():
+            if key and self._check_target_module_exists(peft_config, key):
+                _check_layer(peft_config, key, module)
+
+    def _create_and_replace(
+        self,
+        peft_config: Any,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        **_: Any,
+    ) -> None:
+        del current_key
+        if isinstance(target, self.tuner_layer_cls):
+            target.update_layer(adapter_name, peft_config)
+            return
+        layer = self.tuner_layer_cls(target, adapter_name, peft_config, **get_quantization_kwargs(self))
+        if adapter_name not in self.active_adapters:
+            layer.requires_grad_(False)
+        self._replace_module(parent, target_name, layer, target)
+
+
+def _check_names(targets: Any, modules: dict[str, nn.Module]) -> None:
+    """Every name of a list has to match: peft itself takes a list of which one name does."""
+    if isinstance(targets, str) or targets is None:
+        return
+    for name in sorted(targets):
+        if not any(key == name or key.endswith(f".{name}") for key in modules):
+            known = {key.rpartition(".")[2] for key, module in modules.items() if _is_linear(module)}
+            raise UnknownNameError("layer", name, known)
+
+
+def _check_layer(config: Any, key: str, module: nn.Module) -> None:
+    base = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
+    try:
+        config.check_widths(*widths(base))
+    except InputError as error:
+        raise InputError(f"layer {key!r} cannot be adapted: {error}") from None
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear | Conv1D | BaseTunerLayer) or hasattr(module, "in_features")
