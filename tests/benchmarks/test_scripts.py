@@ -204,3 +204,29 @@ class TestFewShot:
             for name in ("chosen", "2 encoders")
         ]
         assert [record["run"]["settings"]["encoders"] for record in records] == [1, 2]
+
+
+def test_convolutions(load: Load, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    import numpy as np
+
+    script, draw = load("convolutions"), np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for part, rows in (("train", 40), ("test", 20)):
+        arrays[f"x_{part}"] = draw.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8)
+        arrays[f"y_{part}"] = np.arange(rows) % 10
+    np.savez(tmp_path / "images.npz", **arrays)
+    assert sum(each.numel() for each in script.Network().parameters()) == 242_474
+    monkeypatch.setattr(script, "CHANNELS", (3, 4, 8, 8, 8))
+    monkeypatch.setattr(script, "METHODS", ["tucker", "oh|iw"])
+    monkeypatch.setattr(script, "TOGETHER", ["oh|iw"])
+    words = ["convolutions", str(tmp_path / "images.npz"), "--epochs", "1", "--recovery", "1"]
+    monkeypatch.setattr(sys, "argv", words)
+    threads = torch.get_num_threads()
+    try:
+        with torch.random.fork_rng():
+            script.main()
+    finally:
+        torch.set_num_threads(threads)
+    printed = capsys.readouterr().out
+    assert printed.startswith("1,694 parameters, 1 epochs: ")
+    assert printed.count(r"| `oh\|iw` |") == 2

@@ -22,6 +22,7 @@ FLOORS = (
     "hybridqies.testing",
     "hybridqies.heads",
     "hybridqies.adapters",
+    "hybridqies.convolutions",
     "hybridqies.text",
     "hybridqies.training",
     "hybridqies.classifier",

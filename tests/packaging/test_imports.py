@@ -32,7 +32,9 @@ def test_public_names_resolve_and_unknown_ones_do_not() -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("package", ["adapters", "backends", "heads", "runs", "tasks", "text", "training"])
+@pytest.mark.parametrize(
+    "package", ["adapters", "backends", "convolutions", "heads", "runs", "tasks", "text", "training"]
+)
 def test_every_name_of_a_lazy_package_resolves(package: str) -> None:
     module = importlib.import_module(f"hybridqies.{package}")
     for name in module.__all__:
