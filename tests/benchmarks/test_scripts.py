@@ -104,6 +104,17 @@ def test_head_speed(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         script.peer_steps(head, peer, data, 1)
 
 
+def test_adapter_steps(load: Load, tiny_encoder: Path) -> None:
+    script = load("adapter_steps")
+    record = script.measure(str(tiny_encoder), script.methods([8, 4]), batch=2, tokens=4, rounds=1)
+    trained = {each["method"]: each["parameters"] for each in record}
+    assert trained[script.BASELINE] == 2 * 8 * (32 + 32)
+    assert trained["QuanTA, zero start"] == trained["QuanTA, frozen start"] == 2 * 32**2
+    assert trained["the whole encoder"] > 4 * 2 * 32**2
+    assert f"| {script.BASELINE} | 1,024 |" in script.table(record)
+    assert record[0]["ratio"] == 1
+
+
 def test_submission_speed(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     script = load("submission_speed")
     for name, size in {"QUBITS": 2, "BATCH": 3, "TIMES": 1, "PART_SAMPLES": 2, "PART_CIRCUITS": 4}.items():
