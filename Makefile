@@ -9,7 +9,8 @@ DEMO_READY := $(VENV)/.demo-$(KEY)
 TEST_READY := $(VENV)/.test-$(KEY)
 LIGHT_READY := $(VENV)/.light-$(KEY)
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
-PYTEST_WORKERS ?= 2
+# One more than two cores: a fifth of the time goes into waiting for processes that tests start.
+PYTEST_WORKERS ?= 3
 
 # What needs no torch, which takes gigabytes for every further Python.
 LIGHT_PACKAGES := hypothesis matplotlib numpy optuna pytest pytest-timeout qiskit qiskit-qasm3-import \

@@ -44,7 +44,7 @@ def run(scripts: list[list[str]], folder: Path) -> str:
             {
                 "3 kills, ": ["kill_training.py", "--kills", "3"],
                 "2 inputs, ": ["hostile_inputs.py", "--only", "deep JSON"],
-                "10 kills, ": ["kill_cache.py", "--kills", "10"],
+                "4 kills, ": ["kill_cache.py", "--kills", "4"],
                 "1 pairs: ": ["release_pairs.py", "--pairs", "1"],
                 "jobs/jobs.jsonl: ": ["mutate_records.py", "--mutations", "3", "--only", "jobs"],
             },
