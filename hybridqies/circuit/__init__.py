@@ -6,6 +6,7 @@ from hybridqies.circuit.draw import draw_text
 from hybridqies.circuit.gate_type import GateType
 from hybridqies.circuit.gates import GATES, gate_type
 from hybridqies.circuit.library import list_circuits, load_circuit, load_recipe
+from hybridqies.circuit.orthogonal import orthogonal_gates
 from hybridqies.circuit.pennylane import to_pennylane
 from hybridqies.circuit.picture import draw_picture
 from hybridqies.circuit.qasm import from_openqasm3, to_openqasm3
@@ -39,6 +40,7 @@ __all__ = [
     "load_circuit",
     "load_recipe",
     "observables_to_qiskit",
+    "orthogonal_gates",
     "to_openqasm3",
     "to_pennylane",
     "to_qiskit",
