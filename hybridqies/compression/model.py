@@ -1,0 +1,179 @@
+"""Compression of a model: which layers, what they read, and the layers that replace them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridqies.compression.layer import CompressedLinear, Forward
+from hybridqies.compression.methods import approximate, find_method
+from hybridqies.errors import InputError, UnknownNameError
+
+Covariances = Mapping[str, Tensor]
+OnLayer = Callable[[int, int], None]
+"""Called with how many layers are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What was done to one layer."""
+
+    name: str
+    method: str
+    parameters_before: int
+    parameters: int
+    error: float
+    """‖W − M‖ / ‖W‖."""
+
+
+def find_layers(model: nn.Module, patterns: str | Iterable[str]) -> dict[str, nn.Linear]:
+    """The `nn.Linear` layers that a pattern fits, by name and in the order of the model.
+
+    A pattern is the last part of a name ("k_proj"), a whole name, or either with the wildcards * ? [ ].
+
+    Raises
+    ------
+    UnknownNameError: a pattern fits no linear layer; the nearest name is offered.
+    InputError: the weight of a layer is also used elsewhere.
+    """
+    linear = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Linear}
+    chosen: set[str] = set()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        fitting = [name for name in linear if _fits(name, pattern)]
+        if not fitting:
+            known = sorted({name.rpartition(".")[2] for name in linear})
+            raise UnknownNameError("layer", pattern, known, todo="or give a pattern such as '*.layers.3.*'")
+        chosen.update(fitting)
+    _refuse_tied(model, chosen)
+    return {name: layer for name, layer in linear.items() if name in chosen}
+
+
+def compress(
+    model: nn.Module,
+    method: str,
+    keep: float | Mapping[str, float],
+    layers: str | Iterable[str],
+    activations: Covariances | None = None,
+    *,
+    n_sites: int = 2,
+    forward: Forward | None = None,
+    seed: int = 0,
+    on_layer: OnLayer | None = None,
+) -> list[Compressed]:
+    """Replaces the chosen layers of any torch model, in place.
+
+    `keep` is the share of the parameters of each layer, or such shares by name: layers without one stay.
+    `activations` are what `collect_covariances` found. `forward` is "factorised" or "rebuilt"; by default the
+    faster one for the method. No layer is replaced unless all can be.
+
+    Raises
+    ------
+    InputError: as `find_layers` and `hybridqies.compression.approximate` raise it.
+    """
+    row, found = find_method(method), find_layers(model, layers)
+    shares = dict(keep) if isinstance(keep, Mapping) else dict.fromkeys(found, keep)
+    chosen = {name: layer for name, layer in found.items() if name in shares}
+    way: Forward = forward or ("rebuilt" if row.rebuilds else "factorised")
+    new, records = {}, []
+    for done, (name, layer) in enumerate(chosen.items(), 1):
+        covariance = (activations or {}).get(name)
+        mpo = approximate(layer.weight, method, shares[name], covariance, n_sites=n_sites, seed=seed)
+        replacement = CompressedLinear.from_linear(layer, mpo, way)
+        new[name] = replacement
+        before = layer.weight.detach()
+        error = float((replacement.matrix().detach() - before).norm() / before.norm().clamp_min(1e-30))
+        records.append(Compressed(name, method, before.numel(), mpo.n_parameters, error))
+        if on_layer:
+            on_layer(done, len(chosen))
+    for name, replacement in new.items():
+        replace_module(model, name, replacement)
+    return records
+
+
+def restore(model: nn.Module, originals: Mapping[str, nn.Module]) -> None:
+    """Puts layers back by their names."""
+    for name, layer in originals.items():
+        replace_module(model, name, layer)
+
+
+def to_dense(model: nn.Module) -> None:
+    """Replaces every compressed layer by a plain `nn.Linear` with the same matrix, in place."""
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, CompressedLinear):
+            replace_module(model, name, layer.to_linear())
+
+
+def replace_module(model: nn.Module, name: str, new: nn.Module) -> None:
+    """Puts `new` where the module `name` was."""
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, new.train(model.training))
+
+
+def collect_covariances(
+    model: nn.Module, layers: str | Iterable[str], batches: Iterable[Any], run: Callable[[Any], object]
+) -> dict[str, Tensor]:
+    """The mean of x xᵀ over what each layer reads, (columns, columns) in float64.
+
+    `run` is called with each batch and applies the model to it; gradients are off.
+
+    Raises
+    ------
+    InputError: as `find_layers` raises it, or a layer that read nothing.
+    """
+    found = find_layers(model, layers)
+    with _watching(found) as (sums, counts), torch.no_grad():
+        for batch in batches:
+            run(batch)
+    unused = [name for name in found if not counts.get(name)]
+    if unused:
+        raise InputError(
+            f"layer {unused[0]!r} read nothing", expected="texts that pass through every chosen layer"
+        )
+    return {name: sums[name] / counts[name] for name in found}
+
+
+@contextlib.contextmanager
+def _watching(layers: Mapping[str, nn.Linear]) -> Iterator[tuple[dict[str, Tensor], dict[str, int]]]:
+    """Adds up x xᵀ and counts the rows while the context is open."""
+    sums: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def read(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            rows = inputs[0].detach().reshape(-1, inputs[0].shape[-1]).double()
+            sums[name] = sums.get(name, 0.0) + rows.mT @ rows
+            counts[name] = counts.get(name, 0) + len(rows)
+
+        return read
+
+    hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
+    try:
+        yield sums, counts
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition(".")[2], pattern)
+
+
+def _refuse_tied(model: nn.Module, chosen: Sequence[str] | set[str]) -> None:
+    owners: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name)
+    for names in owners.values():
+        tied = [name for name in names if name.removesuffix(".weight") in chosen]
+        if tied and len(names) > 1:
+            other = next(name for name in names if name != tied[0])
+            raise InputError(
+                f"layer {tied[0].removesuffix('.weight')!r} shares its weight with {other!r}",
+                expected="layers with a weight of their own",
+                todo="leave it out of --layers",
+            )
