@@ -21,7 +21,7 @@ from hybridqies.errors import InputError
 class CompressedConvolution:
     """What became of one layer; its parameters are those of the kernel, without the bias.
 
-    `kept_energy` is 1 - |K - K'|² / |K|² for the kernel K and the chain's kernel K'.
+    `kept_energy` is 1 − ‖K − K'‖² / ‖K‖² for the kernel K and the chain's kernel K'.
     """
 
     layer: str

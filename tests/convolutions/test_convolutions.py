@@ -237,6 +237,11 @@ def test_an_unfit_layer_is_refused_and_nothing_is_changed(layer, why) -> None:
     assert model[0] is first
 
 
+def test_a_grouped_convolution_alone_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^the layer has 2 groups; expected a plain nn\.Conv2d"):
+        factorise(nn.Conv2d(4, 4, 3, groups=2), "o|ihw", (1,))
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
