@@ -51,7 +51,6 @@ class Method(ABC):
 
     name: ClassVar[str]
     carriers: ClassVar[Carriers]
-    n_ranks: ClassVar[int]
 
     @abstractmethod
     def full_ranks(self, shape: KernelShape) -> Ranks:

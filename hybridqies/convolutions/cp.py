@@ -34,7 +34,6 @@ class CP(Method):
 
     name: ClassVar[str] = "cp"
     carriers: ClassVar[Carriers] = Carriers(height=1, width=2)
-    n_ranks: ClassVar[int] = 1
 
     def full_ranks(self, shape: KernelShape) -> Ranks:
         """The product of the three smaller sizes: that many vectors span every kernel."""

@@ -17,8 +17,6 @@ class Cut(Method):
     O from I are such a chain. Parameters: r (left + right). Source: arXiv:2403.14379.
     """
 
-    n_ranks: ClassVar[int] = 1
-
     @classmethod
     @abstractmethod
     def _sides(cls, shape: KernelShape) -> tuple[tuple[int, int], tuple[int, int]]:

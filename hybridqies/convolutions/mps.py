@@ -15,7 +15,6 @@ class MPS(Method):
 
     name: ClassVar[str] = "mps"
     carriers: ClassVar[Carriers] = Carriers(height=1, width=2)
-    n_ranks: ClassVar[int] = 3
 
     def full_ranks(self, shape: KernelShape) -> Ranks:
         """At each bond the smaller side of the kernel's cut there."""

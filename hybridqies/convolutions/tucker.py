@@ -15,7 +15,6 @@ class Tucker(Method):
 
     name: ClassVar[str] = "tucker"
     carriers: ClassVar[Carriers] = Carriers(height=1, width=1)
-    n_ranks: ClassVar[int] = 2
 
     def full_ranks(self, shape: KernelShape) -> Ranks:
         """The channels out and in, or fewer where the kernel's unfoldings have a smaller rank."""
