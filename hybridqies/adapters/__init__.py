@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
+    from hybridqies.adapters.circuit import CircuitConfig
     from hybridqies.adapters.factors import count_parameters, propose_axes
     from hybridqies.adapters.quanta import QuantaConfig
     from hybridqies.adapters.registration import register
 
-__all__ = ["QuantaConfig", "count_parameters", "propose_axes", "register"]
+__all__ = ["CircuitConfig", "QuantaConfig", "count_parameters", "propose_axes", "register"]
 
-# What is in `quanta` needs peft and torch, which counts do not.
-__getattr__, __dir__ = import_lazily("hybridqies.adapters", __all__, ["factors", "registration", "quanta"])
+# The configurations need peft and torch, which counts do not.
+__getattr__, __dir__ = import_lazily(
+    "hybridqies.adapters", __all__, ["factors", "registration", "quanta", "circuit"]
+)

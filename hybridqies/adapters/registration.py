@@ -14,6 +14,7 @@ class TunerType(enum.StrEnum):
     """What a saved adapter gives as its `peft_type`; peft's own enum has no place for others."""
 
     QUANTA = "QUANTA"
+    CIRCUIT = "CIRCUIT"
 
 
 def register() -> None:
@@ -34,9 +35,13 @@ def register() -> None:
         PEFT_TYPE_TO_TUNER_MAPPING,
     )
 
+    from hybridqies.adapters.circuit import CircuitConfig, CircuitModel
     from hybridqies.adapters.quanta import QuantaConfig, QuantaModel
 
-    for kind, config, model in ((TunerType.QUANTA, QuantaConfig, QuantaModel),):
+    for kind, config, model in (
+        (TunerType.QUANTA, QuantaConfig, QuantaModel),
+        (TunerType.CIRCUIT, CircuitConfig, CircuitModel),
+    ):
         PEFT_TYPE_TO_CONFIG_MAPPING[kind] = config
         PEFT_TYPE_TO_TUNER_MAPPING[kind] = model
         PEFT_TYPE_TO_PREFIX_MAPPING[kind] = model.prefix

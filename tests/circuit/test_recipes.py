@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ from hybridqies.errors import InputError, UnknownNameError
 # Weight counts from the papers' own descriptions, written apart from the recipes' formulas.
 COUNTS: dict[str, Callable[..., int]] = {
     "brickwork": lambda n, layers=2, **_: 3 * n + layers * 3 * n,
+    "butterfly": lambda n, layers=2, **_: layers * n * (1 + math.ceil(math.log2(n))),
     "data-reuploading": lambda n, layers=4, **_: (layers + 1) * n * 3,
     "hardware-efficient": lambda n, layers=2, **_: 2 * n + layers * 2 * n,
     "iqp": lambda n, layers=2, **_: layers * (n + n),
@@ -51,6 +53,7 @@ COUNTS: dict[str, Callable[..., int]] = {
 }
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "brickwork": [{}, {"layers": 3, "readout_qubits": 1}],
+    "butterfly": [{}, {"layers": 1, "readout_qubits": 1}],
     "data-reuploading": [{}, {"layers": 1, "entangled": False, "readout_qubits": 1}],
     "hardware-efficient": [{}, {"layers": 1, "entangler": "CZ"}],
     "iqp": [{}, {"uploads": 1, "pairs": "chain"}, {"layers": 3, "pairs": "ring"}],
@@ -192,6 +195,14 @@ def test_iqp_phases_are_features_and_their_products():
 def test_brickwork_alternates():
     pairs = [each.qubits for each in load_circuit("brickwork", 5, layers=1).gates if len(each.qubits) == 2]
     assert pairs == [(0, 1), (2, 3), (1, 2), (3, 4)]
+
+
+def test_butterfly_doubles_its_distances():
+    pairs = [each.qubits for each in load_circuit("butterfly", 5, layers=1).gates if len(each.qubits) == 2]
+    assert [(b - a) % 5 for a, b in pairs] == [1] * 5 + [2] * 5 + [4] * 5
+    assert load_circuit("butterfly", 5).is_real
+    for n in (2, 16, 17, 600, 1000):
+        assert load_recipe("butterfly").n_weights(n, {"layers": 1}) == n * (1 + math.ceil(math.log2(n)))
 
 
 def test_product_has_no_entangler():
