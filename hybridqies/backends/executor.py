@@ -175,7 +175,16 @@ class ExecutingBackend(Backend):
         return measured(parameters, run, rule)
 
     def _of_rows(self, free: FreeCircuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:
-        return self._execute(free.circuit, angles.detach().cpu().double(), to_double(amplitudes))
+        return self._execute(free.circuit, angles.detach().cpu().double(), _unit_in_double(amplitudes))
+
+
+def _unit_in_double(amplitudes: Tensor | None) -> Tensor | None:
+    """Amplitudes of unit norm in double precision: simulators check more digits than float32 has."""
+    double = to_double(amplitudes)
+    if double is None or amplitudes is None or amplitudes.dtype is double.dtype:
+        return double
+    unit: Tensor = double / torch.linalg.vector_norm(double, dim=1, keepdim=True)
+    return unit
 
 
 def to_double(amplitudes: Tensor | None) -> Tensor | None:

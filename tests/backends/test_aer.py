@@ -67,6 +67,18 @@ def test_complex_starts_are_exact_in_every_method(method):
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_starts_in_single_precision_are_exact_in_every_method(method, dtype):
+    circuit = Circuit.of(5, [gate("RX", 0, 0.3), gate("CNOT", (0, 3))], start=Start.AMPLITUDES)
+    amplitudes = torch.randn(4, 32, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    features, weights = torch.zeros(4, 0), torch.zeros(0)
+    double = amplitudes.to(torch.promote_types(dtype, DOUBLE))
+    exact = load_backend("statevector").expectations(circuit, features.double(), weights.double(), double)
+    found = load_backend(f"aer:{method}").expectations(circuit, features, weights, amplitudes)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-6)
+
+
 def test_exact_noise_is_what_native_trajectories_average_to():
     circuit = every_gate()
     inputs = inputs_of(case_of(circuit, seed=1, batch=3))
