@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import cmath
 import math
-
-import numpy as np
-import numpy.typing as npt
+from functools import cache
+from typing import TYPE_CHECKING
 
 from hybridqies.circuit.circuit import Gate, gate
 from hybridqies.errors import CircuitError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _TOLERANCE = 1e-8
 
@@ -26,27 +29,36 @@ def orthogonal_gates(matrix: npt.ArrayLike, qubits: tuple[int, int]) -> list[Gat
     ------
     CircuitError: the matrix is not real, 4 by 4 and orthogonal to 1e-8.
     """
+    import numpy as np
+
     given = _check(matrix)
     first, second = qubits
     gates = []
     if np.linalg.det(given) < 0:
         gates.append(gate("CNOT", qubits))
         given = given[:, [0, 1, 3, 2]]
-    a, b = _factor(_MAGIC.conj().T @ given @ _MAGIC)
+    magic = _magic()
+    a, b = _factor(magic.conj().T @ given @ magic)
     into = [gate("SDG", first), gate("SDG", second), gate("H", first), gate("CNOT", qubits)]
     back = [gate("CNOT", qubits), gate("H", first), gate("S", first), gate("S", second)]
     return [*gates, *into, *_turn(a, first), *_turn(b, second), *back]
 
 
-# (S ⊗ S)(H ⊗ 1) CNOT
-_MAGIC = (
-    np.diag([1, 1j, 1j, -1])
-    @ np.kron(np.array([[1, 1], [1, -1]]) * math.sqrt(0.5), np.eye(2))
-    @ np.eye(4)[[0, 1, 3, 2]]
-)
+@cache
+def _magic() -> npt.NDArray[np.complex128]:
+    """(S ⊗ S)(H ⊗ 1) CNOT."""
+    import numpy as np
+
+    hadamard = np.array([[1, 1], [1, -1]]) * math.sqrt(0.5)
+    product: npt.NDArray[np.complex128] = (
+        np.diag([1, 1j, 1j, -1]) @ np.kron(hadamard, np.eye(2)) @ np.eye(4)[[0, 1, 3, 2]]
+    )
+    return product
 
 
 def _check(matrix: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    import numpy as np
+
     given = np.asarray(matrix)
     if given.shape != (4, 4) or not np.isrealobj(given):
         raise CircuitError(
@@ -62,6 +74,8 @@ def _check(matrix: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 def _factor(product: npt.NDArray[np.complex128]) -> tuple[npt.NDArray[np.complex128], ...]:
     """The two matrices of SU(2) whose Kronecker product was given."""
+    import numpy as np
+
     pairs = product.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3)
     row, column = divmod(int(np.argmax(np.linalg.norm(pairs, axis=(2, 3)))), 2)
     second = pairs[row, column]
