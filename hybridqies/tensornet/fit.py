@@ -43,11 +43,11 @@ def improve(mpo: MPO, matrix: Tensor, covariance: Tensor | None = None, *, sweep
     for site in range(last, 0, -1):
         _move_left(cores, site)
     moved = target if covariance is None else target @ covariance
+    _update(cores, 0, target, moved, covariance)
     for _ in range(sweeps):
-        for site in range(last + 1):
-            _update(cores, site, target, moved, covariance)
-            if site < last:
-                _move_right(cores, site)
+        for site in range(last):
+            _move_right(cores, site)
+            _update(cores, site + 1, target, moved, covariance)
         for site in range(last, 0, -1):
             _move_left(cores, site)
             _update(cores, site - 1, target, moved, covariance)
