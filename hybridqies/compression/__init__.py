@@ -9,6 +9,7 @@ from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.compression.layer import CompressedLinear
+    from hybridqies.compression.loading import load_causal_model
     from hybridqies.compression.model import (
         Compressed,
         collect_covariances,
@@ -17,18 +18,34 @@ if TYPE_CHECKING:
         restore,
         to_dense,
     )
+    from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
+    from hybridqies.compression.saving import load_compressed, save_compressed
+    from hybridqies.compression.sensitivity import Sensitivity, profile, spare_sensitive
+    from hybridqies.compression.workflow import CompressionConfig, shrink
 
 __all__ = [
     "METHODS",
     "Compressed",
     "CompressedLinear",
+    "CompressionConfig",
+    "Perplexity",
+    "Sensitivity",
     "approximate",
     "collect_covariances",
     "compress",
+    "cut_windows",
     "find_layers",
+    "load_causal_model",
+    "load_compressed",
+    "measure_perplexity",
+    "profile",
     "restore",
+    "save_compressed",
+    "shrink",
+    "spare_sensitive",
     "to_dense",
 ]
 
 # The table of methods needs no torch.
-__getattr__, __dir__ = import_lazily("hybridqies.compression", __all__, ["layer", "model"])
+_MODULES = ["layer", "model", "perplexity", "loading", "saving", "sensitivity", "workflow"]
+__getattr__, __dir__ = import_lazily("hybridqies.compression", __all__, _MODULES)

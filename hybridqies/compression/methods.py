@@ -162,10 +162,7 @@ def choose_bond(shape: tuple[int, ...], sites: Sites, keep: float) -> int:
     ------
     InputError: `keep` is not in (0, 1], or even a bond of 1 takes more.
     """
-    if not 0 < keep <= 1:
-        raise InputError(
-            f"keep was given as {keep}", expected="a share of the parameters, above 0 and up to 1"
-        )
+    check_share(keep)
     allowed = keep * math.prod(shape)
     low, high = 0, math.prod(shape)
     while low < high:
@@ -178,6 +175,12 @@ def choose_bond(shape: tuple[int, ...], sites: Sites, keep: float) -> int:
             expected=f"at least {least:.4f}",
         )
     return min(low, max(_largest_bond(sites), 1))
+
+
+def check_share(keep: float) -> None:
+    """Refuses a share outside (0, 1] with an InputError."""
+    if not 0 < keep <= 1:
+        raise InputError(f"keep was given as {keep}", expected="a share of parameters, above 0 and up to 1")
 
 
 def choose_sites(shape: tuple[int, ...], method: Method, n_sites: int) -> Sites:

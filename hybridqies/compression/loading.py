@@ -1,0 +1,64 @@
+"""Language models from folders and the hub."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from hybridqies.errors import InputError
+from hybridqies.files import expand_home
+
+
+def load_causal_model(name: str) -> tuple[Any, Any]:
+    """A causal language model in float32 and its tokenizer, from a folder or the hub.
+
+    Raises
+    ------
+    InputError: there is none of that name, it is of another kind, or its weights are quantised.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    path = str(expand_home(name))
+    try:
+        config = AutoConfig.from_pretrained(path)
+        kinds = list(config.architectures or ["unknown"])
+        if not any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds):
+            raise InputError(
+                f"model {name!r} is a {', '.join(kinds)}",
+                expected="a causal language model",
+                todo="compress other models in Python with hybridqies.compression.compress",
+            )
+        if getattr(config, "quantization_config", None):
+            raise InputError(
+                f"model {name!r} is quantised",
+                expected="weights of 16 or 32 bits",
+                todo="dequantise it first",
+            )
+        with quiet_transformers():
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        return model.eval(), AutoTokenizer.from_pretrained(path)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        first = next(iter(str(error).splitlines()), "")
+        raise InputError(
+            f"model {name!r} cannot be loaded ({first[:200]})",
+            expected="a folder or hub name of a causal language model",
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps the progress bars of transformers off while the context is open."""
+    logging: Any = importlib.import_module("transformers.utils.logging")
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

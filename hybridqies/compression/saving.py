@@ -1,0 +1,113 @@
+"""Compressed transformers models as folders: the cores as safetensors, or dense for plain transformers."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridqies.compression.layer import CompressedLinear
+from hybridqies.compression.model import replace_module, to_dense
+from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
+
+WEIGHTS = "compressed.safetensors"
+
+
+@contextlib.contextmanager
+def making_folder(folder: Path) -> Iterator[Path]:
+    """Yields a new folder beside `folder`; on success it becomes `folder`, on error it vanishes.
+
+    Raises
+    ------
+    InputError: `folder` exists and is not empty.
+    """
+    check_new(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(6)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new(folder: Path) -> None:
+    """Refuses a path where something is already, with an InputError."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise InputError(f"{str(folder)!r} exists", expected="a new folder", todo="choose another --out")
+
+
+def save_compressed(model: Any, folder: Path) -> None:
+    """Writes a transformers model with compressed layers to a folder: its configuration and all weights.
+
+    Raises
+    ------
+    InputError: it has NaN or infinite weights.
+    """
+    shared = _aliases(model)
+    tensors = {name: tensor for name, tensor in model.state_dict().items() if name not in shared}
+    check_finite(tensors, folder / WEIGHTS)
+    record = {
+        "class": type(model).__name__,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "layers": {
+            name: layer.describe()
+            for name, layer in model.named_modules()
+            if isinstance(layer, CompressedLinear)
+        },
+    }
+    model.config.save_pretrained(folder)
+    save_tensors(folder / WEIGHTS, tensors, record)
+
+
+def load_compressed(folder: str | Path) -> Any:
+    """The model that `save_compressed` wrote, ready to evaluate; nothing but the folder is needed.
+
+    Raises
+    ------
+    ModelFolderError: the folder is damaged, or holds no compressed model.
+    """
+    import transformers
+
+    path = Path(folder) / WEIGHTS
+    tensors, record = load_tensors(path)
+    try:
+        cls, dtype = getattr(transformers, record["class"]), getattr(torch, record["dtype"])
+        config = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        model = cls(config).to(dtype)
+        for name, layer in record["layers"].items():
+            replace_module(model, name, CompressedLinear.from_description(layer, dtype))
+    except (KeyError, AttributeError, TypeError, OSError, ValueError) as error:
+        raise ModelFolderError(
+            f"{str(folder)!r} cannot be loaded ({type(error).__name__}: {str(error)[:200]})",
+            expected="a folder written by hybridqies compress",
+        ) from error
+    tied = {name: tensors[first] for name, first in _aliases(model).items() if first in tensors}
+    load_state(model, {**tensors, **tied}, path)
+    return model.eval()
+
+
+def export_dense(model: Any, folder: Path) -> None:
+    """Writes the model with plain layers, as any transformers model; its compressed layers are replaced."""
+    to_dense(model)
+    model.save_pretrained(folder)
+
+
+def _aliases(model: nn.Module) -> dict[str, str]:
+    """Names of weights that another name has already, such as a tied output layer: name → first name."""
+    first: dict[tuple[int, torch.Size], str] = {}
+    aliases = {}
+    state: dict[str, Tensor] = model.state_dict()
+    for name, tensor in state.items():
+        owner = first.setdefault((tensor.data_ptr(), tensor.shape), name)
+        if owner != name and tensor.numel():
+            aliases[name] = owner
+    return aliases

@@ -1,0 +1,208 @@
+"""From a causal language model and a text to a compressed model with its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hybridqies.compression.loading import load_causal_model, quiet_transformers
+from hybridqies.compression.methods import METHODS, check_share, find_method
+from hybridqies.compression.model import collect_covariances, compress, find_layers, restore
+from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
+from hybridqies.compression.saving import check_new, export_dense, making_folder, save_compressed
+from hybridqies.compression.sensitivity import Sensitivity, profile, spare_sensitive
+from hybridqies.errors import DataError, InputError
+from hybridqies.files import expand_home, write_json
+
+REPORT = "compression.json"
+EXPORTS = ("factorised", "dense")
+CONTROLS = ("svd", "wsvd", "zero", "gaussian")
+OnStep = Callable[[str, int, int], None]
+"""Called with a stage, how many of its steps are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class CompressionConfig:
+    """What `shrink` does.
+
+    The first `windows` windows of `width` tokens of the text are read to calibrate; perplexities are measured
+    on as many after them. `spare` is the share of the parameters in layers that stay as they are, the most
+    sensitive ones. `export` is "factorised" or "dense".
+    """
+
+    model: str
+    method: str
+    keep: float
+    layers: tuple[str, ...]
+    text: Path
+    n_sites: int = 2
+    windows: int = 8
+    width: int = 256
+    profile: bool = False
+    spare: float = 0.0
+    export: str = "factorised"
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """What every arm is measured with."""
+
+    config: CompressionConfig
+    model: Any
+    windows: torch.Tensor
+    untouched: Perplexity
+    activations: Mapping[str, torch.Tensor]
+    originals: Mapping[str, nn.Linear]
+
+
+def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = None) -> dict[str, Any]:
+    """Compresses a model, measures it beside all controls, and writes all of it to `folder`.
+
+    The folder holds the model, its tokenizer and the report. It is written whole or not at all.
+    The report is returned, and is in `compression.json`.
+
+    Raises
+    ------
+    InputError: a model that cannot be loaded, an option out of range, a folder that exists, or what
+    `compress` refuses.
+    DataError: the text is too short.
+    """
+    tell = on_step or (lambda *_: None)
+    find_method(config.method)
+    _check(config)
+    check_new(folder)
+    model, tokenizer = load_causal_model(config.model)
+    bench = _prepare(config, model, tokenizer, tell)
+    profiles = _profile(bench, tell)
+    sizes = {name: layer.weight.numel() for name, layer in bench.originals.items()}
+    shares = dict.fromkeys(sizes, config.keep)
+    if config.spare:
+        shares = spare_sensitive(profiles[0], sizes, config.keep, config.spare)
+    arms, names = [_describe_untouched(bench)], dict.fromkeys((config.method, *CONTROLS))
+    for done, name in enumerate(names, 1):
+        arms.append(_measure_arm(bench, name, shares))
+        tell("measuring", done, len(names))
+    report = {
+        "config": {**asdict(config), "text": str(config.text), "layers": list(config.layers)},
+        "tokens": bench.windows.numel(),
+        "spared": [name for name in sizes if name not in shares],
+        "arms": arms,
+        "profile": [asdict(each) for each in profiles[0]],
+        "profile_by_type": [asdict(each) for each in profiles[1]],
+    }
+    with making_folder(folder) as new, quiet_transformers():
+        _apply(bench, config.method, shares)
+        (export_dense if config.export == "dense" else save_compressed)(model, new)
+        tokenizer.save_pretrained(new)
+        write_json(new / REPORT, report)
+    return report
+
+
+def _check(config: CompressionConfig) -> None:
+    if config.windows < 2 or config.width < 2:
+        raise InputError(
+            f"{config.windows} windows of {config.width} tokens were asked for", expected="2 or more of each"
+        )
+    if config.export not in EXPORTS:
+        raise InputError(f"export was given as {config.export!r}", expected="factorised or dense")
+    check_share(config.keep)
+    if not 0 <= config.spare < config.keep:
+        raise InputError(
+            f"spare was given as {config.spare}", expected=f"at least 0 and less than keep, {config.keep}"
+        )
+
+
+def _prepare(config: CompressionConfig, model: Any, tokenizer: Any, tell: OnStep) -> _Bench:
+    originals = find_layers(model, config.layers)
+    try:
+        text = expand_home(config.text).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{str(config.text)!r} is not UTF-8 text ({error.reason})") from None
+    both = cut_windows(tokenizer(text)["input_ids"], 2 * config.windows, config.width)
+    calibration, windows = both.split(config.windows)
+    tell("calibrating", 0, 1)
+    activations = collect_covariances(
+        model, config.layers, calibration, lambda ids: model(input_ids=ids[None])
+    )
+    return _Bench(config, model, windows, measure_perplexity(model, windows), activations, originals)
+
+
+def _profile(bench: _Bench, tell: OnStep) -> tuple[list[Sensitivity], list[Sensitivity]]:
+    config = bench.config
+    if not config.profile and not config.spare:
+        return [], []
+    return profile(
+        bench.model,
+        config.method,
+        config.keep,
+        config.layers,
+        bench.windows,
+        bench.untouched,
+        bench.activations,
+        n_sites=config.n_sites,
+        on_layer=lambda done, total: tell("profiling", done, total),
+    )
+
+
+def _apply(bench: _Bench, method: str, shares: Mapping[str, float]) -> tuple[int, float]:
+    """Compresses the model; the parameters of the chosen layers, and the mean error of their weights."""
+    config = bench.config
+    records = compress(
+        bench.model,
+        method,
+        shares,
+        config.layers,
+        bench.activations,
+        n_sites=config.n_sites,
+        seed=config.seed,
+    )
+    stay = sum(layer.weight.numel() for name, layer in bench.originals.items() if name not in shares)
+    parameters = stay + sum(each.parameters for each in records)
+    return parameters, sum(each.error for each in records) / len(records)
+
+
+def _measure_arm(bench: _Bench, method: str, shares: Mapping[str, float]) -> dict[str, Any]:
+    """One method at the same layers and shares; the model is the same afterwards."""
+    parameters, error = _apply(bench, method, shares)
+    try:
+        found = measure_perplexity(bench.model, bench.windows)
+        total = _count(bench.model)
+    finally:
+        restore(bench.model, bench.originals)
+    return {
+        "arm": method,
+        "meaning": METHODS[method].meaning,
+        "layer_parameters": parameters,
+        "weight_error": error,
+        **_describe(bench, found, total),
+    }
+
+
+def _describe_untouched(bench: _Bench) -> dict[str, Any]:
+    return {
+        "arm": "untouched",
+        "meaning": "the model as it was",
+        "layer_parameters": sum(layer.weight.numel() for layer in bench.originals.values()),
+        "weight_error": 0.0,
+        **_describe(bench, bench.untouched, _count(bench.model)),
+    }
+
+
+def _describe(bench: _Bench, found: Perplexity, total: int) -> dict[str, Any]:
+    return {
+        "parameters": total,
+        "bytes": total * bench.model.dtype.itemsize,
+        "perplexity": asdict(found.interval),
+        "ratio": asdict(found.ratio_to(bench.untouched)),
+        "tokens_per_second": round(found.tokens_per_second, 1),
+    }
+
+
+def _count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
