@@ -19,7 +19,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
-from hybridqies.adapters import QuantaConfig
+from hybridqies.adapters import CircuitConfig, QuantaConfig
 from hybridqies.text import Encoder
 
 LAYERS = ["query", "value"]
@@ -32,6 +32,9 @@ def methods(axes: list[int] | None) -> dict[str, Any]:
         BASELINE: LoraConfig(r=8, target_modules=LAYERS),
         "QuanTA, zero start": QuantaConfig(target_modules=LAYERS, axes=axes, start="zero"),
         "QuanTA, frozen start": QuantaConfig(target_modules=LAYERS, axes=axes),
+        "circuit, long range": CircuitConfig(target_modules=LAYERS),
+        "circuit, butterfly": CircuitConfig(target_modules=LAYERS, circuit="butterfly"),
+        "circuit, brickwork": CircuitConfig(target_modules=LAYERS, circuit="brickwork"),
         "the whole encoder": None,
     }
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hybridqies.adapters.contraction import Contraction, Place
-from hybridqies.adapters.gate_matrices import gate_matrices
+from hybridqies.adapters.gate_groups import group_gates
+from hybridqies.adapters.gate_matrices import gate_matrices, place_matrix
 from hybridqies.circuit import Circuit, Constant, Feature, GateType, Weight
 from hybridqies.circuit.angles import size, terms
+
+_MOST_KEPT = 512
+"""The largest size whose U(0)^-1 is kept as a matrix: 2 MiB of float64."""
 
 
 class CircuitMatrix:
@@ -24,16 +29,25 @@ class CircuitMatrix:
         self.circuit = circuit
         self.size = block_size(circuit)
         axes = (2,) * circuit.n_qubits
-        places = [Place(each.qubits, (2,) * len(each.qubits)) for each in circuit.gates]
+        self._groups = group_gates(circuit.gates)
+        places = [Place(each.qubits, (2,) * len(each.qubits)) for each in self._groups]
         self._forward = Contraction(axes, places)
+        self._alike: dict[Any, list[int]] = defaultdict(list)
+        for at, group in enumerate(self._groups):
+            kinds = [(circuit.gates[number].type, place) for number, place in group.members]
+            self._alike[len(group.qubits), *kinds].append(at)
         self._by_type: dict[GateType, list[int]] = defaultdict(list)
         for at, each in enumerate(circuit.gates):
             self._by_type[each.type].append(at)
         self._affine = {kind: self._angles(kind) for kind in self._by_type}
-        zero = torch.zeros(circuit.n_weights, dtype=torch.float64)
-        # Backwards, the last one first: what is left of the gates where all weights are 0.
-        self._left = [at for at, matrix in enumerate(self._matrices(zero)) if not _is_one(matrix)][::-1]
+        start = self._matrices(torch.zeros(circuit.n_weights, dtype=torch.float64))
+        # Backwards, the last one first: the groups that are not 1 where all weights are 0.
+        self._left = [at for at, matrix in enumerate(start) if not _is_one(matrix)][::-1]
         self._backward = Contraction(axes, [places[at] for at in self._left])
+        self._undo: Tensor | None = None
+        if self._left and self.size <= _MOST_KEPT:
+            eye = torch.eye(2**circuit.n_qubits, dtype=start[0].dtype)
+            self._undo = self._backward.apply(eye, [start[at].mH for at in self._left])
 
     def apply(self, rows: Tensor, weights: Tensor) -> Tensor:
         """Rows (B, size) as V times each, in the type of the weights (n_weights,)."""
@@ -53,13 +67,30 @@ class CircuitMatrix:
         return torch.cat([amplitudes.real, amplitudes.imag], dim=1)
 
     def _run(self, rows: Tensor, weights: Tensor) -> Tensor:
-        if self._left:
+        if self._undo is not None:
+            rows = rows @ self._undo.to(rows)
+        elif self._left:
             start = self._matrices(torch.zeros_like(weights))
             rows = self._backward.apply(rows, [start[at].mH for at in self._left])
         return self._forward.apply(rows, self._matrices(weights))
 
     def _matrices(self, weights: Tensor) -> list[Tensor]:
-        """The matrix of every gate, those of one type made together."""
+        """The matrix of every group; those of one build are made together."""
+        gates = self._gate_matrices(weights)
+        found: dict[int, Tensor] = {}
+        for (n_qubits, *kinds), alike in self._alike.items():
+            product = None
+            for turn, (_, place) in enumerate(kinds):
+                matrix = torch.stack([gates[self._groups[at].members[turn][0]] for at in alike])
+                if place is not None and n_qubits == 2:
+                    matrix = place_matrix(matrix, place, None, n_qubits)
+                product = matrix if product is None else matrix @ product
+            assert product is not None
+            found.update(zip(alike, product.unbind(0), strict=True))
+        return [found[at] for at in range(len(found))]
+
+    def _gate_matrices(self, weights: Tensor) -> list[Tensor]:
+        """The matrix of every gate; those of one type are made together."""
         dtype = weights.dtype if self.circuit.is_real else weights.dtype.to_complex()
         found: dict[int, Tensor] = {}
         for kind, (slopes, offsets) in self._affine.items():

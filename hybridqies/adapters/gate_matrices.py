@@ -31,7 +31,7 @@ def _move(move: Move, n_qubits: int, angles: Tensor, dtype: torch.dtype) -> Tens
         product = _rows(I2, angles, dtype)
         for factor in move.factors:
             product = _factor(factor, angles, dtype) @ product
-        return _place(product, move.place, move.control, n_qubits)
+        return place_matrix(product, move.place, move.control, n_qubits)
     return _relabel(move, n_qubits, angles, dtype)
 
 
@@ -40,8 +40,8 @@ def _relabel(move: Relabel, n_qubits: int, angles: Tensor, dtype: torch.dtype) -
         return _rows(SWAP, angles, dtype)
     flip = _rows(PAULI_X, angles, dtype)
     if move.kind is Relabelling.FLIP:
-        return _place(flip, move.places[0], None, n_qubits)
-    return _place(flip, move.places[1], move.places[0], n_qubits)
+        return place_matrix(flip, move.places[0], None, n_qubits)
+    return place_matrix(flip, move.places[1], move.places[0], n_qubits)
 
 
 def _factor(factor: Rotation | Rows, angles: Tensor, dtype: torch.dtype) -> Tensor:
@@ -53,8 +53,11 @@ def _factor(factor: Rotation | Rows, angles: Tensor, dtype: torch.dtype) -> Tens
     return half.cos() * _rows(I2, angles, dtype) + half.sin() * _rows(generator, angles, dtype)
 
 
-def _place(matrix: Tensor, place: int, control: int | None, n_qubits: int) -> Tensor:
-    """A one-qubit matrix at a place of a gate on one or two qubits, the first qubit the most significant."""
+def place_matrix(matrix: Tensor, place: int, control: int | None, n_qubits: int) -> Tensor:
+    """One-qubit matrices (G, 2, 2) at a place among one or two qubits, the first the most significant.
+
+    With a control, they act where that other qubit is 1.
+    """
     if n_qubits == 1:
         return matrix
     eye = torch.eye(2, dtype=matrix.dtype, device=matrix.device)

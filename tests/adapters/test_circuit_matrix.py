@@ -8,7 +8,9 @@ import torch
 from qiskit.quantum_info import Operator
 from strategies import every_gate
 
+from hybridqies.adapters import circuit_matrix
 from hybridqies.adapters.circuit_matrix import CircuitMatrix, block_size
+from hybridqies.adapters.gate_groups import group_gates
 from hybridqies.adapters.gate_matrices import gate_matrices
 from hybridqies.circuit import (
     GATES,
@@ -97,7 +99,15 @@ def test_maps_are_orthogonal_and_start_at_one(name, n):
     transposed = matrix.transposed(drawn(circuit))
     torch.testing.assert_close(transposed @ transposed.T, eye, atol=1e-13, rtol=0)
     assert (transposed - eye).abs().max() > 0.1
-    torch.testing.assert_close(matrix.transposed(0 * drawn(circuit)), eye, atol=1e-15, rtol=0)
+    torch.testing.assert_close(matrix.transposed(0 * drawn(circuit)), eye, atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["long-range-encoder", "brickwork"])
+def test_starts_that_are_kept_and_those_that_are_not_give_the_same(name, monkeypatch):
+    circuit = load_circuit(name, 3)
+    kept = CircuitMatrix(circuit).transposed(drawn(circuit))
+    monkeypatch.setattr(circuit_matrix, "_MOST_KEPT", 4)
+    torch.testing.assert_close(CircuitMatrix(circuit).transposed(drawn(circuit)), kept, atol=1e-13, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["long-range-encoder", "brickwork"])
@@ -124,3 +134,36 @@ def test_angles_may_be_sums_share_weights_and_have_features_which_are_0():
     found = CircuitMatrix(circuit).transposed(torch.tensor([0.4, 0.5], dtype=torch.float64))
     expected = CircuitMatrix(plain).transposed(torch.tensor([2 * 0.4 + 2 * 0.5], dtype=torch.float64))
     torch.testing.assert_close(found, expected)
+
+
+def test_gates_are_joined_where_their_qubits_allow_it():
+    gates = [
+        gate("RY", 0, Weight(0)),
+        gate("RZ", 0, Weight(1)),
+        gate("CNOT", (0, 1)),
+        gate("RY", 1, Weight(2)),
+        gate("CNOT", (0, 1)),
+        gate("CNOT", (1, 0)),
+        gate("RY", 2, Weight(3)),
+    ]
+    assert [(each.qubits, each.members) for each in group_gates(gates)] == [
+        ((0, 1), [(0, 0), (1, 0), (2, None), (3, 1), (4, None)]),
+        ((1, 0), [(5, None)]),
+        ((2,), [(6, None)]),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_joined_gates_are_the_same_unitary(seed):
+    generator = np.random.default_rng(seed)
+    gates = []
+    for at in range(30):
+        if generator.random() < 0.5:
+            gates.append(gate("ROT", int(generator.integers(3)), *(Weight(3 * at + i) for i in range(3))))
+        else:
+            gates.append(gate("CRX", generator.permutation(3)[:2].tolist(), Weight(3 * at)))
+    circuit = Circuit.of(3, gates)
+    weights = drawn(circuit)
+    expected = dense(circuit, weights) @ dense(circuit, torch.zeros_like(weights)).conj().T
+    found = CircuitMatrix(circuit).transposed(weights).T.numpy()
+    np.testing.assert_allclose(found[:8, :8] + 1j * found[8:, :8], expected, atol=1e-13)
