@@ -30,8 +30,8 @@ from hybridqies.compression import (
 TYPES = ("k_proj", "q_proj", "o_proj", "v_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def main() -> None:
-    options = read_options()
+def main(arguments: list[str] | None = None) -> None:
+    options = read_options(arguments)
     model, tokenizer = load_causal_model(options.model)
     windows = read(tokenizer, options.text, options)
     calibration = read(tokenizer, options.calibrate, options)
@@ -73,7 +73,7 @@ def read(tokenizer: Any, path: Path, options: argparse.Namespace) -> torch.Tenso
     return cut_windows(ids, options.windows, options.width)
 
 
-def read_options() -> argparse.Namespace:
+def read_options(arguments: list[str] | None) -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("model")
@@ -85,7 +85,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--blocks")
     parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--width", type=int, default=256)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ def gaussian(problem: Problem) -> MPO:
 
     generator = torch.Generator().manual_seed(problem.seed)
     drawn = torch.randn(problem.weight.shape, generator=generator, dtype=problem.weight.dtype)
+    drawn = drawn.to(problem.weight.device)
     return MPO((drawn[None, :, :, None] * (problem.weight.norm() / drawn.norm()),))
 
 
@@ -222,7 +223,7 @@ def damp(covariance: Tensor) -> Tensor:
 
     plain = covariance.double()
     added = DAMPING * float(plain.diagonal().mean()) or 1.0
-    return plain + added * torch.eye(len(plain), dtype=plain.dtype)
+    return plain + added * torch.eye(len(plain), dtype=plain.dtype, device=plain.device)
 
 
 def _covariance(problem: Problem) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from compression.language_models import write_model, write_text
 from scripts import BENCHMARKS, InThisProcess
 
 from hybridqies.cli.app import run
@@ -70,6 +71,17 @@ def test_structure_knows_every_head_backend_and_gate(load: Load) -> None:
     assert names["backend"] == set(BACKENDS)
     # Letters alone are also Paulis.
     assert names["gate"] == {name for name in GATES if len(name) > 1}
+
+
+def test_compression(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, text = write_model(tmp_path / "tiny"), write_text(tmp_path / "words.txt")
+    flags = ["--types", "k_proj", "--windows", "2", "--width", "16", "--blocks", "1"]
+    load("compression").main([str(model), "--text", str(text), "--calibrate", str(text), *flags])
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in printed[1::2]] == [
+        ["k_proj", name] for name in ("svd", "wsvd", "mpo", "wmpo", "zero")
+    ]
+    assert printed[-1].startswith("k_proj     gaussian  100.0% of 1 layers: x")
 
 
 @pytest.mark.usefixtures("own_cache")

@@ -16,10 +16,12 @@ from hybridqies.compression import (
     CompressionConfig,
     Perplexity,
     Sensitivity,
+    compress,
     cut_windows,
     load_causal_model,
     load_compressed,
     measure_perplexity,
+    save_compressed,
     shrink,
     spare_sensitive,
 )
@@ -88,6 +90,18 @@ def test_a_factorised_model_reloads_bit_for_bit_with_its_tied_weights(model, tex
     assert again.lm_head.weight is again.model.embed_tokens.weight
     windows = cut_windows(load_causal_model(str(model))[1](text.read_text())["input_ids"], 6, 16)[3:]
     assert measure_perplexity(again, windows).interval.value == report["arms"][1]["perplexity"]["value"]
+
+
+def test_an_encoder_is_compressed_saved_and_loaded_in_the_same_way(tmp_path):
+    from transformers import BertConfig, BertModel
+
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
+    encoder = BertModel(BertConfig(vocab_size=32, **sizes)).bfloat16().eval()
+    records = compress(encoder, "mpo", 0.5, ["query", "*.intermediate.dense"])
+    assert len(records) == 4
+    save_compressed(encoder, tmp_path)
+    again = load_compressed(tmp_path)
+    assert torch.equal(again(input_ids=IDS)[0], encoder(input_ids=IDS)[0])
 
 
 def test_a_dense_export_is_a_plain_model_with_the_same_outputs(model, text, tmp_path):
