@@ -91,7 +91,8 @@ class CircuitMatrix:
 
     def _gate_matrices(self, weights: Tensor) -> list[Tensor]:
         """The matrix of every gate; those of one type are made together."""
-        dtype = weights.dtype if self.circuit.is_real else weights.dtype.to_complex()
+        real = self.circuit.is_real
+        dtype = weights.dtype if real else torch.promote_types(weights.dtype, torch.complex64)
         found: dict[int, Tensor] = {}
         for kind, (slopes, offsets) in self._affine.items():
             angles = slopes.to(weights) @ weights + offsets.to(weights)
