@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 KEY := $(shell cat pyproject.toml constraints.txt | cksum | tr -c '0-9\n' '-')
 DEMO_READY := $(VENV)/.demo-$(KEY)
 TEST_READY := $(VENV)/.test-$(KEY)
+COLLECTED := $(VENV)/.collected-$(KEY)
 LIGHT_READY := $(VENV)/.light-$(KEY)
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 # One more than two cores: a fifth of the time goes into waiting for processes that tests start.
@@ -28,6 +29,8 @@ PROBE := import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)
 # Making an environment can be interrupted between its Python and its pip.
 PIP_READY := @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 # Modules are compiled when they are first imported; compiling all of them would take a minute, and most are never used.
+# Some shells forbid keeping them: each of the processes that the tests start would then compile torch anew, for 20 s.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check --no-compile -c constraints.txt
 
 .PHONY: help demo test lint docs unit coverage light light-environment wheel-test clean
@@ -53,7 +56,7 @@ lint: $(TEST_READY) ## style, types and the floors of the imports
 docs: $(TEST_READY) ## build the guide into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-unit: $(TEST_READY) ## the tests, without those marked slow
+unit: $(COLLECTED) ## the tests, without those marked slow
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow"
 
 coverage: $(TEST_READY) ## the tests again, with the lines and branches of the package that they leave out
@@ -101,6 +104,13 @@ $(TEST_READY): | $(VENV)/bin/python
 	$(INSTALL) -e '.[offline,adapters,convolutions,ibm,ionq,study,cluster,dev]'
 	@rm -f $(VENV)/.demo-* $(VENV)/.test-*
 	@touch $@ $(DEMO_READY)
+
+# While types are checked on another core. What fails here fails in the tests, too, and is told there.
+$(COLLECTED): $(TEST_READY)
+	@echo "compiling the modules that the tests import, so that not each of their processes does"
+	@$(BIN)/python -m pytest --collect-only -q -m "not slow" >/dev/null 2>&1 || true
+	@rm -f $(VENV)/.collected-*
+	@touch $@
 
 $(LIGHT_READY): | $(VENV)/bin/python
 	@echo "installing what the tests without torch need into $(VENV)"
