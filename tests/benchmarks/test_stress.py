@@ -42,7 +42,7 @@ def run(scripts: list[list[str]], folder: Path) -> str:
     [
         pytest.param(
             {
-                "3 kills, ": ["kill_training.py", "--kills", "3"],
+                "2 kills, ": ["kill_training.py", "--kills", "2"],
                 "2 inputs, ": ["hostile_inputs.py", "--only", "deep JSON"],
                 "4 kills, ": ["kill_cache.py", "--kills", "4"],
                 "1 pairs: ": ["release_pairs.py", "--pairs", "1"],

@@ -232,8 +232,8 @@ class TestBestEpoch:
         assert len(outcome.history) == outcome.best_epoch + 4 < 60
 
     def test_no_patience_never_stops(self) -> None:
-        _, outcome, _ = self.watched(dataclasses.replace(QUICK, epochs=30, learning_rate=0.3))
-        assert len(outcome.history) == 30
+        _, outcome, _ = self.watched(dataclasses.replace(QUICK, epochs=15, learning_rate=0.3))
+        assert len(outcome.history) == 15
 
 
 class TestSeeds:

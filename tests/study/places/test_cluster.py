@@ -47,7 +47,7 @@ class Nodes:
     """A Ray cluster on this machine: a head without CPUs, and nodes of one or more that come and go."""
 
     def __init__(self, folder: Path) -> None:
-        from ray._private.utils import get_ray_address_file  # type: ignore[attr-defined]
+        from ray._private.utils import get_ray_address_file
         from ray.cluster_utils import Cluster as LocalCluster
 
         # A lost node is noticed after five of them.
