@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from hybridqies.errors import InputError
 from hybridqies.files import expand_home
+from hybridqies.folder_checks import check_config, check_configs
 
 
 def load_causal_model(name: str) -> tuple[Any, Any]:
@@ -18,12 +20,16 @@ def load_causal_model(name: str) -> tuple[Any, Any]:
 
     Raises
     ------
-    InputError: there is none of that name, it is of another kind, or its weights are quantised.
+    InputError: there is none of that name, it asks for code from elsewhere, it is of another kind,
+        or its weights are quantised.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
 
     path = str(expand_home(name))
+    if Path(path).is_dir():
+        check_configs(Path(path))
     try:
+        check_config(PretrainedConfig.get_config_dict(path)[0], Path(name) / "config.json")
         config = AutoConfig.from_pretrained(path)
         kinds = list(config.architectures or ["unknown"])
         if not any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds):

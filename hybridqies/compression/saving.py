@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from hybridqies.compression.layer import CompressedLinear
 from hybridqies.compression.model import replace_module, to_dense
 from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.folder_checks import check_configs
 from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 
 WEIGHTS = "compressed.safetensors"
@@ -74,13 +75,17 @@ def load_compressed(folder: str | Path) -> Any:
     Raises
     ------
     ModelFolderError: the folder is damaged, or holds no compressed model.
+    InputError: a configuration asks for code from elsewhere.
     """
     import transformers
 
     path = Path(folder) / WEIGHTS
     tensors, record = load_tensors(path)
+    check_configs(Path(folder))
     try:
         cls, dtype = getattr(transformers, record["class"]), getattr(torch, record["dtype"])
+        if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
+            raise ValueError(f"{record['class']} is no model of transformers")
         config = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True)
         model = cls(config).to(dtype)
         for name, layer in record["layers"].items():

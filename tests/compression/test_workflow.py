@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from hybridqies.compression import (
 )
 from hybridqies.compression.perplexity import Interval
 from hybridqies.errors import DataError, InputError, ModelFolderError
-from hybridqies.tensors import load_tensors
+from hybridqies.tensors import load_tensors, save_tensors
 
 IDS = torch.arange(1, 17)[None]
 
@@ -170,6 +171,38 @@ def test_models_that_are_missing_or_of_another_kind_are_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
     with pytest.raises(InputError, match="is a BertModel; expected a causal language model"):
         load_causal_model(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"attn_implementation": "stranger/kernels"},
+        {"_attn_implementation": "stranger/kernels"},
+        {"trust_remote_code": True},
+        {"text_config": {"use_kernels": True}},
+    ],
+)
+def test_code_from_elsewhere_is_not_run(model, text, tmp_path, asked):
+    shutil.copytree(model, tmp_path / "asking")
+    compressed, _ = load_causal_model(str(model))
+    compress(compressed, "svd", 0.5, ["k_proj"])
+    (tmp_path / "compressed").mkdir()
+    save_compressed(compressed, tmp_path / "compressed")
+    for folder, load in (("asking", load_causal_model), ("compressed", load_compressed)):
+        path = tmp_path / folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | asked))
+        with pytest.raises(InputError, match=r"config\.json asks for code from elsewhere"):
+            load(str(tmp_path / folder))
+
+
+def test_only_a_model_of_transformers_is_made(model, tmp_path):
+    compressed, _ = load_causal_model(str(model))
+    compress(compressed, "svd", 0.5, ["k_proj"])
+    save_compressed(compressed, tmp_path)
+    tensors, record = load_tensors(tmp_path / "compressed.safetensors")
+    save_tensors(tmp_path / "compressed.safetensors", tensors, {**record, "class": "pipeline"})
+    with pytest.raises(ModelFolderError, match="pipeline is no model of transformers"):
+        load_compressed(tmp_path)
 
 
 def test_an_existing_folder_is_left_as_it_is(model, text, tmp_path):

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from hybridqies import folder_checks
 from hybridqies.errors import InputError
-from hybridqies.text import folder_checks
 from hybridqies.text.encoder import Encoder
 
 CODE = """

@@ -1,4 +1,4 @@
-"""Encoder folders may come from strangers: what could run code or never end is refused unopened."""
+"""Folders of models may come from strangers: what could run code or never end is refused unopened."""
 
 from __future__ import annotations
 
@@ -116,6 +116,19 @@ def check_config(content: Any, file: Path) -> None:
                 if _brings_code(str(key), item):
                     raise _refuse(file, f"asks for code from elsewhere: {key} = {str(item)[:80]!r}")
                 waiting.append(item)
+
+
+def check_configs(folder: Path, skip: tuple[str, ...] = ()) -> None:
+    """Checks every configuration in a folder and below it; `skip` are patterns of subfolders to leave out.
+
+    Raises
+    ------
+    InputError: with the file that asks for code, is no JSON, or is no file at all.
+    """
+    for here, names in walk_files(folder, skip):
+        for name in names:
+            if name.endswith(".json") and "config" in name:
+                check_config(read_json(here / name), here / name)
 
 
 def _brings_code(key: str, value: Any) -> bool:
