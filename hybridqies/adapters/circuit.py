@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from peft.config import PeftConfig
 from torch import Tensor, nn
 
 from hybridqies.adapters.circuit_matrix import CircuitMatrix, block_size
-from hybridqies.adapters.registration import TunerType, register
+from hybridqies.adapters.registration import TunerType
+from hybridqies.adapters.tuner_config import AdapterConfig
 from hybridqies.adapters.tuner_layer import AdapterLayer
 from hybridqies.adapters.tuner_model import AdapterModel
 from hybridqies.circuit import Circuit, list_circuits, load_recipe
@@ -19,7 +19,7 @@ from hybridqies.errors import InputError, UnknownNameError
 
 
 @dataclass
-class CircuitConfig(PeftConfig):
+class CircuitConfig(AdapterConfig):
     """What circuit adapters look like and where they go.
 
     Parameters
@@ -40,22 +40,14 @@ class CircuitConfig(PeftConfig):
     InputError: a circuit, options or qubits that cannot be used.
     """
 
-    target_modules: list[str] | set[str] | str | None = None
-    exclude_modules: list[str] | set[str] | str | None = None
-    layers_to_transform: list[int] | int | None = None
-    layers_pattern: list[str] | str | None = None
-    modules_to_save: list[str] | None = None
+    tuner_type: ClassVar[TunerType] = TunerType.CIRCUIT
+
     circuit: Any = "long-range-encoder"
     options: dict[str, Any] = field(default_factory=dict)
     qubits: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        register()
-        self.peft_type = TunerType.CIRCUIT
-        for names in ("target_modules", "exclude_modules"):
-            given = getattr(self, names)
-            setattr(self, names, set(given) if isinstance(given, list) else given)
         if isinstance(self.circuit, Circuit):
             self.circuit = self.circuit.to_mapping()
         if isinstance(self.circuit, Mapping):

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from peft.config import PeftConfig
 from torch import Tensor, nn
 
 from hybridqies.adapters.contraction import Contraction, Place
 from hybridqies.adapters.factors import PairGate, check_factorisation, choose_axes, pair_gates
-from hybridqies.adapters.registration import TunerType, register
+from hybridqies.adapters.registration import TunerType
+from hybridqies.adapters.tuner_config import AdapterConfig
 from hybridqies.adapters.tuner_layer import AdapterLayer
 from hybridqies.adapters.tuner_model import AdapterModel
 from hybridqies.errors import InputError
@@ -28,7 +28,7 @@ class QuantaStart(enum.Enum):
 
 
 @dataclass
-class QuantaConfig(PeftConfig):
+class QuantaConfig(AdapterConfig):
     """What QuanTA adapters look like and where they go.
 
     Parameters
@@ -51,11 +51,8 @@ class QuantaConfig(PeftConfig):
     InputError: axes, a start or a dropout that cannot be used.
     """
 
-    target_modules: list[str] | set[str] | str | None = None
-    exclude_modules: list[str] | set[str] | str | None = None
-    layers_to_transform: list[int] | int | None = None
-    layers_pattern: list[str] | str | None = None
-    modules_to_save: list[str] | None = None
+    tuner_type: ClassVar[TunerType] = TunerType.QUANTA
+
     axes: list[list[int]] | list[int] | None = None
     n_axes: int = 3
     start: str = QuantaStart.FROZEN.value
@@ -63,11 +60,6 @@ class QuantaConfig(PeftConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        register()
-        self.peft_type = TunerType.QUANTA
-        for names in ("target_modules", "exclude_modules"):
-            given = getattr(self, names)
-            setattr(self, names, set(given) if isinstance(given, list) else given)
         self.start = parse(self.start, QuantaStart, "QuanTA's start").value
         if not 0 <= self.dropout < 1:
             raise InputError(f"QuanTA's dropout was given {self.dropout!r}", expected="0 to less than 1")
