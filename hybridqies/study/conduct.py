@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +13,7 @@ from hybridqies.errors import InputError
 from hybridqies.files import create_bytes, is_leftover
 from hybridqies.options import to_mapping
 from hybridqies.progress import COMPILING
-from hybridqies.records import write_record
+from hybridqies.records import digest_of, write_record
 from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.kind import StudyKind
 from hybridqies.study.layout import Cohorts
@@ -110,7 +108,7 @@ def run_study(
     if resume:
         # Other data would be read, and embedded, before it is noticed.
         with TrialJournal(folder) as journal:
-            journal.check_plan(_digest(plan))
+            journal.check_plan(digest_of(to_mapping(plan)))
     else:
         check_new(folder)
     # A cluster that isn't there is reported before anything is computed.
@@ -172,9 +170,5 @@ def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:
         **{f"{name}_fingerprint": value for name, value in context.fingerprints.items()},
         "test_texts": {str(seed): context.test_places(seed) for seed in plan.seeds},
         # So that a plan that was damaged or edited since is not gone on with.
-        "plan_sha256": _digest(plan),
+        "plan_sha256": digest_of(to_mapping(plan)),
     }
-
-
-def _digest(plan: StudyPlan) -> str:
-    return hashlib.sha256(json.dumps(to_mapping(plan), sort_keys=True).encode()).hexdigest()
