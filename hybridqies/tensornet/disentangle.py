@@ -72,12 +72,11 @@ def disentangle(matrix: Tensor, chi: int | None, depth: int, sweeps: int = 40) -
     mpo = MPO.from_matrix(target, out_dims, in_dims, chi)
     errors = [_distance(mpo, target) / norm]
     for _ in range(sweeps):
-        trial = _sweep(target, left, mpo, right, chi)
-        error = _distance(trial[1], _undo(target, trial[0], trial[2])) / norm
-        if not error < errors[-1]:
+        turned_left, fitted, turned_right, distance = _sweep(target, left, mpo, right, chi)
+        if not distance / norm < errors[-1]:
             break
-        left, mpo, right = trial
-        errors.append(error)
+        left, mpo, right = turned_left, fitted, turned_right
+        errors.append(distance / norm)
     rows, columns = matrix.shape
     whole = _multiply(left, mpo, right)
     lost = float((target - whole)[:rows, :columns].square().sum()) / norm**2
@@ -110,17 +109,16 @@ def _sites(row_qubits: int, column_qubits: int) -> tuple[list[int], list[int]]:
 
 def _sweep(
     target: Tensor, left: Brickwork, mpo: MPO, right: Brickwork, chi: int | None
-) -> tuple[Brickwork, MPO, Brickwork]:
+) -> tuple[Brickwork, MPO, Brickwork, float]:
+    """Both circuits and the MPO after a sweep, and their distance from the target."""
     core = mpo.to_matrix()
     left = improve_gates(left, target, right.apply(core.mT).mT)
     right = improve_gates(right, target.mT, left.apply(core).mT)
     turned = _undo(target, left, right)
-    fresh = MPO.from_matrix(turned, mpo.out_dims, mpo.in_dims, chi)
-    return left, _better(turned, [improve(mpo, turned), fresh]), right
-
-
-def _better(target: Tensor, candidates: list[MPO]) -> MPO:
-    return min(candidates, key=lambda mpo: _distance(mpo, target))
+    candidates = [improve(mpo, turned), MPO.from_matrix(turned, mpo.out_dims, mpo.in_dims, chi)]
+    distances = [_distance(each, turned) for each in candidates]
+    nearest = distances.index(min(distances))
+    return left, candidates[nearest], right, distances[nearest]
 
 
 def _distance(mpo: MPO, target: Tensor) -> float:
