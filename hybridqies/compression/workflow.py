@@ -85,8 +85,12 @@ def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = Non
     if config.spare:
         shares = spare_sensitive(profiles[0], sizes, config.keep, config.spare)
     arms, names = [_describe_untouched(bench)], dict.fromkeys((config.method, *CONTROLS))
+    chosen: dict[str, nn.Module] = {}
     for done, name in enumerate(names, 1):
-        arms.append(_measure_arm(bench, name, shares))
+        arm, replacements = _measure_arm(bench, name, shares)
+        arms.append(arm)
+        if name == config.method:
+            chosen = replacements
         tell("measuring", done, len(names))
     report = {
         "config": {**asdict(config), "text": str(config.text), "layers": list(config.layers)},
@@ -97,7 +101,7 @@ def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = Non
         "profile_by_type": [asdict(each) for each in profiles[1]],
     }
     with making_folder(folder) as new, quiet_transformers():
-        _apply(bench, config.method, shares)
+        restore(model, chosen)
         (export_dense if config.export == "dense" else save_compressed)(model, new)
         tokenizer.save_pretrained(new)
         write_json(new / REPORT, report)
@@ -167,12 +171,15 @@ def _apply(bench: _Bench, method: str, shares: Mapping[str, float]) -> tuple[int
     return parameters, sum(each.error for each in records) / len(records)
 
 
-def _measure_arm(bench: _Bench, method: str, shares: Mapping[str, float]) -> dict[str, Any]:
-    """One method at the same layers and shares; the model is the same afterwards."""
+def _measure_arm(
+    bench: _Bench, method: str, shares: Mapping[str, float]
+) -> tuple[dict[str, Any], dict[str, nn.Module]]:
+    """One method at the same layers and shares, and its layers; the model is the same afterwards."""
     parameters, error = _apply(bench, method, shares)
     try:
         found = measure_perplexity(bench.model, bench.windows)
         total = _count(bench.model)
+        replacements = {name: bench.model.get_submodule(name) for name in shares}
     finally:
         restore(bench.model, bench.originals)
     return {
@@ -181,7 +188,7 @@ def _measure_arm(bench: _Bench, method: str, shares: Mapping[str, float]) -> dic
         "layer_parameters": parameters,
         "weight_error": error,
         **_describe(bench, found, total),
-    }
+    }, replacements
 
 
 def _describe_untouched(bench: _Bench) -> dict[str, Any]:
