@@ -6,10 +6,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from hybridqies.text import Encoder
 
 # Before torch is imported, and for processes that tests start: on small tensors and shared cores, threads of
 # one process wait for each other most of the time.
@@ -120,6 +123,14 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One embedding cache for the whole session."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder: Path) -> Encoder:
+    """The tiny encoder, loaded once for each file of tests."""
+    from hybridqies.text import Encoder
+
+    return Encoder.load(tiny_encoder)
 
 
 @pytest.fixture

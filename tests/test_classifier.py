@@ -33,11 +33,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_encoder: Path) -> Encoder:
-    return Encoder.load(tiny_encoder)
-
-
 def make(encoder: Encoder, head: str = "dressed", **settings: Any) -> HybridClassifier:
     quantum = {"n_qubits": 3} if head in ("two-module", "dressed") else {}
     extra = {"target": 50} if head == "matched-mlp" else {}

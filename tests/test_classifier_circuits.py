@@ -23,11 +23,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_encoder: Path) -> Encoder:
-    return Encoder.load(tiny_encoder)
-
-
 class TestOwnCircuit:
     def circuit(self) -> Circuit:
         gates = [gate("RY", q, feature(q)) for q in range(3)]

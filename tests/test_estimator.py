@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,6 @@ pytestmark = [
     pytest.mark.usefixtures("own_cache"),
     pytest.mark.filterwarnings("ignore::hybridqies.training.TrainingWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_encoder: Path) -> Encoder:
-    return Encoder.load(tiny_encoder)
 
 
 class TestParameters:

@@ -28,11 +28,6 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def encoder(tiny_encoder: Path) -> Encoder:
-    return Encoder.load(tiny_encoder)
-
-
-@pytest.fixture(scope="module")
 def paired(sentences: Sentences) -> PairedSentences:
     """Pairs of sentences of one mood ("same") and of two ("other"), as many of each."""
     texts, _ = sentences(80)

@@ -25,11 +25,6 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_encoder: Path) -> Encoder:
-    return Encoder.load(tiny_encoder)
-
-
 @pytest.fixture
 def threads() -> Iterator[None]:
     before = torch.get_num_threads()
