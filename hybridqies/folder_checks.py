@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -38,6 +39,11 @@ _CLASSES = re.compile(
 _NAMES_A_CLASS = ("activation_function", "tokenizer_class")
 _MOST_FOLDERS = 1000
 _MOST_JSON = 64 * 2**20
+
+
+def is_path(name: str) -> bool:
+    """Whether a name can only be that of a folder, and not that of a model on the hub."""
+    return name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name
 
 
 def walk_files(folder: Path, skip: tuple[str, ...]) -> Iterator[tuple[Path, list[str]]]:

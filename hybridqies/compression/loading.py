@@ -12,7 +12,7 @@ import torch
 
 from hybridqies.errors import InputError
 from hybridqies.files import expand_home
-from hybridqies.folder_checks import check_config, check_configs
+from hybridqies.folder_checks import check_config, check_configs, is_path
 
 
 def load_causal_model(name: str) -> tuple[Any, Any]:
@@ -28,6 +28,12 @@ def load_causal_model(name: str) -> tuple[Any, Any]:
     path = str(expand_home(name))
     if Path(path).is_dir():
         check_configs(Path(path))
+    elif is_path(name) and not Path(path).exists():
+        # The hub would be asked for it, again and again where there is no network.
+        raise InputError(
+            f"model {name!r} cannot be loaded (there is no such folder)",
+            expected="a folder or hub name of a causal language model",
+        )
     try:
         check_config(PretrainedConfig.get_config_dict(path)[0], Path(name) / "config.json")
         config = AutoConfig.from_pretrained(path)

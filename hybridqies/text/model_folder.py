@@ -160,7 +160,7 @@ def find_model(name: str) -> ModelFolder:
     if _exists(path):
         path = path.resolve()
         return replace(_checked(path, f"folder {path}", name), is_given=True)
-    if name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name:
+    if folder_checks.is_path(name):
         raise InputError(
             f"no encoder folder {name!r}", expected="a path that exists", todo="check its spelling"
         )
