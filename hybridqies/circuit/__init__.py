@@ -5,6 +5,7 @@ from hybridqies.circuit.circuit import Circuit, Gate, PauliString, Start, gate
 from hybridqies.circuit.draw import draw_text
 from hybridqies.circuit.gate_type import GateType
 from hybridqies.circuit.gates import GATES, gate_type
+from hybridqies.circuit.lattices import LATTICES, Lattice, load_lattice
 from hybridqies.circuit.library import list_circuits, load_circuit, load_recipe
 from hybridqies.circuit.orthogonal import orthogonal_gates
 from hybridqies.circuit.pennylane import to_pennylane
@@ -15,12 +16,14 @@ from hybridqies.circuit.recipe import Option, Recipe
 
 __all__ = [
     "GATES",
+    "LATTICES",
     "Angle",
     "Circuit",
     "Constant",
     "Feature",
     "Gate",
     "GateType",
+    "Lattice",
     "Option",
     "PauliString",
     "Recipe",
@@ -38,6 +41,7 @@ __all__ = [
     "gate_type",
     "list_circuits",
     "load_circuit",
+    "load_lattice",
     "load_recipe",
     "observables_to_qiskit",
     "orthogonal_gates",

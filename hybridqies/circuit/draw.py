@@ -12,7 +12,7 @@ from hybridqies.circuit.circuit import Circuit, Gate, Start
 from hybridqies.errors import InputError
 
 MIN_WIDTH = 40
-MAX_QUBITS = 1000
+MAX_QUBITS = 2000
 MAX_GATES = 10_000
 MAX_CHARACTERS = 4_000_000
 

@@ -10,6 +10,7 @@ from hybridqies.circuit.circuit import Gate, PauliString
 from hybridqies.circuit.expressions import Value, evaluate, whole, whole_numbers
 from hybridqies.circuit.gate_type import GateType
 from hybridqies.circuit.gates import gate_type
+from hybridqies.circuit.lattices import LATTICES, is_lattice, load_lattice
 from hybridqies.errors import CircuitError, UnknownNameError
 
 Pair = tuple[int, int]
@@ -51,11 +52,13 @@ PATTERNS: dict[str, Callable[[int, int], list[Pair]]] = {
 
 
 def pairs_of(layer: Layer, n_qubits: int, names: Names) -> list[Pair]:
-    """The qubit pairs of a layer's `pattern`, for each of its `distances` in turn."""
+    """The qubit pairs of a layer's `pattern`, for each of its `distances` in turn; or a lattice's edges."""
     pattern = str(layer.get("pattern", "ring"))
     pattern = str(names.get(pattern, pattern))
+    if is_lattice(pattern):
+        return _edges(pattern, layer, n_qubits)
     if pattern not in PATTERNS:
-        raise UnknownNameError("entangling pattern", pattern, PATTERNS)
+        raise UnknownNameError("entangling pattern or lattice", pattern, PATTERNS.keys() | LATTICES.keys())
     distances = whole_numbers(layer.get("distances", 1), names)
     if n_qubits > 1:
         for distance in distances:
@@ -66,6 +69,21 @@ def pairs_of(layer: Layer, n_qubits: int, names: Names) -> list[Pair]:
                 )
         return _pairs(pattern, distances, n_qubits)
     return []
+
+
+def _edges(name: str, layer: Layer, n_qubits: int) -> list[Pair]:
+    """The edges of a lattice that has as many sites as the circuit has qubits."""
+    if "distances" in layer:
+        raise CircuitError(
+            f"a layer on lattice {name!r} has distances", expected="none: the edges of a lattice are its own"
+        )
+    lattice = load_lattice(name)
+    if lattice.n_sites != n_qubits:
+        raise CircuitError(
+            f"lattice {name!r} has {lattice.n_sites} sites and the circuit {n_qubits} qubits",
+            expected=f"{lattice.n_sites} qubits",
+        )
+    return list(lattice.edges)
 
 
 def _pairs(pattern: str, distances: list[int], n_qubits: int) -> list[Pair]:

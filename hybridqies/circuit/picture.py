@@ -90,7 +90,7 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
 
     Raises
     ------
-    InputError: the suffix is another, or there are more than 1,000 qubits.
+    InputError: the suffix is another, or there are more than MAX_QUBITS qubits.
     """
     from matplotlib.figure import Figure
 

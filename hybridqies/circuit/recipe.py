@@ -12,12 +12,13 @@ from typing import Any
 
 from hybridqies.circuit.circuit import Circuit, Start
 from hybridqies.circuit.expressions import Value, evaluate, whole
+from hybridqies.circuit.lattices import MAX_SITES
 from hybridqies.circuit.layers import LayerBuilder, all_observables
 from hybridqies.circuit.shapes import check_recipe, check_text
 from hybridqies.errors import CircuitError, InputError, UnknownNameError
 from hybridqies.options import parse
 
-MAX_QUBITS = 1000
+MAX_QUBITS = MAX_SITES
 """The largest layout that a recipe is asked for; beyond it even the list of gates takes minutes."""
 
 MAX_BYTES = 250_000
@@ -26,7 +27,10 @@ MAX_BYTES = 250_000
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing about a recipe that its user may set; bounds and default may be expressions in `n`."""
+    """One thing about a recipe that its user may set; bounds and default may be expressions in `n`.
+
+    The value of one of `kind` "lattice" is the name of a pattern or of a lattice.
+    """
 
     name: str
     default: Value
@@ -34,10 +38,11 @@ class Option:
     minimum: Value | None = None
     maximum: Value | None = None
     choices: tuple[str, ...] = ()
+    kind: str = ""
 
     def value(self, given: Value | None, names: Mapping[str, Value]) -> Value:
         """The value to use, checked against type, bounds and choices."""
-        default = self.default if self.choices else evaluate(self.default, names)
+        default = self.default if self.choices or self.kind else evaluate(self.default, names)
         if given is None:
             self._check_bounds(default, names, f"the default of circuit option {self.name!r} is")
             return default
@@ -231,4 +236,5 @@ def _checked_qubits(given: object) -> int:
 
 def _option(name: str, row: Mapping[str, Any]) -> Option:
     choices = tuple(row.get("choices", ()))
-    return Option(name, row["default"], row.get("help", ""), row.get("min"), row.get("max"), choices)
+    bounds = row.get("min"), row.get("max")
+    return Option(name, row["default"], row.get("help", ""), *bounds, choices, row.get("kind", ""))

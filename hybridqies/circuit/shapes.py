@@ -94,6 +94,7 @@ _OPTION: Mapping[str, Kind] = {
     "min": _VALUE,
     "max": _VALUE,
     "choices": _WORDS,
+    "kind": ("'lattice'", lambda given: given == "lattice"),
     "help": _WORD,
 }
 # A key means the same in every kind of layer; `LayerBuilder` checks which kind may have which.

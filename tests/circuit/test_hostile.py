@@ -268,5 +268,5 @@ def test_a_picture_of_many_qubits_breaks_off_within_bounds(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("tell", [draw_text, lambda c: draw_picture(c, "/nowhere/circuit.png")])
 def test_a_drawing_of_more_qubits_than_a_recipe_lays_out_is_refused(tell):
-    with pytest.raises(InputError, match="1001 qubits"):
-        tell(Circuit.of(1001, [], [PauliString.parse("Z")]))
+    with pytest.raises(InputError, match="2001 qubits"):
+        tell(Circuit.of(2001, [], [PauliString.parse("Z")]))

@@ -35,6 +35,7 @@ COUNTS: dict[str, Callable[..., int]] = {
     "hardware-efficient": lambda n, layers=2, **_: 2 * n + layers * 2 * n,
     "iqp": lambda n, layers=2, **_: layers * (n + n),
     "iqp-feature-map": lambda n, **_: 0,
+    "kicked-ising": lambda n, **_: 0,
     "long-range-encoder": lambda n, layers=4, connectivity=None, ry_column=True: (
         layers * n * (connectivity or min(3, n - 1)) + n * ry_column
     ),
@@ -54,10 +55,11 @@ COUNTS: dict[str, Callable[..., int]] = {
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "brickwork": [{}, {"layers": 3, "readout_qubits": 1}],
     "butterfly": [{}, {"layers": 1, "readout_qubits": 1}],
-    "data-reuploading": [{}, {"layers": 1, "entangled": False, "readout_qubits": 1}],
+    "data-reuploading": [{}, {"layers": 1, "entangled": False, "readout_qubits": 1}, {"lattice": "ring"}],
     "hardware-efficient": [{}, {"layers": 1, "entangler": "CZ"}],
     "iqp": [{}, {"uploads": 1, "pairs": "chain"}, {"layers": 3, "pairs": "ring"}],
     "iqp-feature-map": [{}, {"uploads": 1, "pairs": "all-to-all"}, {"pairs": "ring", "readout_qubits": 1}],
+    "kicked-ising": [{}, {"steps": 1, "theta_h": 0.1, "lattice": "ring", "readout_qubits": 1}],
     "long-range-encoder": [{}, {"connectivity": 1}, {"layers": 1, "ry_column": False}, {"layers": 3}],
     "long-range-reupload": [
         {},
@@ -201,7 +203,7 @@ def test_butterfly_doubles_its_distances():
     pairs = [each.qubits for each in load_circuit("butterfly", 5, layers=1).gates if len(each.qubits) == 2]
     assert [(b - a) % 5 for a, b in pairs] == [1] * 5 + [2] * 5 + [4] * 5
     assert load_circuit("butterfly", 5).is_real
-    for n in (2, 16, 17, 600, 1000):
+    for n in (2, 16, 17, 600, 1000, 1121, 2000):
         assert load_recipe("butterfly").n_weights(n, {"layers": 1}) == n * (1 + math.ceil(math.log2(n)))
 
 
