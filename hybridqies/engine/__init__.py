@@ -1,6 +1,7 @@
 """The native state-vector simulator: batched, differentiable, on CPU and accelerators."""
 
 from hybridqies.engine.compilation import Compilation, compile_kernels, watch_compilation
+from hybridqies.engine.cones import Cone, find_cones
 from hybridqies.engine.costs import PlanCosts, count_costs
 from hybridqies.engine.plan import Plan, Rules, compile_plan
 from hybridqies.engine.simulate import all_finite, bytes_needed, expectations, refuse_transforms
@@ -9,6 +10,7 @@ from hybridqies.engine.workspace import Workspace
 
 __all__ = [
     "Compilation",
+    "Cone",
     "Plan",
     "PlanCosts",
     "Rules",
@@ -22,6 +24,7 @@ __all__ = [
     "count_costs",
     "expectations",
     "final_states",
+    "find_cones",
     "refuse_transforms",
     "watch_compilation",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class Span:
 
     def __init__(self, vectors: Iterable[int] = ()) -> None:
         self.basis: list[int] = []
+        # Every bit that is set in some vector, and perhaps more.
+        self.support = 0
         for vector in vectors:
             self.add(vector)
 
@@ -55,7 +58,12 @@ class Span:
         left = self.reduced(vector)
         if left:
             top = 1 << (left.bit_length() - 1)
+            self.support |= left
             self.basis = sorted([b ^ left if b & top else b for b in self.basis] + [left], reverse=True)
+
+    def sees(self, vector: int) -> bool:
+        """Whether some vector of the span has an odd overlap with `vector`."""
+        return any(odd(vector & each) for each in self.basis)
 
     def coordinates(self, vector: int) -> int:
         """Bit j is set where `vector`, one of the span, has basis vector j, counted from the lowest."""
@@ -64,7 +72,31 @@ class Span:
 
 
 def prune(steps: Sequence[Step], read: Iterable[tuple[int, int]]) -> list[Step]:
-    """The steps that some expectation depends on; `read` has the flip and mask of each observable.
+    """The steps that some expectation depends on; `read` has the flip and mask of each observable."""
+    return [steps[at] for at in find_needed([Sight.of(step) for step in steps], read)]
+
+
+class Sight(NamedTuple):
+    """What decides whether a step commutes with others: the masks it watches; its flip, 0 if it moves none.
+
+    `union` has every bit that some mask has.
+    """
+
+    watched: tuple[int, ...]
+    union: int
+    flip: int
+
+    @classmethod
+    def of(cls, step: Step) -> Sight:
+        """That of a step."""
+        flip = 0 if step.is_diagonal else step.flip
+        if step.control is None:
+            return cls((step.mask,), step.mask, flip)
+        return cls((step.mask, step.control[0]), step.mask | step.control[0], flip)
+
+
+def find_needed(sights: Sequence[Sight], read: Iterable[tuple[int, int]]) -> list[int]:
+    """The numbers of the steps that some expectation depends on, rising.
 
     The steps are walked backwards. Two spans, one of flips and one of masks, hold all observables in the
     Heisenberg picture; a step that commutes with both changes no expectation and is dropped.
@@ -73,19 +105,18 @@ def prune(steps: Sequence[Step], read: Iterable[tuple[int, int]]) -> list[Step]:
     for flip, mask in read:
         flips.add(flip)
         masks.add(mask)
-    kept = []
-    for step in reversed(steps):
-        watched = [step.mask] if step.control is None else [step.mask, step.control[0]]
-        moves = [] if step.is_diagonal else [step.flip]
-        if any(odd(w & f) for w in watched for f in flips.basis) or any(
-            odd(m & z) for m in moves for z in masks.basis
-        ):
-            kept.append(step)
+    needed = []
+    for at in range(len(sights) - 1, -1, -1):
+        watched, union, flip = sights[at]
+        # Most steps of a wide circuit are far away from one observable.
+        if not (flip & masks.support or union & flips.support):
+            continue
+        if masks.sees(flip) or any(flips.sees(each) for each in watched):
+            needed.append(at)
+            flips.add(flip)
             for each in watched:
                 masks.add(each)
-            for each in moves:
-                flips.add(each)
-    return kept[::-1]
+    return needed[::-1]
 
 
 def fuse(steps: Sequence[Step]) -> list[Step]:

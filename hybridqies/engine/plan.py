@@ -64,13 +64,32 @@ class Op(NamedTuple):
     wants_gradient: int
 
 
+class Read(NamedTuple):
+    """An observable on the stored amplitudes: the columns of `Layout.observables`."""
+
+    flip: int
+    mask: int
+    n_y: int
+    sign: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What a plan is made of: steps that act on `n_qubits`, in order, and what is read after them."""
+
+    n_qubits: int
+    steps: tuple[Step, ...]
+    read: tuple[Read, ...]
+    n_features: int
+    start: Start
+
+
 class Layout(NamedTuple):
     """Where the steps act: `ops` of block b from block_first[b] on.
 
     The cosets of a block start at the numbers with 0 at its pivots and hold the sums of its
     basis vectors, lowest first (both (blocks, width)). `product` names the step that turns bit t out
-    of |0…0⟩, or -1, and is empty when the start is an amplitude vector. `observables` (M, 4):
-    flip, mask, number of Y, sign.
+    of |0…0⟩, or -1, and is empty when the start is an amplitude vector. `observables` (M, 4): see `Read`.
     """
 
     ops: Array
@@ -160,34 +179,46 @@ def compile_plan(
     """
     rules = rules or Rules()
     steps, basis_map = lower(circuit)
-    observables = [_masks(observable, basis_map) for observable in circuit.observables]
+    read = [read_masks(observable, basis_map) for observable in circuit.observables]
     if rules.prune:
-        steps = prune(steps, [(flip, mask) for flip, mask, _, _ in observables])
+        steps = prune(steps, [(each.flip, each.mask) for each in read])
+    return assemble_plan(
+        Part(circuit.n_qubits, tuple(steps), tuple(read), circuit.n_features, circuit.start),
+        batched_weights=batched_weights,
+        rules=rules,
+        workspace=workspace,
+    )
+
+
+def assemble_plan(
+    part: Part, *, batched_weights: bool, rules: Rules, workspace: Workspace | None = None
+) -> Plan:
+    """The plan that runs the steps of `part` as they are, fused and scheduled; see `compile_plan`."""
+    n_qubits, steps = part.n_qubits, list(part.steps)
     if rules.fuse:
         steps = [step for step in fuse(steps) if not is_identity(step)]
-    starts_at_zero = circuit.start is Start.ZERO
+    starts_at_zero = part.start is Start.ZERO
     product: dict[int, Step] = {}
     if starts_at_zero and rules.product:
-        product, steps = split_product(steps, circuit.n_qubits)
-    usual = circuit.n_qubits if circuit.n_qubits <= WHOLE_QUBITS else BLOCK_QUBITS
-    width = min(usual if rules.block_qubits is None else rules.block_qubits, circuit.n_qubits)
-    scheduled = _whole(steps, width) if width == circuit.n_qubits else blocks(steps, circuit.n_qubits, width)
+        product, steps = split_product(steps, n_qubits)
+    usual = n_qubits if n_qubits <= WHOLE_QUBITS else BLOCK_QUBITS
+    width = min(usual if rules.block_qubits is None else rules.block_qubits, n_qubits)
+    scheduled = _whole(steps, width) if width == n_qubits else blocks(steps, n_qubits, width)
     ordered = (*product.values(), *(step for block in scheduled for step in block.steps))
-    odd_y = any(n_y % 2 for _, _, n_y, _ in observables)
     ops, block_first = _ops(scheduled, len(product), pair=rules.pair)
     layout = Layout(
         ops=ops,
         block_first=block_first,
         basis=_columns([_rising(block.span) for block in scheduled], width),
         pivots=_columns([[b.bit_length() - 1 for b in _rising(block.span)] for block in scheduled], width),
-        product=_product(product, circuit.n_qubits) if starts_at_zero else np.empty(0, np.int64),
-        observables=np.array(observables, dtype=np.int64),
+        product=_product(product, n_qubits) if starts_at_zero else np.empty(0, np.int64),
+        observables=np.array(part.read, dtype=np.int64),
     )
-    numbers = tables(ordered, circuit.n_features, batched_weights=batched_weights)
-    flat = Flat(numbers, layout, circuit.n_qubits)
+    numbers = tables(ordered, part.n_features, batched_weights=batched_weights)
+    flat = Flat(numbers, layout, n_qubits)
     return Plan(
-        n_qubits=circuit.n_qubits,
-        is_real=not odd_y and all(step.is_real for step in ordered),
+        n_qubits=n_qubits,
+        is_real=not any(each.n_y % 2 for each in part.read) and all(step.is_real for step in ordered),
         steps=ordered,
         flat=flat,
         packed=pack(flat),
@@ -223,7 +254,8 @@ def _product(product: dict[int, Step], n_qubits: int) -> Array:
     return np.array([numbers.get(bit, -1) for bit in range(n_qubits)], dtype=np.int64)
 
 
-def _masks(observable: PauliString, basis_map: BasisMap) -> tuple[int, int, int, int]:
+def read_masks(observable: PauliString, basis_map: BasisMap) -> Read:
+    """How an observable is read from the stored amplitudes."""
     flip, mask, constant, n_y = 0, 0, 0, 0
     for qubit, letter in observable.factors:
         if letter in "XY":
@@ -232,7 +264,7 @@ def _masks(observable: PauliString, basis_map: BasisMap) -> tuple[int, int, int,
             mask ^= basis_map.masks[qubit]
             constant ^= basis_map.constants[qubit]
         n_y += letter == "Y"
-    return flip, mask, n_y, 1 - 2 * constant
+    return Read(flip, mask, n_y, 1 - 2 * constant)
 
 
 def _ops(scheduled: Sequence[Block], n_product: int, *, pair: bool) -> tuple[Array, Array]:
