@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hybridqies.training.distributed import Ranks, join_processes
     from hybridqies.training.loop import fit
     from hybridqies.training.metrics import Metrics, calibration_error, measure
+    from hybridqies.training.next_token import NextToken, TokenMetrics, Windows, token_losses
     from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
     from hybridqies.training.prediction import predict_probabilities, prediction_batch
     from hybridqies.training.progress import Outcome
@@ -42,6 +43,7 @@ __all__ = [
     "Labelled",
     "Measurement",
     "Metrics",
+    "NextToken",
     "Objective",
     "Outcome",
     "Precision",
@@ -51,10 +53,12 @@ __all__ = [
     "Schedule",
     "SelectOn",
     "ShotNoise",
+    "TokenMetrics",
     "Training",
     "TrainingConfig",
     "TrainingWarning",
     "Verdict",
+    "Windows",
     "calibration_error",
     "confusion",
     "diagnose",
@@ -70,6 +74,7 @@ __all__ = [
     "read_confusion",
     "record_confusion",
     "stopwatch",
+    "token_losses",
     "watch_kernels",
     "why_alone",
 ]
@@ -85,6 +90,7 @@ __getattr__, __dir__ = import_lazily(
         "distributed",
         "loop",
         "metrics",
+        "next_token",
         "objectives",
         "prediction",
         "progress",

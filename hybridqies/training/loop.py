@@ -40,6 +40,8 @@ from hybridqies.training.solving import solve
 from hybridqies.training.steps import draw_batches, learning_rate_factor, set_rates
 
 OnEpoch = Callable[[dict[str, Any]], None]
+OnStep = Callable[[int, int], None]
+"""Called with how many steps are done and how many there are."""
 R = TypeVar("R", bound=Rows)
 
 
@@ -61,14 +63,15 @@ def fit(
     folder: Path | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
 ) -> Outcome:
     """Trains `model` in place and leaves it at its best epoch on `validation` (the last one without).
 
     With a `folder`, `metrics.jsonl` and a checkpoint are written there after every
     epoch; with `resume` a checkpoint found there is continued, to the same
     result bit for bit, or to more epochs than it was begun with. `on_epoch` is called with each
-    epoch's record. In a process group of torch each process trains on its share of every batch, and the
-    first one writes and reports.
+    epoch's record, `on_step` after each step. In a process group of torch each process trains on its share
+    of every batch, and the first one writes and reports.
 
     Raises
     ------
@@ -89,7 +92,9 @@ def fit(
         if isinstance(model, Solvable):
             adapt(model, training)
             return solve(model, training, validation, objective, config, folder)
-        return _Run(model, training, validation, objective, config, folder, on_epoch, ranks).go(resume)
+        run = _Run(model, training, validation, objective, config, folder, ranks)
+        run.on_epoch, run.on_step = on_epoch, on_step
+        return run.go(resume)
 
 
 def adapt(model: nn.Module, training: Rows) -> None:
@@ -109,12 +114,13 @@ class _Run:
         objective: Objective[Any],
         config: TrainingConfig,
         folder: Path | None,
-        on_epoch: OnEpoch | None,
         ranks: Ranks,
     ) -> None:
         self.model, self.training, self.validation = model, training, validation
         self.objective, self.config, self.ranks = objective, config, ranks
-        self.folder, self.on_epoch = folder, on_epoch
+        self.folder = folder
+        self.on_epoch: OnEpoch | None = None
+        self.on_step: OnStep | None = None
         self.device = device_of(model)
         self.optimiser = make_optimiser(model, config)
         self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
@@ -171,12 +177,15 @@ class _Run:
         self.model.train()
         self.called.train()
         epoch, total = self.progress.epoch, 0.0
+        epochs = self.config.n_epochs(len(self.training))
         steps = draw_batches(self.config, epoch, len(self.training))
         with seeded(self.config.seed * 1_000_003 + epoch + (self.ranks.rank << 48), self.device):
             for step, rows in enumerate(steps):
                 factor = learning_rate_factor(self.config, epoch * len(steps) + step, len(steps))
                 set_rates(self.optimiser, self.rates, factor)
                 total += self._step(rows) * len(rows)
+                if self.on_step is not None and self.ranks.is_first:
+                    self.on_step(epoch * len(steps) + step + 1, epochs * len(steps))
         return total / len(self.training)
 
     def _step(self, rows: Tensor) -> float:
