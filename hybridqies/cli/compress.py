@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.output import say, say_json, show, steps
+from hybridqies.cli.output import read_settings, say, say_json, show, steps
 from hybridqies.compression.methods import METHODS
+from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.options import from_mapping
+
+if TYPE_CHECKING:
+    from hybridqies.compression.healing import Healing
 
 
 def command(
@@ -40,6 +46,17 @@ def command(
         str, typer.Option(help="factorised: save the factors. dense: save as a plain transformers model.")
     ] = "factorised",
     seed: Annotated[int, typer.Option(help="Seed of the Gaussian control.")] = 0,
+    heal: Annotated[
+        Path | None, typer.Option(help="A text file to train the factors on afterwards.", metavar="TEXT")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="An option of healing, such as heal.windows=100 or heal.learning_rate=0.001.",
+        ),
+    ] = None,
     json: flags.AsJson = False,
 ) -> None:
     """Compress the linear layers of a language model, and measure it beside every control.
@@ -49,8 +66,9 @@ def command(
     from hybridqies.compression.workflow import CompressionConfig, shrink
 
     chosen = tuple(name.strip() for name in layers.split(","))
+    healing = _read_healing(heal, set_ or [])
     config = CompressionConfig(
-        model, method, keep, chosen, text, sites, windows, width, profile, spare, export, seed
+        model, method, keep, chosen, text, sites, windows, width, profile, spare, export, seed, healing
     )
     with steps(json) as shown:
         stage = ""
@@ -73,6 +91,22 @@ def command(
     if report["spared"]:
         say(f"spared: {', '.join(report['spared'])}")
     say(f"{out}: the model, its tokenizer and compression.json")
+
+
+def _read_healing(text: Path | None, words: list[str]) -> Healing | None:
+    from hybridqies.compression.healing import Healing
+
+    settings = read_settings(words)
+    known = {f"heal.{field.name}": field.name for field in fields(Healing) if field.name != "text"}
+    for key in settings:
+        if key not in known:
+            raise UnknownNameError("option", key, known)
+    if text is None:
+        if settings:
+            raise InputError(f"{next(iter(settings))} was set without --heal", expected="a text to heal on")
+        return None
+    named = {known[key]: value for key, value in settings.items()}
+    return from_mapping(Healing, {"text": str(text), **named}, what="healing option")
 
 
 def _table(report: dict[str, Any]) -> Any:

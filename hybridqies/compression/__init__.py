@@ -8,6 +8,7 @@ from hybridqies.compression.methods import METHODS, approximate
 from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
+    from hybridqies.compression.healing import Healing, heal
     from hybridqies.compression.layer import CompressedLinear
     from hybridqies.compression.loading import load_causal_model
     from hybridqies.compression.model import (
@@ -28,6 +29,7 @@ __all__ = [
     "Compressed",
     "CompressedLinear",
     "CompressionConfig",
+    "Healing",
     "Perplexity",
     "Sensitivity",
     "approximate",
@@ -35,6 +37,7 @@ __all__ = [
     "compress",
     "cut_windows",
     "find_layers",
+    "heal",
     "load_causal_model",
     "load_compressed",
     "measure_perplexity",
@@ -47,5 +50,5 @@ __all__ = [
 ]
 
 # The table of methods needs no torch.
-_MODULES = ["layer", "model", "perplexity", "loading", "saving", "sensitivity", "workflow"]
+_MODULES = ["layer", "model", "perplexity", "healing", "loading", "saving", "sensitivity", "workflow"]
 __getattr__, __dir__ = import_lazily("hybridqies.compression", __all__, _MODULES)

@@ -42,6 +42,7 @@ class Method:
     """One row of the table.
 
     `is_split`: rows and columns are split into sites. `has_size`: the share of parameters can be chosen.
+    `trains`: it keeps numbers that can be trained.
     `rebuilds`: multiplying by the cores one after the other is slower than rebuilding the weight.
     """
 
@@ -50,6 +51,7 @@ class Method:
     needs_activations: bool = False
     is_split: bool = False
     has_size: bool = True
+    trains: bool = True
     rebuilds: bool = False
 
 
@@ -109,7 +111,7 @@ METHODS: dict[str, Method] = {
         is_split=True,
         rebuilds=True,
     ),
-    "zero": Method(zero, "control: no weight at all", has_size=False),
+    "zero": Method(zero, "control: no weight at all", has_size=False, trains=False),
     "gaussian": Method(gaussian, "control: a random matrix of equal norm", has_size=False, rebuilds=True),
 }
 

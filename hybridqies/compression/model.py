@@ -86,14 +86,19 @@ def compress(
         mpo = approximate(layer.weight, method, shares[name], covariance, n_sites=n_sites, seed=seed)
         replacement = CompressedLinear.from_linear(layer, mpo, way)
         new[name] = replacement
-        before = layer.weight.detach()
-        error = float((replacement.matrix().detach() - before).norm() / before.norm().clamp_min(1e-30))
-        records.append(Compressed(name, method, before.numel(), mpo.n_parameters, error))
+        error = relative_error(replacement, layer.weight)
+        records.append(Compressed(name, method, layer.weight.numel(), mpo.n_parameters, error))
         if on_layer:
             on_layer(done, len(chosen))
     for name, replacement in new.items():
         replace_module(model, name, replacement)
     return records
+
+
+def relative_error(layer: CompressedLinear, weight: Tensor) -> float:
+    """‖W − M‖ / ‖W‖ of the matrix M of a layer and the weight W that it replaces."""
+    before = weight.detach()
+    return float((layer.matrix().detach() - before).norm() / before.norm().clamp_min(1e-30))
 
 
 def restore(model: nn.Module, originals: Mapping[str, nn.Module]) -> None:

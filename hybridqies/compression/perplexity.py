@@ -6,13 +6,12 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hybridqies.errors import DataError
+from hybridqies.training import token_losses
 
 LEVEL = 0.95
 _LARGEST = 700.0
@@ -54,12 +53,6 @@ def measure_perplexity(model: nn.Module, windows: Tensor) -> Perplexity:
     seconds = time.perf_counter() - start
     model.train(was_training)
     return Perplexity(tuple(losses), windows.numel() / seconds)
-
-
-def token_losses(model: Any, ids: Tensor) -> Tensor:
-    """The loss of each token but the first, from ids (B, T) to (B, T − 1), in nats."""
-    logits = model(input_ids=ids).logits[:, :-1].float()
-    return functional.cross_entropy(logits.mT, ids[:, 1:], reduction="none")
 
 
 def cut_windows(ids: Sequence[int], n_windows: int, width: int) -> Tensor:

@@ -10,14 +10,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from hybridqies.compression.healing import Healing, heal
+from hybridqies.compression.layer import CompressedLinear
 from hybridqies.compression.loading import load_causal_model, quiet_transformers
 from hybridqies.compression.methods import METHODS, check_share, find_method
-from hybridqies.compression.model import collect_covariances, compress, find_layers, restore
+from hybridqies.compression.model import collect_covariances, compress, find_layers, relative_error, restore
 from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
 from hybridqies.compression.saving import check_new, export_dense, making_folder, save_compressed
 from hybridqies.compression.sensitivity import Sensitivity, profile, spare_sensitive
 from hybridqies.errors import DataError, InputError
 from hybridqies.files import expand_home, write_json
+from hybridqies.options import to_mapping
 
 REPORT = "compression.json"
 EXPORTS = ("factorised", "dense")
@@ -32,7 +35,7 @@ class CompressionConfig:
 
     The first `windows` windows of `width` tokens of the text are read to calibrate; perplexities are measured
     on as many after them. `spare` is the share of the parameters in layers that stay as they are, the most
-    sensitive ones. `export` is "factorised" or "dense".
+    sensitive ones. `heal` trains the factors on another text afterwards. `export` is "factorised" or "dense".
     """
 
     model: str
@@ -47,6 +50,7 @@ class CompressionConfig:
     spare: float = 0.0
     export: str = "factorised"
     seed: int = 0
+    heal: Healing | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,7 @@ class _Bench:
     config: CompressionConfig
     model: Any
     windows: torch.Tensor
+    healing: torch.Tensor | None
     untouched: Perplexity
     activations: Mapping[str, torch.Tensor]
     originals: Mapping[str, nn.Linear]
@@ -84,7 +89,8 @@ def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = Non
     shares = dict.fromkeys(sizes, config.keep)
     if config.spare:
         shares = spare_sensitive(profiles[0], sizes, config.keep, config.spare)
-    arms, names = [_describe_untouched(bench)], dict.fromkeys((config.method, *CONTROLS))
+    arms = [_describe(bench, "untouched", "the model as it was", bench.untouched)]
+    names = dict.fromkeys((config.method, *CONTROLS))
     chosen: dict[str, nn.Module] = {}
     for done, name in enumerate(names, 1):
         arm, replacements = _measure_arm(bench, name, shares)
@@ -92,16 +98,17 @@ def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = Non
         if name == config.method:
             chosen = replacements
         tell("measuring", done, len(names))
+    restore(model, chosen)
+    healed = _heal(bench, tell)
     report = {
-        "config": {**asdict(config), "text": str(config.text), "layers": list(config.layers)},
+        "config": _record(config),
         "tokens": bench.windows.numel(),
         "spared": [name for name in sizes if name not in shares],
-        "arms": arms,
+        "arms": [*arms[:2], *healed, *arms[2:]],
         "profile": [asdict(each) for each in profiles[0]],
         "profile_by_type": [asdict(each) for each in profiles[1]],
     }
     with making_folder(folder) as new, quiet_transformers():
-        restore(model, chosen)
         (export_dense if config.export == "dense" else save_compressed)(model, new)
         tokenizer.save_pretrained(new)
         write_json(new / REPORT, report)
@@ -116,6 +123,10 @@ def _check(config: CompressionConfig) -> None:
     if config.export not in EXPORTS:
         raise InputError(f"export was given as {config.export!r}", expected="factorised or dense")
     check_share(config.keep)
+    if config.heal and not METHODS[config.method].trains:
+        raise InputError(
+            f"method {config.method!r} leaves nothing to train", expected="another method, or no healing"
+        )
     if not 0 <= config.spare < config.keep:
         raise InputError(
             f"spare was given as {config.spare}", expected=f"at least 0 and less than keep, {config.keep}"
@@ -124,17 +135,25 @@ def _check(config: CompressionConfig) -> None:
 
 def _prepare(config: CompressionConfig, model: Any, tokenizer: Any, tell: OnStep) -> _Bench:
     originals = find_layers(model, config.layers)
-    try:
-        text = expand_home(config.text).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{str(config.text)!r} is not UTF-8 text ({error.reason})") from None
-    both = cut_windows(tokenizer(text)["input_ids"], 2 * config.windows, config.width)
+    both = _read_windows(tokenizer, config.text, 2 * config.windows, config.width)
+    healing = None
+    if config.heal:
+        healing = _read_windows(tokenizer, config.heal.text, config.heal.windows, config.heal.width)
     calibration, windows = both.split(config.windows)
     tell("calibrating", 0, 1)
     activations = collect_covariances(
         model, config.layers, calibration, lambda ids: model(input_ids=ids[None])
     )
-    return _Bench(config, model, windows, measure_perplexity(model, windows), activations, originals)
+    untouched = measure_perplexity(model, windows)
+    return _Bench(config, model, windows, healing, untouched, activations, originals)
+
+
+def _read_windows(tokenizer: Any, path: str | Path, n_windows: int, width: int) -> torch.Tensor:
+    try:
+        text = expand_home(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{str(path)!r} is not UTF-8 text ({error.reason})") from None
+    return cut_windows(tokenizer(text)["input_ids"], n_windows, width)
 
 
 def _profile(bench: _Bench, tell: OnStep) -> tuple[list[Sensitivity], list[Sensitivity]]:
@@ -154,10 +173,12 @@ def _profile(bench: _Bench, tell: OnStep) -> tuple[list[Sensitivity], list[Sensi
     )
 
 
-def _apply(bench: _Bench, method: str, shares: Mapping[str, float]) -> tuple[int, float]:
-    """Compresses the model; the parameters of the chosen layers, and the mean error of their weights."""
+def _measure_arm(
+    bench: _Bench, method: str, shares: Mapping[str, float]
+) -> tuple[dict[str, Any], dict[str, nn.Module]]:
+    """One method at the same layers and shares, and its layers; the model is the same afterwards."""
     config = bench.config
-    records = compress(
+    compress(
         bench.model,
         method,
         shares,
@@ -166,44 +187,41 @@ def _apply(bench: _Bench, method: str, shares: Mapping[str, float]) -> tuple[int
         n_sites=config.n_sites,
         seed=config.seed,
     )
-    stay = sum(layer.weight.numel() for name, layer in bench.originals.items() if name not in shares)
-    parameters = stay + sum(each.parameters for each in records)
-    return parameters, sum(each.error for each in records) / len(records)
-
-
-def _measure_arm(
-    bench: _Bench, method: str, shares: Mapping[str, float]
-) -> tuple[dict[str, Any], dict[str, nn.Module]]:
-    """One method at the same layers and shares, and its layers; the model is the same afterwards."""
-    parameters, error = _apply(bench, method, shares)
     try:
         found = measure_perplexity(bench.model, bench.windows)
-        total = _count(bench.model)
+        arm = _describe(bench, method, METHODS[method].meaning, found)
         replacements = {name: bench.model.get_submodule(name) for name in shares}
     finally:
         restore(bench.model, bench.originals)
+    return arm, replacements
+
+
+def _heal(bench: _Bench, tell: OnStep) -> list[dict[str, Any]]:
+    """Trains the factors, if that was asked for, and measures the model again."""
+    config = bench.config
+    if config.heal is None or bench.healing is None:
+        return []
+    outcome = heal(bench.model, bench.healing, config.heal, lambda *steps: tell("healing", *steps))
+    found = measure_perplexity(bench.model, bench.windows)
+    meaning = f"the same, trained on {config.heal.epochs * bench.healing.numel():,} tokens"
+    return [
+        {**_describe(bench, f"{config.method} healed", meaning, found), "training": list(outcome.history)}
+    ]
+
+
+def _describe(bench: _Bench, arm: str, meaning: str, found: Perplexity) -> dict[str, Any]:
+    """The row of the model as it is now."""
+    total = _count(bench.model)
+    layers = {name: bench.model.get_submodule(name) for name in bench.originals}
+    compressed = {name: layer for name, layer in layers.items() if isinstance(layer, CompressedLinear)}
+    errors = [relative_error(layer, bench.originals[name].weight) for name, layer in compressed.items()]
+    biases = [layer.bias.numel() for layer in bench.originals.values() if layer.bias is not None]
     return {
-        "arm": method,
-        "meaning": METHODS[method].meaning,
-        "layer_parameters": parameters,
-        "weight_error": error,
-        **_describe(bench, found, total),
-    }, replacements
-
-
-def _describe_untouched(bench: _Bench) -> dict[str, Any]:
-    return {
-        "arm": "untouched",
-        "meaning": "the model as it was",
-        "layer_parameters": sum(layer.weight.numel() for layer in bench.originals.values()),
-        "weight_error": 0.0,
-        **_describe(bench, bench.untouched, _count(bench.model)),
-    }
-
-
-def _describe(bench: _Bench, found: Perplexity, total: int) -> dict[str, Any]:
-    return {
+        "arm": arm,
+        "meaning": meaning,
         "parameters": total,
+        "layer_parameters": sum(map(_count, layers.values())) - sum(biases),
+        "weight_error": sum(errors) / max(len(errors), 1),
         "bytes": total * bench.model.dtype.itemsize,
         "perplexity": asdict(found.interval),
         "ratio": asdict(found.ratio_to(bench.untouched)),
@@ -213,3 +231,8 @@ def _describe(bench: _Bench, found: Perplexity, total: int) -> dict[str, Any]:
 
 def _count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _record(config: CompressionConfig) -> dict[str, Any]:
+    """The configuration as JSON values."""
+    return {**to_mapping(config), "text": str(config.text)}
