@@ -1,7 +1,7 @@
 """Fitting an MPO to a matrix: alternating least squares, one core at a time.
 
 The error is ‖W − M‖² or, with the covariance C of the inputs, tr((W − M) C (W − M)ᵀ): the squared change of
-the outputs, averaged over the inputs. Each update solves for one core exactly, so that the error never grows.
+the outputs, averaged over the inputs. Each update solves for one core, so that the error never grows.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import math
 from typing import TYPE_CHECKING
 
 from hybridqies.errors import InputError
+from hybridqies.tensornet.least_squares import project, solve
 from hybridqies.tensornet.mpo import MPO, contract, pad
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# The normal equations of one core: 8,192 unknowns take half a gigabyte in float64.
-LARGEST_SYSTEM = 8192
 
 
 def squared_error(mpo: MPO, matrix: Tensor, covariance: Tensor | None = None) -> float:
@@ -34,8 +32,7 @@ def improve(mpo: MPO, matrix: Tensor, covariance: Tensor | None = None, *, sweep
 
     Raises
     ------
-    InputError: the covariance has the wrong shape or isn't positive definite, or a core has more
-    unknowns than can be solved for at once.
+    InputError: the covariance has the wrong shape or isn't positive definite.
     """
     target = pad(matrix, mpo.out_dims, mpo.in_dims)
     _check(mpo, covariance)
@@ -57,9 +54,10 @@ def improve(mpo: MPO, matrix: Tensor, covariance: Tensor | None = None, *, sweep
 def _update(cores: list[Tensor], site: int, target: Tensor, moved: Tensor, covariance: Tensor | None) -> None:
     """Replaces one core by the best for the others, which are orthogonal; a solution no better is dropped."""
     left, right = _environment(cores[:site], moved), _environment(cores[site + 1 :], moved)
-    best = _project(moved, left, right, cores[site])
+    best = project(moved, left, right, cores[site])
     if covariance is not None:
-        solved = _solve(best, left, right, covariance)
+        energy = float((target * moved).sum())
+        solved = solve(cores[site], best, left, right, covariance, energy)
         # Rounding in an ill-conditioned system may cost more than the step gains.
         trial = MPO((*cores[:site], solved, *cores[site + 1 :]))
         if squared_error(trial, target, covariance) > squared_error(MPO(tuple(cores)), target, covariance):
@@ -71,37 +69,6 @@ def _update(cores: list[Tensor], site: int, target: Tensor, moved: Tensor, covar
 def _environment(cores: list[Tensor], like: Tensor) -> Tensor:
     """The cores on one side of a site, contracted: (left, out, in, right)."""
     return contract(cores) if cores else like.new_ones(1, 1, 1, 1)
-
-
-def _project(moved: Tensor, left: Tensor, right: Tensor, core: Tensor) -> Tensor:
-    """The matrix times both environments, in the shape of the core."""
-    import torch
-
-    shape = (left.shape[1], core.shape[1], right.shape[1], left.shape[2], core.shape[2], right.shape[2])
-    half = torch.einsum("xyzuvw,xua->ayzvw", moved.reshape(shape), left[0])
-    return torch.einsum("ayzvw,bzw->ayvb", half, right[..., 0])
-
-
-def _solve(projection: Tensor, left: Tensor, right: Tensor, covariance: Tensor) -> Tensor:
-    """The core for which the error is least: one linear system, the same for each entry of its row index."""
-    import torch
-
-    size, rows = projection.shape[0] * projection.shape[2] * projection.shape[3], projection.shape[1]
-    dims = (left.shape[2], projection.shape[2], right.shape[2])
-    grams = torch.einsum("xua,xpc->uapc", left[0], left[0])
-    half = torch.einsum("uapc,uvwpqr->acvwqr", grams, covariance.reshape(*dims, *dims))
-    ends = torch.einsum("bzw,dzr->bwdr", right[..., 0], right[..., 0])
-    system = torch.einsum("acvwqr,bwdr->avbcqd", half, ends).reshape(size, size)
-    given = projection.permute(0, 2, 3, 1).reshape(size, rows)
-    factor, failed = torch.linalg.cholesky_ex(system)
-    if int(failed):
-        raise InputError(
-            "the covariance is not positive definite",
-            expected="positive eigenvalues",
-            todo="add a small multiple of the identity to it",
-        )
-    solved = torch.cholesky_solve(given, factor)
-    return solved.reshape(*projection.shape[::2], projection.shape[3], rows).permute(0, 3, 1, 2)
 
 
 def _move_right(cores: list[Tensor], site: int) -> None:
@@ -131,11 +98,4 @@ def _check(mpo: MPO, covariance: Tensor | None) -> None:
     if covariance.shape != (columns, columns):
         raise InputError(
             f"a covariance of shape {tuple(covariance.shape)} was given", expected=f"({columns}, {columns})"
-        )
-    largest = max(core.numel() // core.shape[1] for core in mpo.cores)
-    if largest > LARGEST_SYSTEM:
-        raise InputError(
-            f"a core of this MPO has {largest} unknowns for each row index",
-            expected=f"at most {LARGEST_SYSTEM}",
-            todo="use a smaller bond dimension or other sites",
         )
