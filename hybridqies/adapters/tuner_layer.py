@@ -33,10 +33,22 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     _cast_input_dtype: Callable[[Tensor, torch.dtype], Tensor]
     _move_adapter_to_device_of_base_layer: Callable[[str], None]
 
-    def __init__(self, base_layer: nn.Module, adapter_name: str, config: Any, **quantization: Any) -> None:
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter_name: str,
+        config: Any,
+        *,
+        dense_dtype: torch.dtype | None = None,
+        **quantization: Any,
+    ) -> None:
+        """`dense_dtype` is the type of the weights that a quantised layer has once an adapter is merged."""
         super().__init__()
         self.base_layer = base_layer
         self.quantization_backend = resolve_quantization_backend(self.get_base_layer(), **quantization)
+        self._dense_dtype = dense_dtype
+        # The quantised layer and its backend, while a dense copy holds merged adapters.
+        self._set_aside: tuple[nn.Module, Any] | None = None
         self.merged_adapters: list[str] = []
         self.cast_input_dtype_enabled = True
         self.in_features, self.out_features = widths(self.get_base_layer())
@@ -75,6 +87,11 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
+    @property
+    def is_quantised(self) -> bool:
+        """Whether the base layer is quantised, or was before an adapter was merged."""
+        return self.quantization_backend is not None or self._set_aside is not None
+
     def has(self, adapter_name: str) -> bool:
         """Whether this layer has an adapter of that name."""
         return adapter_name in getattr(self, self.adapter_layer_names[0])
@@ -98,9 +115,12 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Puts adapters into the base layer's weight, the active ones by default.
 
+        A quantised layer is replaced by a dense copy: quantising the merged weight again would change the
+        outputs by as much as the adapter does.
+
         Raises
         ------
-        InputError: the weight is quantised in a way that takes no new values, or, with `safe_merge`,
+        InputError: the weight is quantised in a way that cannot be read, or, with `safe_merge`,
             the merged weight is not finite; the layer is then as it was.
         """
         for name in check_adapters_to_merge(self, adapter_names):
@@ -115,7 +135,15 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     @torch.no_grad()
     def unmerge(self) -> None:
-        """Takes the merged adapters out of the base layer's weight, the last one first."""
+        """Takes the merged adapters out of the base layer's weight, the last one first.
+
+        A quantised layer is put back as it was.
+        """
+        if self._set_aside is not None:
+            device = self.get_base_weight().device
+            quantised, self.quantization_backend = self._set_aside
+            self.base_layer, self._set_aside = quantised.to(device), None
+            self.merged_adapters.clear()
         while self.merged_adapters:
             name = self.merged_adapters.pop()
             if self.has(name):
@@ -135,20 +163,46 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         if self.quantization_backend is not None and not self.quantization_backend.supports_merge:
             raise InputError(
                 f"a layer is quantised by {self.quantization_backend.backend_name}",
-                expected="one whose weight can be replaced, to merge an adapter",
+                expected="one whose weight can be read, to merge an adapter",
                 todo="keep the adapter beside it, or merge into a model that is not quantised",
             )
+        if self.quantization_backend is not None:
+            # On a CPU, evaluation may pack 4-bit weights in an order that cannot be read; this unpacks them.
+            self.get_base_layer().state_dict()
         weight = self._stored(self.get_base_weight().detach())
         own = next(getattr(self, self.adapter_layer_names[0])[adapter_name].parameters())
         return weight.to(torch.promote_types(weight.dtype, own.dtype))
 
     def _write_weight(self, weight: Tensor) -> None:
+        if self.quantization_backend is not None:
+            self._set_aside = self.base_layer, self.quantization_backend
+            self.base_layer = _make_linear(weight, getattr(self.base_layer, "bias", None), self._dense_dtype)
+            self.quantization_backend = None
+            return
         dtype = self.get_base_weight().dtype
         self.set_base_weight(self._stored(weight).to(dtype).contiguous())
 
     def _stored(self, weight: Tensor) -> Tensor:
         """A weight (out, in) as the base layer stores it, and back: `Conv1D` has it transposed."""
         return weight.T if isinstance(self.get_base_layer(), Conv1D) else weight
+
+
+def _make_linear(weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None) -> nn.Linear:
+    """A frozen layer with such a weight (out, in) and bias (out,)."""
+    out_width, in_width = weight.shape
+    # Not the constructor itself: it would draw starting values from the global generator.
+    layer: nn.Linear = nn.utils.skip_init(
+        nn.Linear,
+        in_width,
+        out_width,
+        bias=bias is not None,
+        dtype=dtype or weight.dtype,
+        device=weight.device,
+    )
+    layer.weight.data.copy_(weight)
+    if bias is not None:
+        layer.bias.data.copy_(bias)
+    return layer.requires_grad_(False)
 
 
 def widths(layer: nn.Module) -> tuple[int, int]:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, _maybe_include_all_linear_layers
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_quantization_kwargs
+from peft.utils import (
+    TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
+    get_quantization_kwargs,
+    resolve_quantization_backend,
+)
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -47,10 +52,40 @@ class AdapterModel(BaseTuner):
         if isinstance(target, self.tuner_layer_cls):
             target.update_layer(adapter_name, peft_config)
             return
-        layer = self.tuner_layer_cls(target, adapter_name, peft_config, **get_quantization_kwargs(self))
+        layer = self.tuner_layer_cls(
+            target,
+            adapter_name,
+            peft_config,
+            dense_dtype=self._number_type(),
+            **get_quantization_kwargs(self),
+        )
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)
         self._replace_module(parent, target_name, layer, target)
+
+    def merge_and_unload(self, *args: Any, **options: Any) -> nn.Module:
+        """As peft's. Layers that were quantised are dense, and are named in the model's configuration."""
+        quantised = any(
+            isinstance(module, AdapterLayer) and module.is_quantised for module in self.model.modules()
+        )
+        merged: nn.Module = super().merge_and_unload(*args, **options)
+        config: Any = getattr(getattr(merged, "config", None), "quantization_config", None)
+        if quantised and hasattr(config, "llm_int8_skip_modules"):
+            # Otherwise the saved model could not be loaded: transformers would look for quantised weights.
+            dense = [name for name, module in merged.named_modules() if type(module) is nn.Linear]
+            config.llm_int8_skip_modules = dense
+        return merged
+
+    def _number_type(self) -> torch.dtype | None:
+        """The type of the weights that are not quantised: None where there are none."""
+        for name, module in self.model.named_modules():
+            if self.prefix in name or resolve_quantization_backend(module) is not None:
+                continue
+            for each in module.parameters(recurse=False):
+                if each.is_floating_point():
+                    dtype: torch.dtype = each.dtype
+                    return dtype
+        return None
 
 
 def _check_names(targets: Any, modules: dict[str, nn.Module]) -> None:

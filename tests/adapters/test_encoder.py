@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
-from peft.utils.quantization_utils import ForwardOnlyQuantizationBackend
-from torch import nn
 
 from hybridqies.adapters import CircuitConfig, QuantaConfig
-from hybridqies.errors import InputError
 from hybridqies.text import Encoder
 
 LAYERS = ["query", "value"]
@@ -71,17 +68,3 @@ def test_minilm_with_an_adapter(name, encoder, tmp_path):
     loaded = PeftModel.from_pretrained(copy.deepcopy(encoder), tmp_path).eval()
     assert torch.equal(loaded(tokens()), expected)
     torch.testing.assert_close(model.merge_and_unload()(tokens()), expected, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_weight_that_takes_no_new_values_is_not_merged(name):
-    config = CONFIGS[name]()
-    config.target_modules = {"0"}
-    model = get_peft_model(nn.Sequential(nn.Linear(384, 384)), config)
-    layer = model.base_model.model[0]
-    layer.quantization_backend = ForwardOnlyQuantizationBackend("gptq")
-    with pytest.raises(
-        InputError, match=r"a layer is quantised by gptq; expected .*; keep the adapter beside it"
-    ):
-        model.merge_adapter()
-    assert not layer.merged
