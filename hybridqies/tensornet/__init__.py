@@ -1,14 +1,19 @@
-"""Tensor networks: matrices as matrix-product operators, and as circuits around them."""
+"""Tensor networks: matrices as matrix-product operators, circuits around them, and states on graphs."""
 
 from hybridqies.tensornet.brickwork import Brickwork, improve_gates
 from hybridqies.tensornet.disentangle import Disentangled, disentangle
 from hybridqies.tensornet.fit import improve, squared_error
+from hybridqies.tensornet.graph_peps import GraphPEPS
 from hybridqies.tensornet.mpo import MPO, bond_dimensions, contract, count_parameters
+from hybridqies.tensornet.simple_update import Program, Simulated
 
 __all__ = [
     "MPO",
     "Brickwork",
     "Disentangled",
+    "GraphPEPS",
+    "Program",
+    "Simulated",
     "bond_dimensions",
     "contract",
     "count_parameters",

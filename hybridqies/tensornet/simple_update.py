@@ -1,0 +1,131 @@
+"""A circuit on a graph by simple update, from gates to expectations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hybridqies.circuit import Circuit
+from hybridqies.errors import CapabilityError
+from hybridqies.tensornet.environment import Environment, propagate_beliefs
+from hybridqies.tensornet.gate_matrices import Angles, apply_phases
+from hybridqies.tensornet.graph_peps import GraphPEPS
+from hybridqies.tensornet.ising_form import drop_unread, to_ising_form
+from hybridqies.tensornet.schedule import Round, schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pair = tuple[int, int]
+OnRound = Callable[[int, int], None]
+"""Called with the rounds that are done and all there are."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Simulated:
+    """Expectations (B, M), and what was discarded for them.
+
+    `discarded` (B,) adds up the squares of the discarded singular values over all updates,
+    `largest` (B,) is the largest of them, and `bond` the largest bond.
+    """
+
+    values: Tensor
+    discarded: Tensor
+    largest: Tensor
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A circuit as rounds on the edges of a graph."""
+
+    circuit: Circuit
+    edges: tuple[Pair, ...]
+    rounds: tuple[Round, ...]
+
+    @classmethod
+    def of(cls, circuit: Circuit, edges: Sequence[Pair] | None = None) -> Program:
+        """The rounds of a circuit; `edges` are those of its own gates by default.
+
+        Gates that change no observable are left out.
+
+        Raises
+        ------
+        CapabilityError: a gate that is needed acts on a pair of qubits that is no edge.
+        """
+        form = drop_unread(to_ising_form(circuit))
+        pairs = sorted({(min(each.qubits), max(each.qubits)) for each in form.gates if len(each.qubits) == 2})
+        if edges is None:
+            edges = pairs
+        off = set(pairs) - set(edges)
+        if off:
+            raise CapabilityError(
+                f"circuit {circuit.name!r} has {len(off)} pairs of qubits off the lattice, as {min(off)}",
+                expected="gates on edges of the lattice",
+                todo="choose the lattice of the circuit, or move qubits together with route=swap",
+            )
+        return cls(circuit, tuple(edges), tuple(schedule(form)))
+
+    def bytes_needed(self, chi: int) -> int:
+        """An upper bound on the bytes of all tensors of a sample, from the bonds alone."""
+        bonds = dict.fromkeys(self.edges, 1)
+        beside: list[list[Pair]] = [[] for _ in range(self.circuit.n_qubits)]
+        for pair in self.edges:
+            for site in pair:
+                beside[site].append(pair)
+        for each in self.rounds:
+            for pair in each.bonds:
+                ends = (math.prod(bonds[other] for other in beside[site] if other != pair) for site in pair)
+                bonds[pair] = min(chi, 2 * bonds[pair], *(2 * min(end, bonds[pair]) for end in ends))
+        return sum(32 * math.prod(bonds[pair] for pair in pairs) for pairs in beside)
+
+    def run(
+        self,
+        features: Tensor,
+        weights: Tensor,
+        chi: int,
+        *,
+        beliefs: bool = False,
+        on_round: OnRound | None = None,
+    ) -> Simulated:
+        """Expectations for features (B, F) and weights (B, W), in double precision on the CPU."""
+        import torch
+
+        with torch.no_grad():
+            state = self.evolve(features, weights, chi, on_round)
+            environment = propagate_beliefs(state) if beliefs else Environment(state)
+            values = [environment.expectation(each) for each in self.circuit.observables]
+        bond = max((each.shape[1] for each in state.weights.values()), default=1)
+        return Simulated(torch.stack(values, dim=1), state.discarded, state.largest, bond)
+
+    def evolve(
+        self, features: Tensor, weights: Tensor, chi: int, on_round: OnRound | None = None
+    ) -> GraphPEPS:
+        """The state after all rounds."""
+        angles = Angles(features.double(), weights.double())
+        state = GraphPEPS(self.circuit.n_qubits, self.edges, chi=chi, batch=angles.batch, dtype=angles.dtype)
+        turn, bond = _Memory(angles.matrix), _Memory(lambda angle: apply_phases(angles.value(angle)))
+        for done, each in enumerate(self.rounds, 1):
+            state.turn({site: turn(tuple(gates)) for site, gates in each.turns.items()})
+            state.bond({pair: bond(angle) for pair, angle in each.bonds.items()})
+            if on_round is not None:
+                on_round(done, len(self.rounds))
+        return state
+
+
+class _Memory:
+    """What a function gave for the same gates or angles before: a lattice has many equal ones."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        self._function = function
+        self._known: dict[object, Tensor] = {}
+
+    def __call__(self, given: object) -> Tensor:
+        key = given
+        if isinstance(given, tuple):
+            key = tuple((each.type.name, each.angles) for each in given)
+        if key not in self._known:
+            self._known[key] = self._function(given)
+        return self._known[key]
