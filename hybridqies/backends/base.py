@@ -22,7 +22,11 @@ from hybridqies.options import from_mapping, to_mapping
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do; everything else it refuses by name."""
+    """What a backend can do; everything else it refuses by name.
+
+    With `light_cones` a circuit may have more than `max_qubits`, if exact values are asked for and no
+    observable depends on more than `max_qubits` of them.
+    """
 
     native_gradients: bool
     shots: bool
@@ -31,6 +35,7 @@ class Capabilities:
     amplitude_input: bool
     max_qubits: int
     costs_money: bool
+    light_cones: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +152,22 @@ class Backend(ABC):
         ------
         CapabilityError: too many qubits, or an amplitude start that it doesn't take.
         """
-        able = self.capabilities
-        if circuit.n_qubits > able.max_qubits:
-            raise CapabilityError(
-                f"{circuit.n_qubits} qubits were asked of backend {self.label!r}",
-                expected=f"at most {able.max_qubits}",
-                todo="use fewer qubits or another backend (see: hybridqies backends)",
-            )
-        if circuit.start is Start.AMPLITUDES and not able.amplitude_input:
+        self._check_size(circuit)
+        if circuit.start is Start.AMPLITUDES and not self.capabilities.amplitude_input:
             raise CapabilityError(
                 f"circuit {circuit.name!r} starts from amplitudes, "
                 f"which backend {self.label!r} does not take",
                 todo=f"run it on {DEFAULT_BACKEND!r}, or use a circuit that starts from |0...0>",
+            )
+
+    def _check_size(self, circuit: Circuit) -> None:
+        """Refuses a circuit of more qubits than the backend takes."""
+        most = self.capabilities.max_qubits
+        if circuit.n_qubits > most:
+            raise CapabilityError(
+                f"{circuit.n_qubits} qubits were asked of backend {self.label!r}",
+                expected=f"at most {most}",
+                todo="use fewer qubits or another backend (see: hybridqies backends)",
             )
 
     def expectations(

@@ -22,6 +22,11 @@ def check_memory(features: Tensor, n_qubits: int, asked: int) -> None:
         )
 
 
+def fits_memory(features: Tensor, asked: int) -> bool:
+    """Whether that many bytes are free on the device of a batch."""
+    return asked <= _free_bytes(features.device)
+
+
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         # Memory that torch keeps cached counts as used on the device, but torch can reuse it.

@@ -9,7 +9,18 @@ from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.measurement_bases import split_by_basis
 from hybridqies.backends.noise import Trajectories
 from hybridqies.circuit import Circuit
-from hybridqies.engine import Plan, StatePlan, Workspace, compile_plan, compile_states
+from hybridqies.engine import (
+    Cone,
+    ConePlan,
+    Plan,
+    StatePlan,
+    Workspace,
+    compile_cones,
+    compile_plan,
+    compile_states,
+    find_cones,
+    pick_plan,
+)
 
 _MOST_BYTES = 2**28
 
@@ -20,6 +31,8 @@ class CompiledCircuit:
     def __init__(self, circuit: Circuit, workspace: Workspace, on_growth: Callable[[], None]) -> None:
         self._circuit, self._workspace, self._on_growth = circuit, workspace, on_growth
         self._plans: dict[bool, Plan] = {}
+        self._exact_plans: dict[bool, Plan | ConePlan] = {}
+        self._cone_plans: dict[bool, ConePlan] = {}
         self._state_plans: dict[bool, StatePlan] = {}
         self._readouts: list[StatePlan] | None = None
 
@@ -31,6 +44,37 @@ class CompiledCircuit:
             )
             self._on_growth()
         return self._plans[batched_weights]
+
+    def exact_plan(self, *, batched_weights: bool) -> Plan | ConePlan:
+        """The cheaper way to its expectations by counted work: the whole state, or its light cones."""
+        if batched_weights not in self._exact_plans:
+            self._exact_plans[batched_weights] = pick_plan(
+                self._circuit,
+                self.plan(batched_weights=batched_weights),
+                batched_weights=batched_weights,
+                workspace=self._workspace,
+            )
+            self._on_growth()
+        return self._exact_plans[batched_weights]
+
+    def cone_plan(self, *, batched_weights: bool) -> ConePlan:
+        """The plan of its light cones, whatever they cost."""
+        if batched_weights not in self._cone_plans:
+            self._cone_plans[batched_weights] = compile_cones(
+                self.cones, batched_weights=batched_weights, workspace=self._workspace
+            )
+            self._on_growth()
+        return self._cone_plans[batched_weights]
+
+    @cached_property
+    def cones(self) -> tuple[Cone, ...]:
+        """The light cones of its observables."""
+        return find_cones(self._circuit)
+
+    @cached_property
+    def widest_cone(self) -> Cone:
+        """The first of those that need the most qubits."""
+        return max(self.cones, key=lambda cone: cone.n_qubits)
 
     def state_plan(self, *, batched_weights: bool) -> StatePlan:
         """The plan of its final state."""
@@ -61,7 +105,10 @@ class CompiledCircuit:
     def nbytes(self) -> int:
         """The bytes of its plans."""
         states = [*self._state_plans.values(), *(self._readouts or ())]
-        return sum(plan.nbytes for plan in [*self._plans.values(), *(each.plan for each in states)])
+        exact = [*self._plans.values(), *self._exact_plans.values(), *self._cone_plans.values()]
+        # The plan that was picked may be one of the others.
+        different = {id(plan): plan for plan in [*exact, *(each.plan for each in states)]}
+        return sum(plan.nbytes for plan in different.values())
 
 
 class PlanCache(CircuitCache[CompiledCircuit]):

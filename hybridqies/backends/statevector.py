@@ -14,11 +14,12 @@ from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.executor import ExecutingBackend, derive_seed, to_double
 from hybridqies.backends.frequencies import Frequencies, estimate_observables
 from hybridqies.backends.gradient_rules import Gradient
-from hybridqies.backends.memory import check_memory
+from hybridqies.backends.memory import check_memory, fits_memory
 from hybridqies.backends.noise import Noise, NoiseOptions
 from hybridqies.backends.plan_cache import PlanCache
-from hybridqies.circuit import Circuit
-from hybridqies.engine import bytes_needed, expectations, final_states
+from hybridqies.circuit import Circuit, Start
+from hybridqies.engine import ConePlan, bytes_needed, expectations, final_states
+from hybridqies.errors import CapabilityError
 from hybridqies.options import within
 
 # Fewer bytes are not checked against the memory that is free: asking takes longer than a small circuit.
@@ -63,6 +64,7 @@ class StateVector(ExecutingBackend):
                 amplitude_input=True,
                 max_qubits=28,
                 costs_money=False,
+                light_cones=True,
             ),
         ),
     )
@@ -112,11 +114,48 @@ class StateVector(ExecutingBackend):
     def _run_exactly(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
-        plan = self._compiled(circuit).plan(batched_weights=weights.dim() == 2)
+        compiled, batched = self._compiled(circuit), weights.dim() == 2
+        if circuit.n_qubits > self.capabilities.max_qubits:
+            return self._run_cones(compiled.cone_plan(batched_weights=batched), features, weights)
+        plan = compiled.exact_plan(batched_weights=batched)
+        if isinstance(plan, ConePlan):
+            return self._run_cones(plan, features, weights)
         # No pass needs more than sixteen complex numbers per amplitude.
         if features.shape[0] << plan.n_qubits > _ALWAYS_THERE // 256:
-            check_memory(features, plan.n_qubits, bytes_needed(plan, features, amplitudes))
+            needed = bytes_needed(plan, features, amplitudes)
+            if amplitudes is None and not fits_memory(features, needed):
+                smaller = compiled.cone_plan(batched_weights=batched)
+                if smaller.bytes_needed(features) < needed:
+                    return self._run_cones(smaller, features, weights)
+            check_memory(features, plan.n_qubits, needed)
         return expectations(plan, features, weights, amplitudes)
+
+    def _run_cones(self, plan: ConePlan, features: Tensor, weights: Tensor) -> Tensor:
+        check_memory(features, plan.n_qubits, plan.bytes_needed(features))
+        return plan.expectations(features, weights)
+
+    def _check_size(self, circuit: Circuit) -> None:
+        """Refuses what is neither a state that fits nor a circuit whose light cones do."""
+        most = self.capabilities.max_qubits
+        if circuit.n_qubits <= most:
+            return
+        if circuit.start is Start.AMPLITUDES:
+            super()._check_size(circuit)
+        if not self.is_exact or self.options.gradient is not Gradient.ADJOINT:
+            raise CapabilityError(
+                f"{circuit.n_qubits} qubits were asked of backend {self.spec!r}, which runs the whole state",
+                expected=f"at most {most} qubits",
+                todo=f"use {self.name!r} without options, which runs the light cone of each observable",
+            )
+        widest = self._compiled(circuit).widest_cone
+        if widest.n_qubits > most:
+            observable = circuit.observables[widest.members[0]]
+            raise CapabilityError(
+                f"the light cone of observable {observable} of circuit {circuit.name!r} has "
+                f"{widest.n_qubits} qubits, too many for backend {self.label!r}",
+                expected=f"at most {most} in each cone",
+                todo="use fewer layers of entangling gates, gates of shorter reach, or CZ in place of CNOT",
+            )
 
     @property
     def gives_states(self) -> bool:
@@ -126,6 +165,7 @@ class StateVector(ExecutingBackend):
     def _states(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
+        super()._check_size(circuit)
         plan = self._compiled(circuit).state_plan(batched_weights=weights.dim() == 2)
         check_memory(features, circuit.n_qubits, (features.shape[0] << circuit.n_qubits) * _BYTES_SAMPLED)
         return final_states(plan, features, weights, amplitudes)

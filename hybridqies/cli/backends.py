@@ -46,6 +46,7 @@ def _abilities(row: dict[str, Any]) -> str:
         "shots": "shots",
         "noise": "noise",
         "amplitude_input": "amplitudes",
+        "light_cones": "light cones",
         "hardware": "hardware",
         "costs_money": "costs money",
     }

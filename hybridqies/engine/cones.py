@@ -16,6 +16,12 @@ from hybridqies.circuit import Circuit, Feature, Start, Weight
 from hybridqies.engine.fusion import Sight, find_needed, odd
 from hybridqies.engine.lowering import Fixed, Step, Turn, lower
 from hybridqies.engine.plan import Part, Read, read_masks
+from hybridqies.errors import CapabilityError
+
+# About ten seconds.
+MOST_CHECKS = 10**8
+# A step that is needed has each of its masks and its flip checked against both spans, and taken into them.
+_CHECKS_A_VECTOR = 4
 
 # Each position of a plan's inputs in those of the circuit.
 Places = tuple[int, ...]
@@ -25,7 +31,8 @@ Places = tuple[int, ...]
 class Cone:
     """A part of a circuit that starts at |0…0⟩, and the observables that it gives.
 
-    Observable `members`[i] of the circuit is number i of the part; features and weights likewise.
+    Observable `members`[i] of the circuit is number i of the part, and the first of them needs all of it;
+    features and weights are numbered likewise.
     """
 
     part: Part
@@ -49,7 +56,7 @@ class Cone:
         )
 
 
-def find_cones(circuit: Circuit) -> tuple[Cone, ...]:
+def find_cones(circuit: Circuit, most_checks: int = MOST_CHECKS) -> tuple[Cone, ...]:
     """The light cones of a circuit's observables; one that lies within another is part of that.
 
     A circuit that starts from amplitudes has none: any qubit of its start may matter.
@@ -57,16 +64,26 @@ def find_cones(circuit: Circuit) -> tuple[Cone, ...]:
     Raises
     ------
     ValueError: the circuit starts from amplitudes.
+    CapabilityError: more than `most_checks` checks of a step against a vector would be made.
     """
     if circuit.start is not Start.ZERO:
         raise ValueError("a circuit that starts from amplitudes has no light cones")
     steps, basis_map = lower(circuit)
     sights = [Sight.of(step) for step in steps]
     read = [read_masks(observable, basis_map) for observable in circuit.observables]
-    needed = [find_needed(sights, [(each.flip, each.mask)]) for each in read]
+    needed, checks = [], 0
+    for each in read:
+        needed.append(find_needed(sights, [(each.flip, each.mask)]))
+        checks += len(sights) + _CHECKS_A_VECTOR * len(needed[-1].steps) * needed[-1].rank
+        if checks > most_checks:
+            raise CapabilityError(
+                f"the light cones of circuit {circuit.name!r} on {circuit.n_qubits} qubits take more than "
+                f"{most_checks:,} checks to find",
+                todo="use fewer gates or read fewer observables",
+            )
     return tuple(
         _cut([steps[at] for at in numbers], [read[m] for m in members], members)
-        for numbers, members in _share(needed)
+        for numbers, members in _share([each.steps for each in needed])
     )
 
 
@@ -85,7 +102,7 @@ def _share(needed: Sequence[Sequence[int]]) -> list[tuple[Sequence[int], Places]
             for at in holder or (None,):
                 holders.setdefault(at, []).append(holder)
         found[holder].append(m)
-    return [(sorted(steps), tuple(sorted(members))) for steps, members in found.items()]
+    return [(sorted(steps), tuple(members)) for steps, members in found.items()]
 
 
 def _cut(steps: Sequence[Step], read: Sequence[Read], members: Places) -> Cone:

@@ -73,7 +73,7 @@ class Span:
 
 def prune(steps: Sequence[Step], read: Iterable[tuple[int, int]]) -> list[Step]:
     """The steps that some expectation depends on; `read` has the flip and mask of each observable."""
-    return [steps[at] for at in find_needed([Sight.of(step) for step in steps], read)]
+    return [steps[at] for at in find_needed([Sight.of(step) for step in steps], read).steps]
 
 
 class Sight(NamedTuple):
@@ -95,8 +95,15 @@ class Sight(NamedTuple):
         return cls((step.mask, step.control[0]), step.mask | step.control[0], flip)
 
 
-def find_needed(sights: Sequence[Sight], read: Iterable[tuple[int, int]]) -> list[int]:
-    """The numbers of the steps that some expectation depends on, rising.
+class Needed(NamedTuple):
+    """The numbers of steps, rising, and how many independent vectors their flips and those read are."""
+
+    steps: list[int]
+    rank: int
+
+
+def find_needed(sights: Sequence[Sight], read: Iterable[tuple[int, int]]) -> Needed:
+    """The steps that some expectation depends on.
 
     The steps are walked backwards. Two spans, one of flips and one of masks, hold all observables in the
     Heisenberg picture; a step that commutes with both changes no expectation and is dropped.
@@ -116,7 +123,7 @@ def find_needed(sights: Sequence[Sight], read: Iterable[tuple[int, int]]) -> lis
             flips.add(flip)
             for each in watched:
                 masks.add(each)
-    return needed[::-1]
+    return Needed(needed[::-1], len(flips))
 
 
 def fuse(steps: Sequence[Step]) -> list[Step]:

@@ -14,13 +14,21 @@ from hybridqies.engine.plan import Plan
 from hybridqies.errors import CapabilityError, InputError
 
 
-def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None = None) -> Tensor:
+def expectations(
+    plan: Plan,
+    features: Tensor,
+    weights: Tensor,
+    amplitudes: Tensor | None = None,
+    *,
+    keep_states: bool = True,
+) -> Tensor:
     """⟨P⟩ of every observable, (B, M), differentiable once in all three inputs.
 
     Shapes: features (B, F); weights (W,) or, for a plan made so, (B, W); amplitudes (B, 2**n),
     of unit norm, real or complex, or None for |0…0⟩. float32 or float64, one device.
     Memory is two states a sample, whatever the depth (adjoint differentiation,
-    Jones and Gacon, arXiv:2009.02823).
+    Jones and Gacon, arXiv:2009.02823). Without `keep_states` none is held between the passes, and the
+    backward pass runs forward again.
 
     Raises
     ------
@@ -35,7 +43,7 @@ def expectations(plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tens
         or weights.requires_grad
         or (amplitudes is not None and amplitudes.requires_grad)
     ):
-        result: Tensor = _Adjoint.apply(plan, features, weights, amplitudes)  # type: ignore[no-untyped-call]
+        result: Tensor = _Adjoint.apply(plan, features, weights, amplitudes, keep_states)  # type: ignore[no-untyped-call]
         return result
     values, _ = find_kernels(features.device.type).forward(plan, features, weights, amplitudes, keep=False)
     return values
@@ -67,9 +75,14 @@ def fit_plan(plan: Plan, weights: Tensor, amplitudes: Tensor | None) -> Plan:
 def bytes_needed(plan: Plan, features: Tensor, amplitudes: Tensor | None) -> int:
     """Bytes that states take in a forward and backward pass of this batch, without its inputs."""
     is_real = plan.is_real and not (amplitudes is not None and amplitudes.is_complex())
-    size = features.element_size()
-    states = find_kernels(features.device.type).count_states(plan, features.shape[0], size)
-    return states * size * (1 if is_real else 2) << plan.n_qubits
+    return state_bytes(replace(plan, is_real=is_real), features.shape[0], features)
+
+
+def state_bytes(plan: Plan, batch: int, like: Tensor) -> int:
+    """`bytes_needed` for a number of samples, in the precision and on the device of `like`."""
+    size = like.element_size()
+    states = find_kernels(like.device.type).count_states(plan, batch, size)
+    return states * size * (1 if plan.is_real else 2) << plan.n_qubits
 
 
 def refuse_transforms(*tensors: Tensor | None) -> None:
@@ -105,9 +118,16 @@ class _Adjoint(torch.autograd.Function):
     """Forward by the kernels of the tensors' device; backward by uncomputing the final states."""
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        plan: Plan,
+        features: Tensor,
+        weights: Tensor,
+        amplitudes: Tensor | None,
+        keep: bool,
+    ) -> Tensor:
         kernels = find_kernels(features.device.type)
-        values, ctx.kept = kernels.forward(plan, features, weights, amplitudes, keep=True)
+        values, ctx.kept = kernels.forward(plan, features, weights, amplitudes, keep=keep)
         ctx.plan = plan
         ctx.save_for_backward(features, weights, amplitudes)
         return values
@@ -126,6 +146,6 @@ class _Adjoint(torch.autograd.Function):
         kernels = find_kernels(inputs[0].device.type)
         kept, ctx.kept = ctx.kept, None
         if kept is None:
-            # The first backward pass used up the states; a second one over the same graph runs forward again.
+            # None were to be kept, or an earlier backward pass over the same graph used them up.
             _, kept = kernels.forward(ctx.plan, *inputs, keep=True)
-        return (None, *kernels.backward(kept, gradients, wants_amplitudes=ctx.needs_input_grad[3]))
+        return (None, *kernels.backward(kept, gradients, wants_amplitudes=ctx.needs_input_grad[3]), None)

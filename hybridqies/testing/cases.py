@@ -116,6 +116,12 @@ def product_state(n_qubits: int = 2) -> Circuit:
     )
 
 
+def product_parity(n_qubits: int) -> Circuit:
+    """RX on each qubit by one shared weight, read in the product of all Zs, which needs every qubit."""
+    gates = [gate("RX", qubit, Weight(0)) for qubit in range(n_qubits)]
+    return Circuit.of(n_qubits, gates, [PauliString.on("Z", *range(n_qubits))], name="product-parity")
+
+
 def twins() -> Circuit:
     """Two qubits that always agree, by an angle from |00> to |11>; read in Z0, Z1, Z0 Z1 and X0."""
     gates = [gate("RY", 0, feature(0)), gate("CNOT", (0, 1))]

@@ -12,7 +12,7 @@ from hybridqies.backends import Backend, Capabilities, backend_names, load_backe
 from hybridqies.backends.spec import BackendSpec
 from hybridqies.circuit import Circuit, Weight, feature, gate
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
-from hybridqies.testing.cases import case_of, from_amplitudes, product_state
+from hybridqies.testing.cases import case_of, from_amplitudes, product_parity
 from hybridqies.testing.subject import Subject
 
 _DOUBLE = torch.float64
@@ -105,12 +105,12 @@ class RefusalContract(Subject):
         assert "shotz" in self.refused(UnknownNameError, shotz=100)
 
     def test_too_many_qubits_are_refused_before_it_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The declared number of qubits is accepted, one more is refused."""
+        """The declared number of qubits is accepted; one more is refused if an observable needs them all."""
         subject = self.idle(monkeypatch)
         most = subject.capabilities.max_qubits
-        large = Circuit.of(most + 1, [gate("RX", 0, Weight(0))])
+        large = product_parity(most + 1)
         for ask in (subject.expectations, subject.estimate):
-            with pytest.raises(CapabilityError, match=f"{most + 1} qubits .*{subject.label}") as caught:
+            with pytest.raises(CapabilityError, match=f"{most + 1} qubits.*{subject.label}") as caught:
                 ask(large, torch.zeros(1, 0), torch.zeros(1))
             assert "\n" not in str(caught.value)
         subject.check(Circuit.of(most, [gate("RX", 0, Weight(0))]))
@@ -158,7 +158,7 @@ class RefusalContract(Subject):
 
         subject = self.backend()
         with pytest.raises(CapabilityError, match=subject.label):
-            QuantumLayer(product_state(subject.capabilities.max_qubits + 1), subject)
+            QuantumLayer(product_parity(subject.capabilities.max_qubits + 1), subject)
 
 
 class HonestyContract(Subject):

@@ -112,6 +112,7 @@ COLUMNS = {
     "hardware": "hardware",
     "amplitudes": "amplitude_input",
     "costs money": "costs_money",
+    "light cones": "light_cones",
 }
 
 
