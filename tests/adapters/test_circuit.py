@@ -181,11 +181,3 @@ def test_refusals_are_one_line_and_leave_the_model(options, message):
         get_peft_model(model, CircuitConfig(**{"target_modules": NAMES, **options}))
     assert "\n" not in str(caught.value)
     assert isinstance(model.first, nn.Linear)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS)
-def test_a_compiled_model_is_one_graph(form):
-    model = adapted(form)
-    compiled = torch.compile(model, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(rows()), model(rows()), atol=1e-6, rtol=0)
