@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +11,13 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import read_settings, say, say_json, show, steps
-from hybridqies.compression.methods import METHODS
+from hybridqies.compression.methods import METHODS, CircuitOptions, find_method
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.options import from_mapping
 
 if TYPE_CHECKING:
     from hybridqies.compression.healing import Healing
+    from hybridqies.compression.workflow import CompressionConfig
 
 
 def command(
@@ -54,9 +56,18 @@ def command(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="An option of healing, such as heal.windows=100 or heal.learning_rate=0.001.",
+            help="An option of healing or of the circuits of method disentangled, "
+            "such as heal.windows=100 or circuits.depth=4.",
         ),
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="With method disentangled: also print how many circuits and shots the measured tokens would "
+            "take on this backend. Nothing is sent."
+        ),
+    ] = None,
+    rates: flags.RatesFile = None,
     json: flags.AsJson = False,
 ) -> None:
     """Compress the linear layers of a language model, and measure it beside every control.
@@ -66,10 +77,25 @@ def command(
     from hybridqies.compression.workflow import CompressionConfig, shrink
 
     chosen = tuple(name.strip() for name in layers.split(","))
-    healing = _read_healing(heal, set_ or [])
+    settings = _group(set_ or [])
+    healing, circuits = _read_healing(heal, settings["heal"]), _read_circuits(method, settings["circuits"])
     config = CompressionConfig(
-        model, method, keep, chosen, text, sites, windows, width, profile, spare, export, seed, healing
+        model,
+        method,
+        keep,
+        chosen,
+        text,
+        sites,
+        windows,
+        width,
+        profile,
+        spare,
+        export,
+        seed,
+        healing,
+        circuits,
     )
+    plan = _planner(config, backend, rates)
     with steps(json) as shown:
         stage = ""
 
@@ -81,32 +107,85 @@ def command(
             shown.update(done, total)
 
         report = shrink(config, out, tell)
+    plans = plan(out, report["tokens"])
     if json:
-        say_json(report)
+        say_json({**report, "circuits": plans})
         return
     show(_table(report))
     for title, rows in (("layer", report["profile"]), ("type", report["profile_by_type"])):
         if rows:
             show(_profile_table(title, rows))
+    if plans:
+        from hybridqies.report import dry_run_table
+
+        show(dry_run_table(plans))
     if report["spared"]:
         say(f"spared: {', '.join(report['spared'])}")
     say(f"{out}: the model, its tokenizer and compression.json")
 
 
-def _read_healing(text: Path | None, words: list[str]) -> Healing | None:
+def _group(words: list[str]) -> dict[str, dict[str, Any]]:
+    """What was set, by group and name."""
     from hybridqies.compression.healing import Healing
 
-    settings = read_settings(words)
-    known = {f"heal.{field.name}": field.name for field in fields(Healing) if field.name != "text"}
-    for key in settings:
+    kinds = {"heal": Healing, "circuits": CircuitOptions}
+    known = {
+        f"{group}.{field.name}": (group, field.name)
+        for group, kind in kinds.items()
+        for field in fields(kind)
+        if field.name != "text"
+    }
+    found: dict[str, dict[str, Any]] = {group: {} for group in kinds}
+    for key, value in read_settings(words).items():
         if key not in known:
             raise UnknownNameError("option", key, known)
-    if text is None:
-        if settings:
-            raise InputError(f"{next(iter(settings))} was set without --heal", expected="a text to heal on")
-        return None
-    named = {known[key]: value for key, value in settings.items()}
-    return from_mapping(Healing, {"text": str(text), **named}, what="healing option")
+        group, name = known[key]
+        found[group][name] = value
+    return found
+
+
+def _read_healing(text: Path | None, settings: dict[str, Any]) -> Healing | None:
+    from hybridqies.compression.healing import Healing
+
+    if text is not None:
+        return from_mapping(Healing, {"text": str(text), **settings}, what="healing option")
+    if settings:
+        raise InputError(f"heal.{next(iter(settings))} was set without --heal", expected="a text to heal on")
+    return None
+
+
+def _read_circuits(method: str, settings: dict[str, Any]) -> CircuitOptions:
+    if settings and not find_method(method).has_circuits:
+        raise InputError(
+            f"circuits.{next(iter(settings))} was set with method {method!r}, which has no circuits",
+            expected="--method disentangled",
+        )
+    return from_mapping(CircuitOptions, settings, what="option of circuits")
+
+
+def _planner(
+    config: CompressionConfig, backend: str | None, rates: Path | None
+) -> Callable[[Path, int], list[dict[str, Any]]]:
+    """What plans the circuits of the written folder; what cannot be planned is refused before the work."""
+    if backend is None:
+        if rates is not None:
+            raise InputError("--rates was given without --backend", expected="both, or neither")
+        return lambda *_: []
+    if not find_method(config.method).has_circuits or config.export == "dense":
+        raise InputError(
+            f"--backend {backend!r} was given, and nothing would have a circuit",
+            expected="--method disentangled and --export factorised",
+        )
+    from hybridqies.backends import Rates, load_backend
+    from hybridqies.compression import load_compressed
+    from hybridqies.compression.circuits import check_plannable, plan_circuits
+
+    target = load_backend(backend)
+    check_plannable(target)
+    prices = None if rates is None else Rates.read(rates)
+    return lambda folder, n_tokens: [
+        asdict(each) for each in plan_circuits(load_compressed(folder), target, n_tokens, prices)
+    ]
 
 
 def _table(report: dict[str, Any]) -> Any:
@@ -118,8 +197,8 @@ def _table(report: dict[str, Any]) -> Any:
     for arm in report["arms"]:
         table.add_row(
             arm["arm"],
-            f"{arm['parameters']:,}",
-            f"{arm['layer_parameters']:,}",
+            f"{arm['parameters']:,.0f}",
+            f"{arm['layer_parameters']:,.0f}",
             f"{arm['bytes'] / 1e6:.1f}",
             _interval(arm["perplexity"], 2),
             _interval(arm["ratio"], 3),

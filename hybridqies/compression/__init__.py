@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hybridqies.compression.methods import METHODS, approximate
+from hybridqies.compression.methods import METHODS, CircuitOptions, approximate
 from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
+    from hybridqies.compression.circuits import export_circuits, plan_circuits
     from hybridqies.compression.healing import Healing, heal
     from hybridqies.compression.layer import CompressedLinear
     from hybridqies.compression.loading import load_causal_model
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "CircuitOptions",
     "Compressed",
     "CompressedLinear",
     "CompressionConfig",
@@ -36,11 +38,13 @@ __all__ = [
     "collect_covariances",
     "compress",
     "cut_windows",
+    "export_circuits",
     "find_layers",
     "heal",
     "load_causal_model",
     "load_compressed",
     "measure_perplexity",
+    "plan_circuits",
     "profile",
     "restore",
     "save_compressed",
@@ -50,5 +54,15 @@ __all__ = [
 ]
 
 # The table of methods needs no torch.
-_MODULES = ["layer", "model", "perplexity", "healing", "loading", "saving", "sensitivity", "workflow"]
+_MODULES = [
+    "layer",
+    "model",
+    "perplexity",
+    "healing",
+    "loading",
+    "saving",
+    "sensitivity",
+    "workflow",
+    "circuits",
+]
 __getattr__, __dir__ = import_lazily("hybridqies.compression", __all__, _MODULES)

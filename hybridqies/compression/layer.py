@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -12,17 +13,37 @@ from torch.nn import functional
 
 from hybridqies.errors import InputError
 from hybridqies.roles import Role
-from hybridqies.tensornet import MPO
+from hybridqies.tensornet import MPO, Brickwork, Disentangled
 
 Forward = Literal["factorised", "rebuilt"]
 FORWARDS: tuple[Forward, ...] = ("factorised", "rebuilt")
 
 
-class CompressedLinear(nn.Module):
-    """y = M x + b, (..., in) → (..., out), with the matrix M as the cores of an MPO.
+class Gates(nn.Module):
+    """A brickwork circuit whose gates are buffers: training would make them other than orthogonal."""
 
-    `forward_by` "factorised" multiplies by one core after the other; "rebuilt" contracts the cores to a
-    matrix first, which is faster for MPOs and many tokens. Both have gradients.
+    gates: Tensor
+
+    def __init__(self, circuit: Brickwork) -> None:
+        super().__init__()
+        self.n_qubits, self.bonds = circuit.n_qubits, circuit.bonds
+        self.register_buffer("gates", circuit.gates.detach().clone())
+
+    @property
+    def circuit(self) -> Brickwork:
+        """The circuit."""
+        return Brickwork(self.n_qubits, self.bonds, self.gates)
+
+    def extra_repr(self) -> str:
+        """Qubits and gates, for `print`."""
+        return f"qubits={self.n_qubits}, gates={len(self.bonds)}"
+
+
+class CompressedLinear(nn.Module):
+    """y = W x + b, (..., in) → (..., out), with the matrix W as the cores of an MPO M, or as U M Vᵀ.
+
+    `circuits` are U and V. `forward_by` "factorised" multiplies by one factor after the other; "rebuilt"
+    contracts them to a matrix first, which is faster for MPOs and many tokens. Both have gradients.
 
     Raises
     ------
@@ -37,6 +58,7 @@ class CompressedLinear(nn.Module):
         shape: tuple[int, int],
         bias: Tensor | None = None,
         forward_by: Forward = "factorised",
+        circuits: tuple[Brickwork, Brickwork] | None = None,
     ) -> None:
         super().__init__()
         if forward_by not in FORWARDS:
@@ -50,13 +72,25 @@ class CompressedLinear(nn.Module):
         self.forward_by: Forward = forward_by
         self.cores = nn.ParameterList([nn.Parameter(core.detach().clone()) for core in cores])
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.left = None if circuits is None else Gates(circuits[0])
+        self.right = None if circuits is None else Gates(circuits[1])
 
     @classmethod
-    def from_linear(cls, linear: nn.Linear, mpo: MPO, forward_by: Forward = "factorised") -> CompressedLinear:
-        """The layer with the MPO as its matrix, in the type and on the device of `linear`."""
-        weight = linear.weight
-        cores = [core.to(weight.device, weight.dtype) for core in mpo.cores]
-        return cls(cores, (linear.out_features, linear.in_features), linear.bias, forward_by)
+    def from_linear(
+        cls, linear: nn.Linear, fitted: MPO | Disentangled, forward_by: Forward = "factorised"
+    ) -> CompressedLinear:
+        """The layer with what was fitted as its matrix, in the type and on the device of `linear`."""
+        weight, shape = linear.weight, (linear.out_features, linear.in_features)
+        if isinstance(fitted, MPO):
+            return cls([core.to(weight) for core in fitted.cores], shape, linear.bias, forward_by)
+        left, right = (replace(side, gates=side.gates.to(weight)) for side in (fitted.left, fitted.right))
+        cores = [core.to(weight) for core in fitted.mpo.cores]
+        return cls(cores, shape, linear.bias, forward_by, (left, right))
+
+    @property
+    def n_angles(self) -> int:
+        """Angles of both circuits, six for each gate."""
+        return sum(side.circuit.n_angles for side in (self.left, self.right) if side is not None)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(..., in) → (..., out)."""
@@ -68,6 +102,8 @@ class CompressedLinear(nn.Module):
     def matrix(self) -> Tensor:
         """The matrix (out, in)."""
         whole = MPO(tuple(self.cores)).to_matrix()
+        if self.left is not None and self.right is not None:
+            whole = self.left.circuit.apply(self.right.circuit.apply(whole.mT).mT)
         return whole[: self.out_features, : self.in_features]
 
     def to_linear(self) -> nn.Linear:
@@ -89,6 +125,11 @@ class CompressedLinear(nn.Module):
             "cores": [list(core.shape) for core in self.cores],
             "bias": self.bias is not None,
             "forward": self.forward_by,
+            "circuits": [
+                {"n_qubits": side.n_qubits, "bonds": list(side.bonds)}
+                for side in (self.left, self.right)
+                if side is not None
+            ],
         }
 
     @classmethod
@@ -97,7 +138,13 @@ class CompressedLinear(nn.Module):
         rows, columns = record["shape"]
         cores = [torch.zeros(*shape, dtype=dtype) for shape in record["cores"]]
         bias = torch.zeros(rows, dtype=dtype) if record["bias"] else None
-        return cls(cores, (rows, columns), bias, record["forward"])
+        zeros = [torch.zeros(len(each["bonds"]), 4, 4, dtype=dtype) for each in record["circuits"]]
+        sides = [
+            Brickwork(each["n_qubits"], tuple(each["bonds"]), gates)
+            for each, gates in zip(record["circuits"], zeros, strict=True)
+        ]
+        circuits = (sides[0], sides[1]) if sides else None
+        return cls(cores, (rows, columns), bias, record["forward"], circuits)
 
     def extra_repr(self) -> str:
         """Widths, cores and the way to multiply, for `print`."""
@@ -105,10 +152,20 @@ class CompressedLinear(nn.Module):
         return f"in={self.in_features}, out={self.out_features}, cores={shapes}, {self.forward_by}"
 
     def _multiply(self, inputs: Tensor) -> Tensor:
-        """One core after the other: rows hold the outputs that are done, columns the bond and open inputs."""
+        """One factor after the other, on rows that are padded to the width of the MPO."""
         wide = math.prod(core.shape[2] for core in self.cores)
         rows = functional.pad(inputs, (0, wide - self.in_features)).reshape(-1, wide)
-        count = n_rows = len(rows)
+        if self.right is not None:
+            rows = self.right.circuit.undo(rows.mT).mT
+        rows = self._multiply_by_cores(rows)
+        if self.left is not None:
+            rows = self.left.circuit.apply(rows.mT).mT
+        return rows[:, : self.out_features].reshape(*inputs.shape[:-1], self.out_features)
+
+    def _multiply_by_cores(self, rows: Tensor) -> Tensor:
+        """One core after the other: rows hold the outputs that are done, columns the bond and open inputs."""
+        count, wide = rows.shape
+        n_rows = count
         n_open = wide
         for core in self.cores:
             left, out, within, right = core.shape
@@ -118,5 +175,4 @@ class CompressedLinear(nn.Module):
             apart = done.unflatten(-1, (out, right)).permute(0, 2, 3, 1)
             n_rows *= out
             rows = apart.reshape(n_rows, right * n_open)
-        outputs = rows.reshape(count, n_rows // max(count, 1))[:, : self.out_features]
-        return outputs.reshape(*inputs.shape[:-1], self.out_features)
+        return rows.reshape(count, math.prod(core.shape[1] for core in self.cores))

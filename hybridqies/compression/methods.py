@@ -1,8 +1,9 @@
 """Ways to write a weight with fewer numbers, in one table, and the controls that they are held against.
 
-Every method gives a matrix-product operator. A product of two matrices is one as well, with
-the sites (1, rows) × (columns, 1).
-Sources: CompactifAI (arXiv:2401.14109) for `mpo`; SVD-LLM (arXiv:2403.07378) for `wsvd`.
+Every method gives a matrix-product operator, which may have a circuit on each side. A product of two matrices
+is an operator as well, with the sites (1, rows) × (columns, 1).
+Sources: CompactifAI (arXiv:2401.14109) for `mpo`; SVD-LLM (arXiv:2403.07378) for `wsvd`;
+arXiv:2410.17397 for `disentangled`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hybridqies.errors import InputError, UnknownNameError
-from hybridqies.tensornet import MPO, count_parameters, improve, squared_error
+from hybridqies.options import within
+from hybridqies.tensornet import (
+    MPO,
+    Brickwork,
+    Disentangled,
+    count_parameters,
+    count_qubits,
+    disentangle,
+    improve,
+    qubit_sites,
+    squared_error,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +36,19 @@ DAMPING = 1e-3
 SWEEPS = 2
 
 Sites = tuple[tuple[int, ...], tuple[int, ...]]
+Fitted = MPO | Disentangled
+
+
+@dataclass(frozen=True)
+class CircuitOptions:
+    """The circuits of `disentangled`: layers of gates, sweeps at most, and what an angle counts as."""
+
+    depth: int = 2
+    sweeps: int = 20
+    price: float = 1.0
+
+    def __post_init__(self) -> None:
+        within(self, "option of circuits", depth=(0, 1e3), sweeps=(0, 1e6), price=(0, 1e6))
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +60,24 @@ class Problem:
     chi: int
     covariance: Tensor | None = None
     seed: int = 0
+    circuits: CircuitOptions = CircuitOptions()
 
 
 @dataclass(frozen=True)
 class Method:
     """One row of the table.
 
-    `is_split`: rows and columns are split into sites. `has_size`: the share of parameters can be chosen.
+    `is_split`: rows and columns are split into sites. `has_circuits`: there is one on each side.
+    `has_size`: the share of parameters can be chosen.
     `trains`: it keeps numbers that can be trained.
     `rebuilds`: multiplying by the cores one after the other is slower than rebuilding the weight.
     """
 
-    fit: Callable[[Problem], MPO]
+    fit: Callable[[Problem], Fitted]
     meaning: str
     needs_activations: bool = False
     is_split: bool = False
+    has_circuits: bool = False
     has_size: bool = True
     trains: bool = True
     rebuilds: bool = False
@@ -82,6 +110,11 @@ def weighted_mpo(problem: Problem) -> MPO:
     return improve(start, problem.weight, covariance, sweeps=SWEEPS)
 
 
+def between_circuits(problem: Problem) -> Disentangled:
+    """An MPO between two brickwork circuits, in the plain norm."""
+    return disentangle(problem.weight, problem.chi, problem.circuits.depth, problem.circuits.sweeps)
+
+
 def zero(problem: Problem) -> MPO:
     """The layer without its weight."""
     rows, columns = problem.weight.shape
@@ -111,6 +144,12 @@ METHODS: dict[str, Method] = {
         is_split=True,
         rebuilds=True,
     ),
+    "disentangled": Method(
+        between_circuits,
+        "matrix-product operator between two circuits of two-qubit gates",
+        has_circuits=True,
+        rebuilds=True,
+    ),
     "zero": Method(zero, "control: no weight at all", has_size=False, trains=False),
     "gaussian": Method(gaussian, "control: a random matrix of equal norm", has_size=False, rebuilds=True),
 }
@@ -131,10 +170,12 @@ def approximate(
     *,
     n_sites: int = 2,
     seed: int = 0,
-) -> MPO:
+    circuits: CircuitOptions | None = None,
+) -> Fitted:
     """A weight (rows, columns) with at most the share `keep` of its numbers, in float64.
 
-    `covariance` (columns, columns) is the mean of x xᵀ over the inputs x of the layer.
+    `covariance` (columns, columns) is the mean of x xᵀ over the inputs x of the layer. `circuits` are the
+    options of `disentangled`.
 
     Raises
     ------
@@ -151,12 +192,27 @@ def approximate(
                 f"method {method!r} was used without activations", expected="texts to calibrate with"
             )
         damped = damp(covariance)
-    chi = choose_bond(tuple(target.shape), sites, keep) if row.has_size else 1
-    return row.fit(Problem(target, sites, chi, damped, seed))
+    options = circuits or CircuitOptions()
+    spent = price_circuits(tuple(target.shape), options) if row.has_circuits else 0.0
+    chi = choose_bond(tuple(target.shape), sites, keep, spent) if row.has_size else 1
+    return row.fit(Problem(target, sites, chi, damped, seed, options))
 
 
-def choose_bond(shape: tuple[int, ...], sites: Sites, keep: float) -> int:
-    """The largest bond dimension whose parameters are at most the share `keep` of the matrix.
+def count_numbers(fitted: Fitted, price: float = 1.0) -> float:
+    """The numbers that a fit holds, with `price` for each angle of a circuit."""
+    if isinstance(fitted, Disentangled):
+        return fitted.count_parameters(price)
+    return fitted.n_parameters
+
+
+def price_circuits(shape: tuple[int, ...], options: CircuitOptions) -> float:
+    """What the angles of both circuits count as."""
+    sides = [Brickwork.identity(count_qubits(size), options.depth) for size in shape]
+    return options.price * sum(side.n_angles for side in sides)
+
+
+def choose_bond(shape: tuple[int, ...], sites: Sites, keep: float, spent: float = 0.0) -> int:
+    """The largest bond dimension whose parameters, with those `spent`, are at most the share `keep`.
 
     It is ⌊keep · rows · columns / (rows + columns)⌋ for two factors and
     ⌊keep · rows · columns / (o₁ i₁ + o₂ i₂)⌋ for two sites.
@@ -166,13 +222,13 @@ def choose_bond(shape: tuple[int, ...], sites: Sites, keep: float) -> int:
     InputError: `keep` is not in (0, 1], or even a bond of 1 takes more.
     """
     check_share(keep)
-    allowed = keep * math.prod(shape)
+    allowed = keep * math.prod(shape) - spent
     low, high = 0, math.prod(shape)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if count_parameters(*sites, middle) <= allowed else (low, middle - 1)
     if low == 0:
-        least = count_parameters(*sites, 1) / math.prod(shape)
+        least = (count_parameters(*sites, 1) + spent) / math.prod(shape)
         raise InputError(
             f"keep {keep} leaves nothing of a {shape[0]} × {shape[1]} matrix",
             expected=f"at least {least:.4f}",
@@ -187,8 +243,10 @@ def check_share(keep: float) -> None:
 
 
 def choose_sites(shape: tuple[int, ...], method: Method, n_sites: int) -> Sites:
-    """How rows and columns are split: not at all for two factors, into near-equal parts for an MPO."""
+    """How rows and columns are split: into qubits, into near-equal parts, or not at all for two factors."""
     rows, columns = shape
+    if method.has_circuits:
+        return qubit_sites(rows, columns)
     if not method.is_split:
         # Columns first, so that a layer multiplies by the narrow factor before the wide one.
         return (1, rows), (columns, 1)

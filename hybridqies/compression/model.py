@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridqies.compression.layer import CompressedLinear, Forward
-from hybridqies.compression.methods import approximate, find_method
+from hybridqies.compression.methods import CircuitOptions, approximate, count_numbers, find_method
 from hybridqies.errors import InputError, UnknownNameError
 
 Covariances = Mapping[str, Tensor]
@@ -27,7 +27,7 @@ class Compressed:
     name: str
     method: str
     parameters_before: int
-    parameters: int
+    parameters: float
     error: float
     """‖W − M‖ / ‖W‖."""
 
@@ -64,13 +64,15 @@ def compress(
     n_sites: int = 2,
     forward: Forward | None = None,
     seed: int = 0,
+    circuits: CircuitOptions | None = None,
     on_layer: OnLayer | None = None,
 ) -> list[Compressed]:
     """Replaces the chosen layers of any torch model, in place.
 
     `keep` is the share of the parameters of each layer, or such shares by name: layers without one stay.
     `activations` are what `collect_covariances` found. `forward` is "factorised" or "rebuilt"; by default the
-    faster one for the method. No layer is replaced unless all can be.
+    faster one for the method. `circuits` are the options of `disentangled`.
+    No layer is replaced unless all can be.
 
     Raises
     ------
@@ -83,11 +85,14 @@ def compress(
     new, records = {}, []
     for done, (name, layer) in enumerate(chosen.items(), 1):
         covariance = (activations or {}).get(name)
-        mpo = approximate(layer.weight, method, shares[name], covariance, n_sites=n_sites, seed=seed)
-        replacement = CompressedLinear.from_linear(layer, mpo, way)
+        fitted = approximate(
+            layer.weight, method, shares[name], covariance, n_sites=n_sites, seed=seed, circuits=circuits
+        )
+        replacement = CompressedLinear.from_linear(layer, fitted, way)
         new[name] = replacement
         error = relative_error(replacement, layer.weight)
-        records.append(Compressed(name, method, layer.weight.numel(), mpo.n_parameters, error))
+        numbers = count_numbers(fitted, circuits.price if circuits else 1.0)
+        records.append(Compressed(name, method, layer.weight.numel(), numbers, error))
         if on_layer:
             on_layer(done, len(chosen))
     for name, replacement in new.items():

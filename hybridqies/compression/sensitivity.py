@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from hybridqies.compression.methods import CircuitOptions
 from hybridqies.compression.model import Covariances, OnLayer, compress, find_layers, restore
 from hybridqies.compression.perplexity import Interval, Perplexity, measure_perplexity
 from hybridqies.errors import InputError
@@ -32,6 +33,7 @@ def profile(
     activations: Covariances | None = None,
     *,
     n_sites: int = 2,
+    circuits: CircuitOptions | None = None,
     on_layer: OnLayer | None = None,
 ) -> tuple[list[Sensitivity], list[Sensitivity]]:
     """Each layer alone, then all layers of each type together; a type is the last part of a layer's name.
@@ -49,7 +51,9 @@ def profile(
     groups = [(name, [name]) for name in found] + list(kinds.items())
     measured = []
     for done, (label, names) in enumerate(groups, 1):
-        compress(model, method, keep, names, activations, n_sites=n_sites, forward="rebuilt")
+        compress(
+            model, method, keep, names, activations, n_sites=n_sites, forward="rebuilt", circuits=circuits
+        )
         try:
             ratio = measure_perplexity(model, windows).ratio_to(untouched)
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from hybridqies.compression.healing import Healing, heal
-from hybridqies.compression.layer import CompressedLinear
+from hybridqies.compression.layer import CompressedLinear, Gates
 from hybridqies.compression.loading import load_causal_model, quiet_transformers
-from hybridqies.compression.methods import METHODS, check_share, find_method
+from hybridqies.compression.methods import METHODS, CircuitOptions, check_share, find_method
 from hybridqies.compression.model import collect_covariances, compress, find_layers, relative_error, restore
 from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
 from hybridqies.compression.saving import check_new, export_dense, making_folder, save_compressed
@@ -35,7 +35,8 @@ class CompressionConfig:
 
     The first `windows` windows of `width` tokens of the text are read to calibrate; perplexities are measured
     on as many after them. `spare` is the share of the parameters in layers that stay as they are, the most
-    sensitive ones. `heal` trains the factors on another text afterwards. `export` is "factorised" or "dense".
+    sensitive ones. `heal` trains the factors on another text afterwards. `circuits` are the
+    options of `disentangled`. `export` is "factorised" or "dense".
     """
 
     model: str
@@ -51,6 +52,7 @@ class CompressionConfig:
     export: str = "factorised"
     seed: int = 0
     heal: Healing | None = None
+    circuits: CircuitOptions = field(default_factory=CircuitOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +171,7 @@ def _profile(bench: _Bench, tell: OnStep) -> tuple[list[Sensitivity], list[Sensi
         bench.untouched,
         bench.activations,
         n_sites=config.n_sites,
+        circuits=config.circuits,
         on_layer=lambda done, total: tell("profiling", done, total),
     )
 
@@ -186,6 +189,7 @@ def _measure_arm(
         bench.activations,
         n_sites=config.n_sites,
         seed=config.seed,
+        circuits=config.circuits,
     )
     try:
         found = measure_perplexity(bench.model, bench.windows)
@@ -211,18 +215,20 @@ def _heal(bench: _Bench, tell: OnStep) -> list[dict[str, Any]]:
 
 def _describe(bench: _Bench, arm: str, meaning: str, found: Perplexity) -> dict[str, Any]:
     """The row of the model as it is now."""
-    total = _count(bench.model)
     layers = {name: bench.model.get_submodule(name) for name in bench.originals}
     compressed = {name: layer for name, layer in layers.items() if isinstance(layer, CompressedLinear)}
     errors = [relative_error(layer, bench.originals[name].weight) for name, layer in compressed.items()]
+    n_angles = sum(layer.n_angles for layer in compressed.values())
+    angles = bench.config.circuits.price * n_angles if n_angles else 0
+    gates = [side.gates.nbytes for side in bench.model.modules() if isinstance(side, Gates)]
     biases = [layer.bias.numel() for layer in bench.originals.values() if layer.bias is not None]
     return {
         "arm": arm,
         "meaning": meaning,
-        "parameters": total,
-        "layer_parameters": sum(map(_count, layers.values())) - sum(biases),
+        "parameters": _count(bench.model) + angles,
+        "layer_parameters": sum(map(_count, layers.values())) - sum(biases) + angles,
         "weight_error": sum(errors) / max(len(errors), 1),
-        "bytes": total * bench.model.dtype.itemsize,
+        "bytes": sum(each.nbytes for each in bench.model.parameters()) + sum(gates),
         "perplexity": asdict(found.interval),
         "ratio": asdict(found.ratio_to(bench.untouched)),
         "tokens_per_second": round(found.tokens_per_second, 1),

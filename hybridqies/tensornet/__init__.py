@@ -1,7 +1,7 @@
 """Tensor networks: matrices as matrix-product operators, circuits around them, and states on graphs."""
 
 from hybridqies.tensornet.brickwork import Brickwork, improve_gates
-from hybridqies.tensornet.disentangle import Disentangled, disentangle
+from hybridqies.tensornet.disentangle import Disentangled, count_qubits, disentangle, qubit_sites
 from hybridqies.tensornet.fit import improve, squared_error
 from hybridqies.tensornet.graph_peps import GraphPEPS
 from hybridqies.tensornet.mpo import MPO, bond_dimensions, contract, count_parameters
@@ -17,8 +17,10 @@ __all__ = [
     "bond_dimensions",
     "contract",
     "count_parameters",
+    "count_qubits",
     "disentangle",
     "improve",
     "improve_gates",
+    "qubit_sites",
     "squared_error",
 ]

@@ -50,16 +50,18 @@ class Brickwork:
         return ANGLES_PER_GATE * len(self.bonds)
 
     def apply(self, columns: Tensor) -> Tensor:
-        """The circuit's matrix times `columns` (2**n, C), in float64."""
+        """The circuit's matrix times `columns` (2**n, C), in the type of the gates."""
         for bond, gate in zip(self.bonds, self.gates, strict=True):
             columns = _act(gate, bond, columns)
         return columns
 
     def undo(self, columns: Tensor) -> Tensor:
-        """The transposed matrix times `columns` (2**n, C), in float64."""
-        for bond, gate in zip(reversed(self.bonds), self.gates.flip(0), strict=True):
-            columns = _act(gate.T, bond, columns)
-        return columns
+        """The transposed matrix times `columns` (2**n, C), in the type of the gates."""
+        return self.transposed().apply(columns)
+
+    def transposed(self) -> Brickwork:
+        """The circuit of the transposed matrix, which is the inverse."""
+        return Brickwork(self.n_qubits, self.bonds[::-1], self.gates.flip(0).mT)
 
     def dense(self) -> Tensor:
         """The matrix (2**n, 2**n)."""

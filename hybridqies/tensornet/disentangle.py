@@ -41,9 +41,14 @@ class Disentangled:
         """Gates of both circuits."""
         return len(self.left.bonds) + len(self.right.bonds)
 
+    @property
+    def n_angles(self) -> int:
+        """Six for each gate of both circuits."""
+        return self.left.n_angles + self.right.n_angles
+
     def count_parameters(self, price: float = 1.0) -> float:
         """Numbers in the MPO, and `price` for each of the six angles of every gate."""
-        return self.mpo.n_parameters + price * (self.left.n_angles + self.right.n_angles)
+        return self.mpo.n_parameters + price * self.n_angles
 
     def to_matrix(self) -> Tensor:
         """The approximation (rows, columns), in float64."""
@@ -64,9 +69,9 @@ def disentangle(matrix: Tensor, chi: int | None, depth: int, sweeps: int = 40) -
     ------
     InputError: no finite real matrix other than zero, or a `chi`, `depth` or `sweeps` out of range.
     """
-    target, row_qubits, column_qubits = _prepare(matrix, sweeps)
-    out_dims, in_dims = _sites(row_qubits, column_qubits)
-    left, right = Brickwork.identity(row_qubits, depth), Brickwork.identity(column_qubits, depth)
+    target = _prepare(matrix, sweeps)
+    left, right = (Brickwork.identity(count_qubits(size), depth) for size in matrix.shape)
+    out_dims, in_dims = qubit_sites(*matrix.shape)
     target = pad(target, out_dims, in_dims)
     norm = float(target.norm())
     mpo = MPO.from_matrix(target, out_dims, in_dims, chi)
@@ -85,8 +90,20 @@ def disentangle(matrix: Tensor, chi: int | None, depth: int, sweeps: int = 40) -
     return Disentangled(left, mpo, right, (rows, columns), tuple(errors), 1 - lost, leaked)
 
 
-def _prepare(matrix: Tensor, sweeps: int) -> tuple[Tensor, int, int]:
-    """The matrix in float64, and the qubits of its rows and columns."""
+def count_qubits(size: int) -> int:
+    """Qubits whose states hold that many amplitudes, at least one."""
+    return max(1, math.ceil(math.log2(size)))
+
+
+def qubit_sites(rows: int, columns: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How an MPO on qubits splits rows and columns: twos, and ones at the end of the shorter side."""
+    counts = [count_qubits(rows), count_qubits(columns)]
+    row_sites, column_sites = ((2,) * count + (1,) * (max(counts) - count) for count in counts)
+    return row_sites, column_sites
+
+
+def _prepare(matrix: Tensor, sweeps: int) -> Tensor:
+    """The matrix in float64."""
     if matrix.ndim != 2 or matrix.is_complex() or not bool(matrix.isfinite().all()) or not bool(matrix.any()):
         raise InputError(
             f"a tensor of shape {tuple(matrix.shape)} and {matrix.dtype} cannot be disentangled",
@@ -94,17 +111,7 @@ def _prepare(matrix: Tensor, sweeps: int) -> tuple[Tensor, int, int]:
         )
     if sweeps < 0:
         raise InputError(f"{sweeps} sweeps were asked for", expected="0 or more")
-    rows, columns = (max(1, math.ceil(math.log2(size))) for size in matrix.shape)
-    return matrix.detach().cpu().double(), rows, columns
-
-
-def _sites(row_qubits: int, column_qubits: int) -> tuple[list[int], list[int]]:
-    """Twos for the qubits, and ones at the end of the shorter side."""
-    length = max(row_qubits, column_qubits)
-    row_sites, column_sites = (
-        [2] * qubits + [1] * (length - qubits) for qubits in (row_qubits, column_qubits)
-    )
-    return row_sites, column_sites
+    return matrix.detach().cpu().double()
 
 
 def _sweep(

@@ -84,6 +84,21 @@ def test_compression(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert printed[-1].startswith("k_proj     gaussian  100.0% of 1 layers: x")
 
 
+def test_whole_model(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, text = write_model(tmp_path / "tiny"), write_text(tmp_path / "words.txt")
+    texts = ["--text", str(text), "--calibrate", str(text), "--windows", "3", "--width", "16"]
+    flags = ["--types", "k_proj", "up_proj", "--heal", "4", "--keep", "0.5"]
+    load("whole_model").main([str(model), *texts, *flags])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("untouched       1,024 of 4 layers:")
+    assert printed[2].startswith("keep 0.5:")
+    rows = [line.partition(":")[0].split() for line in printed[3:]]
+    assert [(row[0], row[-1]) for row in rows] == [
+        (name, when) for name in ("svd", "wsvd", "mpo", "wmpo") for when in ("before", "healed")
+    ]
+    assert all(int(row[1].replace(",", "")) <= 512 for row in rows)
+
+
 @pytest.mark.usefixtures("own_cache")
 def test_backend_swap(load: Load, reviews: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     words = ["train", "--data", reviews, "--encoder", tiny_encoder, "--head", "dressed", "--qubits", 2]
