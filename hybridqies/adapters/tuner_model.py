@@ -15,7 +15,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from hybridqies.adapters.tuner_layer import AdapterLayer, widths
-from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.errors import InputError
+from hybridqies.layer_names import choose_layers, has_wildcards
 
 
 class AdapterModel(BaseTuner):
@@ -33,7 +34,7 @@ class AdapterModel(BaseTuner):
         """
         _maybe_include_all_linear_layers(peft_config, model)
         modules = {key: module for key, module in model.named_modules() if ".base_layer" not in key}
-        _check_names(peft_config.target_modules, modules)
+        peft_config.target_modules = _expand_names(peft_config.target_modules, modules)
         for key, module in modules.items():
             if key and self._check_target_module_exists(peft_config, key):
                 _check_layer(peft_config, key, module)
@@ -88,14 +89,19 @@ class AdapterModel(BaseTuner):
         return None
 
 
-def _check_names(targets: Any, modules: dict[str, nn.Module]) -> None:
-    """Every name of a list has to match: peft itself takes a list of which one name does."""
+def _expand_names(targets: Any, modules: dict[str, nn.Module]) -> Any:
+    """The names that peft is given: wildcards become whole names.
+
+    Every name of a list has to match: peft itself takes a list of which one name does.
+    """
     if isinstance(targets, str) or targets is None:
-        return
-    for name in sorted(targets):
-        if not any(key == name or key.endswith(f".{name}") for key in modules):
-            known = {key.rpartition(".")[2] for key, module in modules.items() if _is_linear(module)}
-            raise UnknownNameError("layer", name, known)
+        return targets
+    linear = [key for key, module in modules.items() if _is_linear(module)]
+    whole = {}
+    for name in targets:
+        chosen = choose_layers(name, linear, modules)
+        whole.update(dict.fromkeys(chosen if has_wildcards(name) else [name]))
+    return set(whole)
 
 
 def _check_layer(config: Any, key: str, module: nn.Module) -> None:

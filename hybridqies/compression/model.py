@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -13,7 +12,8 @@ from torch import Tensor, nn
 
 from hybridqies.compression.layer import CompressedLinear, Forward
 from hybridqies.compression.methods import CircuitOptions, approximate, count_numbers, find_method
-from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.errors import InputError
+from hybridqies.layer_names import choose_layers, refuse_shared
 
 Covariances = Mapping[str, Tensor]
 OnLayer = Callable[[int, int], None]
@@ -35,7 +35,7 @@ class Compressed:
 def find_layers(model: nn.Module, patterns: str | Iterable[str]) -> dict[str, nn.Linear]:
     """The `nn.Linear` layers that a pattern fits, by name and in the order of the model.
 
-    A pattern is the last part of a name ("k_proj"), a whole name, or either with the wildcards * ? [ ].
+    See `hybridqies.layer_names.choose_layers` for patterns.
 
     Raises
     ------
@@ -43,15 +43,9 @@ def find_layers(model: nn.Module, patterns: str | Iterable[str]) -> dict[str, nn
     InputError: the weight of a layer is also used elsewhere.
     """
     linear = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Linear}
-    chosen: set[str] = set()
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        fitting = [name for name in linear if _fits(name, pattern)]
-        if not fitting:
-            known = sorted({name.rpartition(".")[2] for name in linear})
-            raise UnknownNameError("layer", pattern, known, todo="or give a pattern such as '*.layers.3.*'")
-        chosen.update(fitting)
-    _refuse_tied(model, chosen)
-    return {name: layer for name, layer in linear.items() if name in chosen}
+    chosen = choose_layers(patterns, linear, todo="or give a pattern such as '*.layers.3.*'")
+    refuse_shared(model, chosen)
+    return {name: linear[name] for name in chosen}
 
 
 def compress(
@@ -168,22 +162,3 @@ def _watching(layers: Mapping[str, nn.Linear]) -> Iterator[tuple[dict[str, Tenso
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition(".")[2], pattern)
-
-
-def _refuse_tied(model: nn.Module, chosen: Sequence[str] | set[str]) -> None:
-    owners: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        owners.setdefault(id(parameter), []).append(name)
-    for names in owners.values():
-        tied = [name for name in names if name.removesuffix(".weight") in chosen]
-        if tied and len(names) > 1:
-            other = next(name for name in names if name != tied[0])
-            raise InputError(
-                f"layer {tied[0].removesuffix('.weight')!r} shares its weight with {other!r}",
-                expected="layers with a weight of their own",
-                todo="leave it out of --layers",
-            )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +13,7 @@ from hybridqies.convolutions.base import Method, Ranks
 from hybridqies.convolutions.layer import FactorisedConv2d, check_fit, factorise, shape_of
 from hybridqies.convolutions.registry import find_method
 from hybridqies.errors import InputError
+from hybridqies.layer_names import choose_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,12 @@ class CompressedConvolution:
 
 
 def compress_convolutions(
-    model: nn.Module, method: str = "tucker", keep: float = 0.5, layers: Sequence[str] | None = None
+    model: nn.Module, method: str = "tucker", keep: float = 0.5, layers: str | Iterable[str] | None = None
 ) -> list[CompressedConvolution]:
     """Replaces convolutions of `model` by chains that have at most `keep` of their parameters, in place.
 
-    `layers` are names of modules, last parts of names ("conv2" for "layer1.0.conv2"), or patterns with
-    * and ?; without them every convolution is replaced. Either all are replaced or, after an error, none.
+    `layers` are names or patterns, as `hybridqies.layer_names.choose_layers` reads them; without them every
+    convolution is replaced. Either all are replaced or, after an error, none.
 
     Raises
     ------
@@ -69,7 +68,7 @@ def compress_convolutions(
     return reports
 
 
-def _choose(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
+def _choose(model: nn.Module, layers: str | Iterable[str] | None) -> dict[str, nn.Module]:
     """The modules to replace; a module that has several names is there under each of them."""
     modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     convolutions: dict[str, nn.Module] = {
@@ -79,31 +78,10 @@ def _choose(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Modu
         raise InputError(f"{type(model).__name__} has no nn.Conv2d in it", expected="at least one")
     if layers is None:
         return convolutions
-    if isinstance(layers, str) or not layers:
-        raise InputError(f"layers were given as {layers!r}", expected="a list of names or patterns")
-    named = {}
-    for pattern in layers:
-        matched = [name for name in convolutions if _matches(name, pattern)]
-        if pattern in modules:
-            matched = [pattern]
-        if not matched:
-            raise _unmatched(pattern, list(convolutions))
-        named.update({name: modules[name] for name in matched})
+    names = choose_layers(layers, convolutions, modules)
     # A module that is shared is replaced under all of its names, or it would be two.
-    shared = set(named.values())
+    shared = {modules[name] for name in names}
     return {name: module for name, module in modules.items() if module in shared}
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern) or name.endswith(f".{pattern}")
-
-
-def _unmatched(pattern: str, names: list[str]) -> InputError:
-    close = difflib.get_close_matches(pattern, names, n=3, cutoff=0)
-    return InputError(
-        f"no convolution is called {pattern!r}",
-        expected=f"one of the {len(names)}, such as {', '.join(map(repr, close))}",
-    )
 
 
 def _ranks_within(name: str, conv: nn.Conv2d, method: Method, keep: float) -> Ranks:

@@ -283,6 +283,18 @@ def test_a_layer_that_is_not_linear_is_refused():
         get_peft_model(model, QuantaConfig(target_modules=["0"]))
 
 
+def test_wildcards_choose_linear_layers(tmp_path):
+    model = get_peft_model(net(), QuantaConfig(target_modules=["*ar*", "wid[a-e]"]))
+    adapted = [
+        name for name, each in model.base_model.model.named_children() if hasattr(each, "quanta_gates")
+    ]
+    assert adapted == ["square", "wide", "narrow"]
+    model.save_pretrained(tmp_path)
+    assert PeftModel.from_pretrained(net(), tmp_path).peft_config["default"].target_modules == set(NAMES)
+    with pytest.raises(UnknownNameError, match="unknown layer 'x\\*'"):
+        get_peft_model(net(), QuantaConfig(target_modules=["x*"]))
+
+
 def test_nearest_name_of_a_misspelt_layer_is_kept():
     with pytest.raises(UnknownNameError) as caught:
         get_peft_model(net(), QuantaConfig(target_modules=["narow"]))
