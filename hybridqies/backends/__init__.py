@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from hybridqies.backends.remote import JobSettings, RemoteBackend
     from hybridqies.backends.submission import DryRun, dry_run
+    from hybridqies.backends.truncation import Truncation, TruncationWarning
 
 __all__ = [
     "BACKENDS",
@@ -44,6 +45,8 @@ __all__ = [
     "QuantumLayer",
     "Rates",
     "RemoteBackend",
+    "Truncation",
+    "TruncationWarning",
     "Variant",
     "backend_class",
     "backend_names",
@@ -65,6 +68,7 @@ __getattr__, __dir__ = import_lazily(
         "registry",
         "rates",
         "gradient_rules",
+        "truncation",
         "base",
         "estimate",
         "measurement_bases",

@@ -11,14 +11,16 @@ from torch import Tensor
 from hybridqies.errors import CapabilityError
 
 
-def check_memory(features: Tensor, n_qubits: int, asked: int) -> None:
+def check_memory(
+    features: Tensor, n_qubits: int, asked: int, todo: str = "use fewer qubits or a smaller batch"
+) -> None:
     """Refuses a batch that needs more than the memory that is free on its device."""
     free = _free_bytes(features.device)
     if asked > free:
         raise CapabilityError(
             f"{features.shape[0]} samples of {n_qubits} qubits need about {asked / 2**30:.1f} GiB",
             expected=f"at most the {free / 2**30:.1f} GiB free on {features.device}",
-            todo="use fewer qubits or a smaller batch",
+            todo=todo,
         )
 
 

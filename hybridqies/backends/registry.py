@@ -22,6 +22,7 @@ DEFAULT_BACKEND: str = defaults.BACKEND
 
 BACKENDS: dict[str, str] = {
     DEFAULT_BACKEND: "hybridqies.backends.statevector:StateVector",
+    "tensor": "hybridqies.backends.tensor:TensorNetwork",
     "pennylane": "hybridqies.backends.pennylane:PennyLane",
     "aer": "hybridqies.backends.aer:Aer",
     "ibm": "hybridqies.backends.ibm:IBM",

@@ -11,8 +11,12 @@ from hybridqies.backends import BACKENDS, backend_class, describe_backends, load
 from hybridqies.backends.spec import BackendSpec, label_of
 from hybridqies.testing import FamilyContract, GateContract, RuleContract, SamplingContract
 
-# What stands for a row whose target is open.
-EXAMPLES = {"pennylane:<device>": "pennylane:default.mixed", "ibm:<fake_device>": "ibm:fake_manila"}
+# What stands for a row whose target is open, or that runs the circuits of the contract with an option alone.
+EXAMPLES = {
+    "pennylane:<device>": "pennylane:default.mixed",
+    "ibm:<fake_device>": "ibm:fake_manila",
+    "tensor:mps": "tensor:mps,route=swap",
+}
 # Rows that can only be run against a server, and the tests that do it.
 ELSEWHERE = {"ionq:simulator": "test_ionq_contract.py"}
 # What a family is asked for beyond its rows.

@@ -1,0 +1,205 @@
+"""Tensor networks as a backend: graph-PEPS and matrix product states, which say what they discard."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from hybridqies.backends.base import Capabilities, Variant
+from hybridqies.backends.circuit_cache import CircuitCache
+from hybridqies.backends.estimate import Estimate
+from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions
+from hybridqies.backends.memory import check_memory
+from hybridqies.backends.resources import Resources
+from hybridqies.backends.truncation import Truncation
+from hybridqies.circuit import Circuit, Lattice, load_lattice
+from hybridqies.circuit.lattices import MAX_SITES
+from hybridqies.errors import CapabilityError
+from hybridqies.options import within
+from hybridqies.tensornet import Program, Simulated
+from hybridqies.tensornet.routing import count_swaps, route
+
+# Bytes of tensors of the samples that run together.
+_AT_ONCE = 2**28
+# An update holds the tensors before and after it, and their factors.
+_COPIES = 3
+
+
+class Surroundings(enum.Enum):
+    """What an expectation takes for the rest of the lattice."""
+
+    MEAN_FIELD = "mean-field"
+    BELIEFS = "beliefs"
+
+
+class Route(enum.Enum):
+    """What is done with gates off the lattice."""
+
+    NONE = "none"
+    SWAP = "swap"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorOptions(ExecutionOptions):
+    """Bonds keep at most `chi` values; values are warned of where more than `threshold` is discarded.
+
+    `lattice` is that of `peps`, by default the pairs of qubits that the circuit's own gates act on.
+    Gates off the lattice are refused, or moved onto it with `route` swap.
+    `environment` is what `peps` takes for the surroundings of an observable.
+    """
+
+    chi: int = 32
+    lattice: str | None = None
+    route: Route = Route.NONE
+    environment: Surroundings = Surroundings.MEAN_FIELD
+    threshold: float = 1e-4
+
+    def __post_init__(self) -> None:
+        ExecutionOptions.__post_init__(self)
+        within(self, "backend option", chi=(1, 4096), threshold=(0, 1e9))
+
+
+def _variant(target: str, summary: str) -> Variant:
+    able = Capabilities(
+        native_gradients=False,
+        shots=False,
+        noise=False,
+        hardware=False,
+        amplitude_input=False,
+        max_qubits=MAX_SITES,
+        costs_money=False,
+    )
+    return Variant(target, summary, able)
+
+
+class TensorNetwork(ExecutingBackend):
+    """States on a lattice by simple update, in double precision on the CPU; gradients by shift rules.
+
+    Estimates have a `truncation`. Values are exact only where nothing is discarded and no loop of the lattice
+    is in a light cone.
+
+    Raises
+    ------
+    CapabilityError: a circuit with gates off the lattice, or that needs more memory than is free.
+    """
+
+    name: ClassVar[str] = "tensor"
+    variants: ClassVar[tuple[Variant, ...]] = (
+        _variant("peps", "graph-PEPS by simple update: lattices of many qubits, approximate"),
+        _variant("mps", "matrix product state on a chain: little entanglement, approximate"),
+    )
+    Options: ClassVar[type] = TensorOptions
+
+    def __init__(self, target: str = "", **options: Any) -> None:
+        super().__init__(target, **options)
+        if self._is_chain:
+            self.options.refuse_idle("tensor:peps", "lattice", "environment")
+        elif self.options.lattice is None:
+            self.options.refuse_idle("lattice", "route")
+        self._lattice = None if self.options.lattice is None else load_lattice(self.options.lattice)
+        self._programs = CircuitCache(self._compile)
+
+    @property
+    def _is_chain(self) -> bool:
+        return self.target == "mps"
+
+    @property
+    def is_exact(self) -> bool:
+        """False: what is discarded depends on the circuit and its angles."""
+        return False
+
+    @property
+    def tells_errors(self) -> bool:
+        """False: an error is estimated by what a larger `chi` changes."""
+        return False
+
+    def check(self, circuit: Circuit) -> None:
+        """Refuses a circuit as all backends do, and for gates off the lattice or too little memory."""
+        super().check(circuit)
+        self._programs(self.free(circuit).circuit)
+
+    def resources(self, circuit: Circuit) -> Resources:
+        """Depth and gates, with the SWAPs that were added."""
+        return Resources.of(self._programs(self.free(circuit).circuit).circuit)
+
+    def _compile(self, circuit: Circuit) -> Program:
+        edges = self._edges(circuit)
+        if self._lattice is not None:
+            circuit = replace(circuit, n_qubits=self._lattice.n_sites)
+        if self.options.route is Route.SWAP and edges is not None:
+            circuit = route(circuit, edges)
+        program = Program.of(circuit, edges)
+        needed = _COPIES * program.bytes_needed(self.options.chi)
+        check_memory(torch.empty(1), circuit.n_qubits, needed, todo="use a smaller chi or fewer layers")
+        return program
+
+    def _edges(self, circuit: Circuit) -> tuple[tuple[int, int], ...] | None:
+        if self._is_chain:
+            return load_lattice(f"chain:{circuit.n_qubits}").edges
+        if self._lattice is None:
+            return None
+        _check_fits(self._lattice, circuit)
+        return self._lattice.edges
+
+    def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:  # noqa: ARG002
+        estimate, truncation = self._approximate(circuit, angles)
+        truncation.warn(self.spec, self.options.threshold)
+        return replace(estimate, truncation=truncation)
+
+    def _estimate(
+        self,
+        circuit: Circuit,
+        features: Tensor,
+        weights: Tensor,
+        amplitudes: Tensor | None,  # noqa: ARG002
+    ) -> Estimate:
+        """Values and what half of `chi` changes about them."""
+        free = self.free(circuit)
+        angles = free.values(features, weights).detach().cpu().double()
+        estimate, truncation = self._approximate(free.circuit, angles)
+        drift = torch.zeros_like(estimate.values)
+        if self.options.chi > 1 and bool(truncation.discarded.any()):
+            half = self._simulate(self._programs(free.circuit), angles, self.options.chi // 2)
+            drift = (estimate.values - half.values).abs()
+        truncation = replace(truncation, drift=drift)
+        truncation.warn(self.spec, self.options.threshold)
+        return replace(estimate, truncation=truncation).to(features)
+
+    def _approximate(self, circuit: Circuit, angles: Tensor) -> tuple[Estimate, Truncation]:
+        program = self._programs(circuit)
+        found = self._simulate(program, angles, self.options.chi)
+        swaps = count_swaps(program.circuit) - count_swaps(circuit)
+        return Estimate(found.values), Truncation(found.discarded, found.largest, found.bond, swaps)
+
+    def _simulate(self, program: Program, angles: Tensor, chi: int) -> Simulated:
+        at_once = max(1, _AT_ONCE // program.bytes_needed(chi))
+        beliefs = self._is_chain or self.options.environment is Surroundings.BELIEFS
+        pieces = [
+            program.run(rows.new_zeros(len(rows), 0), rows, chi, beliefs=beliefs)
+            for rows in angles.split(at_once)
+        ]
+        return Simulated(
+            torch.cat([piece.values for piece in pieces]),
+            torch.cat([piece.discarded for piece in pieces]),
+            torch.cat([piece.largest for piece in pieces]),
+            max(piece.bond for piece in pieces),
+        )
+
+
+def _check_fits(lattice: Lattice, circuit: Circuit) -> None:
+    if lattice.n_sites < circuit.n_qubits:
+        raise CapabilityError(
+            f"lattice {lattice.name!r} has {lattice.n_sites} sites and circuit {circuit.name!r} "
+            f"{circuit.n_qubits} qubits",
+            expected="no more qubits than sites",
+        )
+    longest = max(len(each.factors) for each in circuit.observables)
+    if lattice.infinite and longest > 1:
+        raise CapabilityError(
+            f"an observable of {longest} sites was asked for on {lattice.name!r}",
+            expected="observables of one site: a site of the cell stands for infinitely many",
+        )
