@@ -16,7 +16,7 @@ from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.free_circuit import FreeCircuit
 from hybridqies.backends.gradient_rules import SPSA, Gradient, Rule, ShiftRule, measured
 from hybridqies.backends.registry import DEFAULT_BACKEND
-from hybridqies.backends.resources import Resources
+from hybridqies.backends.resources import ExactCost, Resources
 from hybridqies.circuit import Circuit
 from hybridqies.errors import CapabilityError, InputError
 from hybridqies.options import within
@@ -92,6 +92,10 @@ class ExecutingBackend(Backend):
     def resources(self, circuit: Circuit) -> Resources:
         """Depth and gates of a measured circuit: as written, or as compiled for the target."""
         return Resources.of(circuit)
+
+    def exact_cost(self, circuit: Circuit) -> ExactCost | None:  # noqa: ARG002
+        """The work of a circuit's exact values; None where they are not exact, or nothing is counted."""
+        return None
 
     def n_jobs(self, bases: int, rows: int) -> int:  # noqa: ARG002
         """The number of jobs in one submission of this many bases and rows."""

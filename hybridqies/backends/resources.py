@@ -1,4 +1,4 @@
-"""Depth and gate counts of a circuit on its target."""
+"""Depth and gate counts of a circuit on its target, and the work of its exact values."""
 
 from __future__ import annotations
 
@@ -20,3 +20,23 @@ class Resources:
         """Those of the circuit as it is written."""
         on_two = circuit.two_qubit_gates()
         return cls(circuit.depth(), len(circuit.gates) - on_two, on_two)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactCost:
+    """How the native simulator computes exact expectations, and the counted work of one sample.
+
+    It runs `states` states of at most `n_qubits`: one state of the whole circuit, or its light cones.
+    `operations` are those of a forward and a backward pass, in floating-point operations.
+    """
+
+    by_cones: bool
+    states: int
+    n_qubits: int
+    operations: int
+
+    def __str__(self) -> str:
+        """In words, without the work."""
+        if not self.by_cones:
+            return f"the whole state of {self.n_qubits} qubits"
+        return f"{self.states} light cones of up to {self.n_qubits} qubits"

@@ -17,8 +17,9 @@ from hybridqies.backends.gradient_rules import Gradient
 from hybridqies.backends.memory import check_memory, fits_memory
 from hybridqies.backends.noise import Noise, NoiseOptions
 from hybridqies.backends.plan_cache import PlanCache
+from hybridqies.backends.resources import ExactCost
 from hybridqies.circuit import Circuit, Start
-from hybridqies.engine import ConePlan, bytes_needed, expectations, final_states
+from hybridqies.engine import ConePlan, Plan, bytes_needed, count_work, expectations, final_states
 from hybridqies.errors import CapabilityError
 from hybridqies.options import within
 
@@ -82,6 +83,11 @@ class StateVector(ExecutingBackend):
         return self._is_exact
 
     @property
+    def _is_exact_with_gradients(self) -> bool:
+        """Whether no call ever needs the whole state."""
+        return self._is_exact and self.options.gradient is Gradient.ADJOINT
+
+    @property
     def bytes_held(self) -> int:
         """Bytes kept between calls: the plans of the last circuits, and arrays for the next call."""
         return self._compiled.nbytes
@@ -114,17 +120,15 @@ class StateVector(ExecutingBackend):
     def _run_exactly(
         self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
-        compiled, batched = self._compiled(circuit), weights.dim() == 2
-        if circuit.n_qubits > self.capabilities.max_qubits:
-            return self._run_cones(compiled.cone_plan(batched_weights=batched), features, weights)
-        plan = compiled.exact_plan(batched_weights=batched)
+        batched = weights.dim() == 2
+        plan = self._exact_plan(circuit, batched_weights=batched)
         if isinstance(plan, ConePlan):
             return self._run_cones(plan, features, weights)
         # No pass needs more than sixteen complex numbers per amplitude.
         if features.shape[0] << plan.n_qubits > _ALWAYS_THERE // 256:
             needed = bytes_needed(plan, features, amplitudes)
             if amplitudes is None and not fits_memory(features, needed):
-                smaller = compiled.cone_plan(batched_weights=batched)
+                smaller = self._compiled(circuit).cone_plan(batched_weights=batched)
                 if smaller.bytes_needed(features) < needed:
                     return self._run_cones(smaller, features, weights)
             check_memory(features, plan.n_qubits, needed)
@@ -141,7 +145,7 @@ class StateVector(ExecutingBackend):
             return
         if circuit.start is Start.AMPLITUDES:
             super()._check_size(circuit)
-        if not self.is_exact or self.options.gradient is not Gradient.ADJOINT:
+        if not self._is_exact_with_gradients:
             raise CapabilityError(
                 f"{circuit.n_qubits} qubits were asked of backend {self.spec!r}, which runs the whole state",
                 expected=f"at most {most} qubits",
@@ -156,6 +160,27 @@ class StateVector(ExecutingBackend):
                 expected=f"at most {most} in each cone",
                 todo="use fewer layers of entangling gates, gates of shorter reach, or CZ in place of CNOT",
             )
+
+    def exact_cost(self, circuit: Circuit) -> ExactCost | None:
+        """Its way to the expectations of a circuit, as picked by counted work; None with shots or noise.
+
+        Raises
+        ------
+        CapabilityError: as `check`.
+        """
+        if not self._is_exact_with_gradients:
+            return None
+        self.check(circuit)
+        plan = self._exact_plan(circuit, batched_weights=False)
+        if isinstance(plan, ConePlan):
+            return ExactCost(True, plan.n_cones, plan.n_qubits, plan.work)
+        return ExactCost(False, 1, plan.n_qubits, count_work(plan))
+
+    def _exact_plan(self, circuit: Circuit, *, batched_weights: bool) -> Plan | ConePlan:
+        compiled = self._compiled(circuit)
+        if circuit.n_qubits > self.capabilities.max_qubits:
+            return compiled.cone_plan(batched_weights=batched_weights)
+        return compiled.exact_plan(batched_weights=batched_weights)
 
     @property
     def gives_states(self) -> bool:

@@ -19,6 +19,7 @@ class DryRun:
     """One circuit's part of a submission: `shots` per circuit, `seconds` and `price` in total.
 
     Seconds and price are None if the backend has no rate, `head` if the circuit belongs to none.
+    `run_as` and `operations` of a sample say how the native simulator computes exact values; see `ExactCost`.
     """
 
     backend: str
@@ -34,6 +35,8 @@ class DryRun:
     price: float | None = None
     currency: str | None = None
     head: str | None = None
+    run_as: str | None = None
+    operations: int | None = None
 
 
 def dry_run(
@@ -50,7 +53,8 @@ def dry_run(
     CapabilityError: the backend cannot run the circuit, or one row has more circuits than a job may.
     """
     backend.check(circuit)
-    measured = split_by_basis(backend.free(circuit).circuit)
+    cost = backend.exact_cost(circuit)
+    measured = split_by_basis(backend.free(circuit).circuit) if cost is None else [circuit]
     if isinstance(backend, RemoteBackend) and backend.has_jobs:
         check_together(len(measured), backend.provider().max_circuits, backend.label)
     compiled = max((backend.resources(each) for each in measured), key=lambda each: each.depth)
@@ -68,6 +72,8 @@ def dry_run(
         shots=shots,
         total_shots=total,
         jobs=jobs,
+        run_as=None if cost is None else str(cost),
+        operations=None if cost is None else cost.operations,
     )
     rate = None if rates is None else rates.of(backend.label)
     if rate is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridqies.cli.output import read_settings, say, say_json, show
-from hybridqies.errors import CircuitError, InputError
+from hybridqies.errors import CapabilityError, CircuitError, InputError
 
 if TYPE_CHECKING:
     from hybridqies.circuit import Circuit, Recipe
@@ -113,8 +113,51 @@ def _facts(recipe: Recipe, circuit: Circuit | None) -> dict[str, Any]:
             "n_weights": circuit.n_weights,
             "depth": circuit.depth(),
             "two_qubit_gates": circuit.two_qubit_gates(),
+            "light_cones": _cones(circuit),
+            "exact": _exact(circuit),
         }
     return facts
+
+
+def _cones(circuit: Circuit) -> list[int] | None:
+    """The qubits of each light cone; None where the circuit has none, or they take too long to find."""
+    from hybridqies.circuit import Start
+    from hybridqies.engine import find_cones
+
+    if circuit.start is not Start.ZERO:
+        return None
+    try:
+        return [cone.n_qubits for cone in find_cones(circuit)]
+    except CapabilityError:
+        return None
+
+
+def _exact(circuit: Circuit) -> dict[str, Any]:
+    """How the native simulator computes the circuit, or why it refuses."""
+    from hybridqies.backends.statevector import StateVector
+
+    try:
+        cost = StateVector().exact_cost(circuit)
+    except CapabilityError as error:
+        return {"refused": str(error)}
+    return {} if cost is None else {"run_as": str(cost), "operations": cost.operations}
+
+
+def _cost_in_words(circuit: Circuit) -> str:
+    cones, exact = _cones(circuit), _exact(circuit)
+    lines = []
+    if cones is not None:
+        least, most = min(cones), max(cones)
+        sizes = f"{most}" if least == most else f"{least} to {most}"
+        lines.append(f"light cones: {len(cones)}, of {sizes} qubits")
+    if "refused" in exact:
+        lines.append(f"refused by statevector: {exact['refused']}")
+    else:
+        lines.append(
+            f"exact values on statevector: {exact['run_as']}, {exact['operations']:,} operations a sample, "
+            "forward and backward"
+        )
+    return "\n".join(lines)
 
 
 def _list(recipes: list[Recipe]) -> Any:
@@ -138,6 +181,7 @@ def _describe(recipe: Recipe, circuit: Circuit) -> None:
         f"(= {recipe.weights}), {len(circuit.gates)} gates, {circuit.two_qubit_gates()} on two qubits, "
         f"depth {circuit.depth()}\n"
     )
+    say(f"{_cost_in_words(circuit)}\n")
     say(draw_text(circuit))
     if recipe.options:
         table = Table("option", "default", "meaning", title="Options (--set option=value)")

@@ -56,7 +56,9 @@ def evaluation_tables(record: Mapping[str, Any]) -> list[Table]:
 
 
 def dry_run_table(plans: Sequence[Mapping[str, Any]]) -> Table:
-    """What would be handed in, a row for each circuit of the head."""
+    """What would be handed in, or computed exactly in this process, a row for each circuit of the head."""
+    if plans[0]["run_as"] is not None:
+        return _exact_table(plans)
     table = Table(title=f"Dry run on {plans[0]['backend']}: nothing was sent", title_justify="left")
     table.add_column("circuit")
     for name in ("qubits", "depth", "two-qubit\ngates", "circuits", "shots\neach", "shots\nin all", "jobs"):
@@ -72,5 +74,22 @@ def dry_run_table(plans: Sequence[Mapping[str, Any]]) -> Table:
             f"{plan['jobs']:,}",
             "no rate" if plan["seconds"] is None else f"{plan['seconds']:,.1f}",
             "no rate" if plan["price"] is None else f"{plan['price']:,.2f} {plan['currency']}",
+        )
+    return table
+
+
+def _exact_table(plans: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=f"Dry run on {plans[0]['backend']}: nothing was run", title_justify="left")
+    table.add_column("circuit")
+    for name in ("qubits", "depth", "two-qubit\ngates", "runs of\na sample"):
+        table.add_column(name, justify="right")
+    table.add_column("run as")
+    table.add_column("operations a run,\nforward and backward", justify="right")
+    for plan in plans:
+        table.add_row(
+            plan["circuit"],
+            *(f"{plan[name]:,}" for name in ("n_qubits", "depth", "two_qubit_gates", "circuits")),
+            plan["run_as"],
+            f"{plan['operations']:,}",
         )
     return table

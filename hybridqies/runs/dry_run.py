@@ -1,4 +1,4 @@
-"""What training, evaluating or predicting would hand in at a backend, before anything is embedded or sent."""
+"""What training, evaluating or predicting would run on a backend, before anything is embedded or sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from hybridqies.backends import Backend, DryRun, ExecutingBackend, QuantumLayer, Rates, dry_run
 from hybridqies.backends.jobs import Limits
 from hybridqies.errors import CapabilityError
-from hybridqies.heads import head_class
+from hybridqies.heads import Head, head_class
 from hybridqies.runs.assembly import Arm, PreparedRun
 from hybridqies.runs.config import DataOptions
 from hybridqies.runs.evaluation import evaluation_part
@@ -33,10 +33,12 @@ def plan_evaluation(
 ) -> list[DryRun]:
     """What `evaluate_run` would hand in, circuit by circuit of the head, if nothing of it is journalled yet.
 
+    If the native simulator runs all of them exactly, it is what that would compute.
+
     Raises
     ------
-    CapabilityError: the head's circuits run exactly in this process, and nothing is handed in; or they
-        would be refused.
+    CapabilityError: the head's circuits run exactly in this process, on a simulator that counts no work;
+        or they would be refused.
     InputError: the head has no circuit, or there are `limits` where nothing is paid.
     """
     _, part = evaluation_part(folder, options, split_name)
@@ -59,7 +61,7 @@ def plan_prediction(
     count = len(texts)
     counts = _batches(count, prediction_batch(model.module, count, model.training.batch_size))
     return [
-        replace(dry_run(_backend(layer), layer.circuit, counts, rates), head=model.spec.head)
+        replace(_plan(layer, counts, rates), head=model.spec.head)
         for layer in _layers(model.module, model.backend)
     ]
 
@@ -71,13 +73,13 @@ def plan_training(prepared: PreparedRun, rates: Rates | None = None) -> list[Dry
 
     Raises
     ------
-    CapabilityError: the circuits run exactly in this process, and nothing is handed in; or one row of a
-        batch has more circuits than a job may.
+    CapabilityError: the circuits run exactly in this process, on a simulator that counts no work; or one
+        row of a batch has more circuits than a job may.
     InputError: no head has a circuit.
     """
     check_runs_circuit([arm.name for arm in prepared.arms], "a dry run was asked for")
     return [
-        replace(dry_run(_backend(layer), layer.circuit, _steps(layer, arm, prepared), rates), head=arm.name)
+        replace(_plan(layer, _steps(layer, arm, prepared), rates), head=arm.name)
         for arm in prepared.arms
         if head_class(arm.name).runs_circuit
         for layer in _layers(arm.model, prepared.backend)
@@ -107,16 +109,31 @@ def _steps(layer: QuantumLayer, arm: Arm, prepared: PreparedRun) -> Counter[int]
     return counts
 
 
+def _plan(layer: QuantumLayer, counts: Counter[int], rates: Rates | None) -> DryRun:
+    """The plan of a layer that is called with batches of these many rows so many times."""
+    copies = layer.copies or 1
+    rows = {copies * size: times for size, times in counts.items()}
+    return dry_run(_backend(layer), layer.circuit, rows, rates)
+
+
 def _layers(model: nn.Module, backend: Backend) -> list[QuantumLayer]:
-    """The layers whose circuits are handed in, rather than computed exactly where the head is."""
+    """The layers whose circuits are handed in; all of them where all are computed in this process."""
     layers = [each for each in model.modules() if isinstance(each, QuantumLayer)]
     found = [each for each in layers if not _is_immediate(each.backend)]
+    solved = any(isinstance(each, Head) and each.is_solved for each in model.modules())
+    if not (found or solved) and all(_counts_work(each) for each in layers):
+        return layers
     if not found:
         raise CapabilityError(
             f"backend {backend.label!r} computes exactly in this process: there is nothing to plan",
             expected="one with shots, or one that circuits are handed in to (see: hybridqies backends)",
         )
     return found
+
+
+def _counts_work(layer: QuantumLayer) -> bool:
+    backend = layer.backend
+    return isinstance(backend, ExecutingBackend) and backend.exact_cost(layer.circuit) is not None
 
 
 def _is_immediate(backend: Backend) -> bool:

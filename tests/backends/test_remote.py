@@ -214,7 +214,6 @@ class TestFromTheShell:
                 ["--journal", "jobs.jsonl"],
                 "journal was given with backend 'statevector', which costs nothing",
             ),
-            (["--dry-run"], "backend 'statevector' computes exactly in this process"),
             (["--rates", "rates.toml"], "--rates was given without --dry-run"),
         ],
     )
@@ -223,6 +222,24 @@ class TestFromTheShell:
 
         assert run(["evaluate", str(trained), *flags]) == 2
         assert message in capfd.readouterr().err
+
+    def test_exact_values_are_planned_with_their_work(self, trained, reviews, tiny_encoder, capfd):
+        from hybridqies.cli.app import run
+
+        data = ["--data", str(reviews), "--encoder", str(tiny_encoder), "--compare", "none"]
+        capfd.readouterr()
+        assert run(["train", *data, "--qubits", "3", "--set", "encoders=2", "--dry-run", "--json"]) == 0
+        plans = json.loads(capfd.readouterr().out)
+        runs = {plan["run_as"]: plan["circuits"] for plan in plans}
+        assert len(plans) == len(runs) == 2
+        assert all(plan["operations"] > 0 == plan["total_shots"] for plan in plans)
+        # Every encoder runs as often as the circuit that reads them.
+        encoders, circuit = runs["the whole state of 6 qubits"], runs["the whole state of 3 qubits"]
+        assert encoders == 2 * circuit > 0
+        assert run(["evaluate", str(trained), "--dry-run"]) == 0
+        assert "nothing was run" in capfd.readouterr().out
+        assert run(["evaluate", str(trained), "--dry-run", "--backend", "pennylane"]) == 2
+        assert "computes exactly in this process: there is nothing to plan" in capfd.readouterr().err
 
     def test_a_training_is_planned_and_capped_before_it_begins(
         self, server, trained, reviews, tiny_encoder, capfd

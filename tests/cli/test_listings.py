@@ -33,6 +33,24 @@ class TestCircuits:
         out, _ = say("circuits", name, "--qubits", 5)
         assert f"{circuit.n_features} features, {circuit.n_weights} weights" in out
 
+    def test_light_cones_and_work(self, say: Say) -> None:
+        flags = ("circuits", "data-reuploading", "--qubits", 128, "--set", "layers=2")
+        out, _ = say(*flags)
+        assert "light cones: 128, of 3 to 5 qubits" in out
+        assert "exact values on statevector: 128 light cones of up to 5 qubits" in out
+        record = json.loads(say(*flags, "--json")[0])
+        assert sorted(set(record["light_cones"])) == [3, 4, 5]
+        assert record["exact"]["operations"] > 10**6
+        small, _ = say("circuits", "data-reuploading", "--qubits", 4)
+        assert "exact values on statevector: the whole state of 4 qubits" in small
+
+    def test_a_circuit_that_no_state_vector_takes(self, say: Say) -> None:
+        out, _ = say("circuits", "long-range-reupload", "--qubits", 40)
+        assert "light cones: 1, of 40 qubits\nrefused by statevector: the light cone" in out.replace("\r", "")
+        record = json.loads(say("circuits", "long-range-encoder", "--qubits", 5, "--json")[0])
+        assert record["light_cones"] is None
+        assert record["exact"]["run_as"] == "the whole state of 5 qubits"
+
     def test_options_formats_and_pictures(self, say: Say, tmp_path: Path) -> None:
         flags = ("circuits", "long-range-reupload", "--qubits", 5, "--set", "connectivity=2")
         out, _ = say(*flags, "--format", "qasm")
