@@ -44,6 +44,13 @@ def command(
     ] = 0.0,
     windows: Annotated[int, typer.Option(help="Number of windows to calibrate, and to measure on.")] = 8,
     width: Annotated[int, typer.Option(help="Number of tokens in a window.")] = 256,
+    forward: Annotated[
+        str | None,
+        typer.Option(
+            help="factorised: multiply by one factor after the other. rebuilt: contract them to the weight "
+            "first. Default: the faster one for the method."
+        ),
+    ] = None,
     export: Annotated[
         str, typer.Option(help="factorised: save the factors. dense: save as a plain transformers model.")
     ] = "factorised",
@@ -74,26 +81,28 @@ def command(
 
     Example: `hybridqies compress ./model --keep 0.5 --layers k_proj,q_proj --text wiki.txt --out small`
     """
+    from hybridqies.compression.layer import check_forward
     from hybridqies.compression.workflow import CompressionConfig, shrink
 
     chosen = tuple(name.strip() for name in layers.split(","))
     settings = _group(set_ or [])
     healing, circuits = _read_healing(heal, settings["heal"]), _read_circuits(method, settings["circuits"])
     config = CompressionConfig(
-        model,
-        method,
-        keep,
-        chosen,
-        text,
-        sites,
-        windows,
-        width,
-        profile,
-        spare,
-        export,
-        seed,
-        healing,
-        circuits,
+        model=model,
+        method=method,
+        keep=keep,
+        layers=chosen,
+        text=text,
+        n_sites=sites,
+        windows=windows,
+        width=width,
+        profile=profile,
+        spare=spare,
+        export=export,
+        seed=seed,
+        heal=healing,
+        circuits=circuits,
+        forward=None if forward is None else check_forward(forward),
     )
     plan = _planner(config, backend, rates)
     with steps(json) as shown:

@@ -1,4 +1,4 @@
-"""The layer that replaces `nn.Linear`: cores instead of a weight, and back to a plain layer."""
+"""The layer that replaces a linear one: cores instead of a weight, and back to a plain layer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hybridqies.compression.plain_layers import Kind, kind_of, make_layer, weight_of
 from hybridqies.errors import InputError
 from hybridqies.roles import Role
 from hybridqies.tensornet import MPO, Brickwork, Disentangled
 
 Forward = Literal["factorised", "rebuilt"]
 FORWARDS: tuple[Forward, ...] = ("factorised", "rebuilt")
+
+
+def check_forward(given: str) -> Forward:
+    """The way to multiply of that name, or an InputError."""
+    for known in FORWARDS:
+        if known == given:
+            return known
+    raise InputError(f"forward was given as {given!r}", expected=f"one of {', '.join(FORWARDS)}")
 
 
 class Gates(nn.Module):
@@ -44,6 +53,7 @@ class CompressedLinear(nn.Module):
 
     `circuits` are U and V. `forward_by` "factorised" multiplies by one factor after the other; "rebuilt"
     contracts them to a matrix first, which is faster for MPOs and many tokens. Both have gradients.
+    `replaces` is the kind of layer that it stands for.
 
     Raises
     ------
@@ -59,33 +69,38 @@ class CompressedLinear(nn.Module):
         bias: Tensor | None = None,
         forward_by: Forward = "factorised",
         circuits: tuple[Brickwork, Brickwork] | None = None,
+        replaces: Kind = "linear",
     ) -> None:
         super().__init__()
-        if forward_by not in FORWARDS:
-            raise InputError(f"forward was given as {forward_by!r}", expected=f"one of {', '.join(FORWARDS)}")
         mpo = MPO(tuple(cores))
         if math.prod(mpo.out_dims) < shape[0] or math.prod(mpo.in_dims) < shape[1]:
             raise InputError(
                 f"{mpo.out_dims} × {mpo.in_dims} is too small for a layer {shape[0]} × {shape[1]}"
             )
         self.out_features, self.in_features = shape
-        self.forward_by: Forward = forward_by
+        self.forward_by = check_forward(forward_by)
+        self.replaces: Kind = replaces
         self.cores = nn.ParameterList([nn.Parameter(core.detach().clone()) for core in cores])
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         self.left = None if circuits is None else Gates(circuits[0])
         self.right = None if circuits is None else Gates(circuits[1])
 
     @classmethod
-    def from_linear(
-        cls, linear: nn.Linear, fitted: MPO | Disentangled, forward_by: Forward = "factorised"
+    def from_layer(
+        cls, layer: nn.Module, fitted: MPO | Disentangled, forward_by: Forward = "factorised"
     ) -> CompressedLinear:
-        """The layer with what was fitted as its matrix, in the type and on the device of `linear`."""
-        weight, shape = linear.weight, (linear.out_features, linear.in_features)
-        if isinstance(fitted, MPO):
-            return cls([core.to(weight) for core in fitted.cores], shape, linear.bias, forward_by)
-        left, right = (replace(side, gates=side.gates.to(weight)) for side in (fitted.left, fitted.right))
-        cores = [core.to(weight) for core in fitted.mpo.cores]
-        return cls(cores, shape, linear.bias, forward_by, (left, right))
+        """The layer with what was fitted as its matrix, in the type and on the device of `layer`."""
+        kind, weight = kind_of(layer), weight_of(layer)
+        assert kind is not None
+        mpo = fitted if isinstance(fitted, MPO) else fitted.mpo
+        circuits = None
+        if isinstance(fitted, Disentangled):
+            left, right = (replace(side, gates=side.gates.to(weight)) for side in (fitted.left, fitted.right))
+            circuits = (left, right)
+        cores = [core.to(weight) for core in mpo.cores]
+        rows, columns = weight.shape
+        bias: Any = layer.bias
+        return cls(cores, (rows, columns), bias, forward_by, circuits, kind)
 
     @property
     def n_angles(self) -> int:
@@ -106,17 +121,9 @@ class CompressedLinear(nn.Module):
             whole = self.left.circuit.apply(self.right.circuit.apply(whole.mT).mT)
         return whole[: self.out_features, : self.in_features]
 
-    def to_linear(self) -> nn.Linear:
-        """A plain layer with the same matrix and bias."""
-        weight = self.matrix().detach()
-        plain = nn.Linear(
-            self.in_features, self.out_features, self.bias is not None, weight.device, weight.dtype
-        )
-        with torch.no_grad():
-            plain.weight.copy_(weight)
-            if self.bias is not None:
-                plain.bias.copy_(self.bias)
-        return plain
+    def to_plain(self) -> nn.Module:
+        """A plain layer of the kind that was replaced, with the same matrix and bias."""
+        return make_layer(self.replaces, self.matrix().detach(), self.bias)
 
     def describe(self) -> dict[str, Any]:
         """What is needed to make an empty layer of this form, as JSON values."""
@@ -125,6 +132,7 @@ class CompressedLinear(nn.Module):
             "cores": [list(core.shape) for core in self.cores],
             "bias": self.bias is not None,
             "forward": self.forward_by,
+            "replaces": self.replaces,
             "circuits": [
                 {"n_qubits": side.n_qubits, "bonds": list(side.bonds)}
                 for side in (self.left, self.right)
@@ -144,7 +152,7 @@ class CompressedLinear(nn.Module):
             for each, gates in zip(record["circuits"], zeros, strict=True)
         ]
         circuits = (sides[0], sides[1]) if sides else None
-        return cls(cores, (rows, columns), bias, record["forward"], circuits)
+        return cls(cores, (rows, columns), bias, record["forward"], circuits, record["replaces"])
 
     def extra_repr(self) -> str:
         """Widths, cores and the way to multiply, for `print`."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hybridqies.compression.layer import CompressedLinear, Forward
 from hybridqies.compression.methods import CircuitOptions, approximate, count_numbers, find_method
+from hybridqies.compression.plain_layers import kind_of, weight_of
 from hybridqies.errors import InputError
 from hybridqies.layer_names import choose_layers, refuse_shared
 
@@ -32,8 +33,10 @@ class Compressed:
     """‖W − M‖ / ‖W‖."""
 
 
-def find_layers(model: nn.Module, patterns: str | Iterable[str]) -> dict[str, nn.Linear]:
-    """The `nn.Linear` layers that a pattern fits, by name and in the order of the model.
+def find_layers(model: nn.Module, patterns: str | Iterable[str]) -> dict[str, nn.Module]:
+    """The linear layers that a pattern fits, by name and in the order of the model.
+
+    They are `nn.Linear`, or `Conv1D` of transformers.
 
     See `hybridqies.layer_names.choose_layers` for patterns.
 
@@ -42,7 +45,7 @@ def find_layers(model: nn.Module, patterns: str | Iterable[str]) -> dict[str, nn
     UnknownNameError: a pattern fits no linear layer; the nearest name is offered.
     InputError: the weight of a layer is also used elsewhere.
     """
-    linear = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Linear}
+    linear = {name: layer for name, layer in model.named_modules() if kind_of(layer)}
     chosen = choose_layers(patterns, linear, todo="or give a pattern such as '*.layers.3.*'")
     refuse_shared(model, chosen)
     return {name: linear[name] for name in chosen}
@@ -79,14 +82,15 @@ def compress(
     new, records = {}, []
     for done, (name, layer) in enumerate(chosen.items(), 1):
         covariance = (activations or {}).get(name)
+        weight = weight_of(layer)
         fitted = approximate(
-            layer.weight, method, shares[name], covariance, n_sites=n_sites, seed=seed, circuits=circuits
+            weight, method, shares[name], covariance, n_sites=n_sites, seed=seed, circuits=circuits
         )
-        replacement = CompressedLinear.from_linear(layer, fitted, way)
+        replacement = CompressedLinear.from_layer(layer, fitted, way)
         new[name] = replacement
-        error = relative_error(replacement, layer.weight)
+        error = relative_error(replacement, weight)
         numbers = count_numbers(fitted, circuits.price if circuits else 1.0)
-        records.append(Compressed(name, method, layer.weight.numel(), numbers, error))
+        records.append(Compressed(name, method, weight.numel(), numbers, error))
         if on_layer:
             on_layer(done, len(chosen))
     for name, replacement in new.items():
@@ -107,10 +111,10 @@ def restore(model: nn.Module, originals: Mapping[str, nn.Module]) -> None:
 
 
 def to_dense(model: nn.Module) -> None:
-    """Replaces every compressed layer by a plain `nn.Linear` with the same matrix, in place."""
+    """Replaces every compressed layer by a plain one with the same matrix, in place."""
     for name, layer in list(model.named_modules()):
         if isinstance(layer, CompressedLinear):
-            replace_module(model, name, layer.to_linear())
+            replace_module(model, name, layer.to_plain())
 
 
 def replace_module(model: nn.Module, name: str, new: nn.Module) -> None:
@@ -143,7 +147,7 @@ def collect_covariances(
 
 
 @contextlib.contextmanager
-def _watching(layers: Mapping[str, nn.Linear]) -> Iterator[tuple[dict[str, Tensor], dict[str, int]]]:
+def _watching(layers: Mapping[str, nn.Module]) -> Iterator[tuple[dict[str, Tensor], dict[str, int]]]:
     """Adds up x xᵀ and counts the rows while the context is open."""
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from hybridqies.compression.healing import Healing, heal
-from hybridqies.compression.layer import CompressedLinear, Gates
+from hybridqies.compression.layer import CompressedLinear, Forward, Gates, check_forward
 from hybridqies.compression.loading import load_causal_model, quiet_transformers
 from hybridqies.compression.methods import METHODS, CircuitOptions, check_share, find_method
 from hybridqies.compression.model import collect_covariances, compress, find_layers, relative_error, restore
 from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
+from hybridqies.compression.plain_layers import weight_of
 from hybridqies.compression.saving import check_new, export_dense, making_folder, save_compressed
 from hybridqies.compression.sensitivity import Sensitivity, profile, spare_sensitive
 from hybridqies.errors import DataError, InputError
@@ -36,7 +37,7 @@ class CompressionConfig:
     The first `windows` windows of `width` tokens of the text are read to calibrate; perplexities are measured
     on as many after them. `spare` is the share of the parameters in layers that stay as they are, the most
     sensitive ones. `heal` trains the factors on another text afterwards. `circuits` are the
-    options of `disentangled`. `export` is "factorised" or "dense".
+    options of `disentangled`. `forward` is as in `compress`. `export` is "factorised" or "dense".
     """
 
     model: str
@@ -53,6 +54,7 @@ class CompressionConfig:
     seed: int = 0
     heal: Healing | None = None
     circuits: CircuitOptions = field(default_factory=CircuitOptions)
+    forward: Forward | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,7 @@ class _Bench:
     healing: torch.Tensor | None
     untouched: Perplexity
     activations: Mapping[str, torch.Tensor]
-    originals: Mapping[str, nn.Linear]
+    originals: Mapping[str, nn.Module]
 
 
 def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = None) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = Non
     model, tokenizer = load_causal_model(config.model)
     bench = _prepare(config, model, tokenizer, tell)
     profiles = _profile(bench, tell)
-    sizes = {name: layer.weight.numel() for name, layer in bench.originals.items()}
+    sizes = {name: weight_of(layer).numel() for name, layer in bench.originals.items()}
     shares = dict.fromkeys(sizes, config.keep)
     if config.spare:
         shares = spare_sensitive(profiles[0], sizes, config.keep, config.spare)
@@ -125,6 +127,8 @@ def _check(config: CompressionConfig) -> None:
     if config.export not in EXPORTS:
         raise InputError(f"export was given as {config.export!r}", expected="factorised or dense")
     check_share(config.keep)
+    if config.forward is not None:
+        check_forward(config.forward)
     if config.heal and not METHODS[config.method].trains:
         raise InputError(
             f"method {config.method!r} leaves nothing to train", expected="another method, or no healing"
@@ -190,6 +194,7 @@ def _measure_arm(
         n_sites=config.n_sites,
         seed=config.seed,
         circuits=config.circuits,
+        forward=config.forward,
     )
     try:
         found = measure_perplexity(bench.model, bench.windows)
@@ -217,11 +222,11 @@ def _describe(bench: _Bench, arm: str, meaning: str, found: Perplexity) -> dict[
     """The row of the model as it is now."""
     layers = {name: bench.model.get_submodule(name) for name in bench.originals}
     compressed = {name: layer for name, layer in layers.items() if isinstance(layer, CompressedLinear)}
-    errors = [relative_error(layer, bench.originals[name].weight) for name, layer in compressed.items()]
+    errors = [relative_error(layer, weight_of(bench.originals[name])) for name, layer in compressed.items()]
     n_angles = sum(layer.n_angles for layer in compressed.values())
     angles = bench.config.circuits.price * n_angles if n_angles else 0
     gates = [side.gates.nbytes for side in bench.model.modules() if isinstance(side, Gates)]
-    biases = [layer.bias.numel() for layer in bench.originals.values() if layer.bias is not None]
+    biases = [_count(layer) - weight_of(layer).numel() for layer in bench.originals.values()]
     return {
         "arm": arm,
         "meaning": meaning,

@@ -15,6 +15,8 @@ from hybridqies.compression import (
     collect_covariances,
     compress,
     find_layers,
+    load_compressed,
+    save_compressed,
     to_dense,
 )
 from hybridqies.compression.layer import FORWARDS
@@ -52,11 +54,11 @@ def draw_inputs() -> torch.Tensor:
 def test_a_layer_multiplies_by_the_matrix_of_its_cores(method, forward, n_sites):
     linear = nn.Linear(12, 8).double()
     mpo = approximate(linear.weight, method, 0.6, torch.eye(12), n_sites=n_sites)
-    layer = CompressedLinear.from_linear(linear, mpo, forward)
+    layer = CompressedLinear.from_layer(linear, mpo, forward)
     inputs = draw_inputs()
     expected = inputs @ mpo.to_matrix().T + linear.bias
     assert torch.dist(layer(inputs), expected) < 1e-12
-    assert torch.dist(layer.to_linear()(inputs), expected) < 1e-12
+    assert torch.dist(layer.to_plain()(inputs), expected) < 1e-12
     assert layer(inputs[:0]).shape == (0, 7, 8)
 
 
@@ -64,7 +66,7 @@ def test_a_layer_multiplies_by_the_matrix_of_its_cores(method, forward, n_sites)
 def test_a_padded_layer_has_the_widths_of_the_one_it_replaces(forward):
     linear = nn.Linear(11, 7).double()
     mpo = MPO.from_matrix(linear.weight.detach(), (2, 2, 2), (2, 3, 2))
-    layer = CompressedLinear.from_linear(linear, mpo, forward)
+    layer = CompressedLinear.from_layer(linear, mpo, forward)
     inputs = draw_inputs()[..., :11]
     assert torch.dist(layer(inputs), linear(inputs)) < 1e-12
 
@@ -73,20 +75,20 @@ def test_a_padded_layer_has_the_widths_of_the_one_it_replaces(forward):
 def test_gradients_agree_with_finite_differences(forward):
     linear = nn.Linear(6, 4).double()
     mpo = MPO.from_matrix(linear.weight.detach(), (2, 2), (3, 2), 2)
-    layer = CompressedLinear.from_linear(linear, mpo, forward)
+    layer = CompressedLinear.from_layer(linear, mpo, forward)
     inputs = draw_inputs()[0, :2, :6].clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda each, *_: layer(each), (inputs, *layer.parameters()))
 
 
 def test_half_precision_stays_half_precision():
     linear = nn.Linear(12, 8).bfloat16()
-    layer = CompressedLinear.from_linear(linear, approximate(linear.weight, "mpo", 0.5))
+    layer = CompressedLinear.from_layer(linear, approximate(linear.weight, "mpo", 0.5))
     assert layer(draw_inputs().bfloat16()).dtype == torch.bfloat16
 
 
 def test_the_cores_are_adapters_to_training():
     linear = nn.Linear(12, 8)
-    roles = roles_of(CompressedLinear.from_linear(linear, approximate(linear.weight, "mpo", 0.5)))
+    roles = roles_of(CompressedLinear.from_layer(linear, approximate(linear.weight, "mpo", 0.5)))
     assert roles == {"bias": Role.BODY, "cores.0": Role.ADAPTER, "cores.1": Role.ADAPTER}
 
 
@@ -162,3 +164,29 @@ def test_a_layer_that_reads_nothing_is_refused():
     model = build_model()
     with pytest.raises(InputError, match="read nothing"):
         collect_covariances(model, "k_proj", [], model)
+
+
+def test_the_transposed_layers_of_gpt2_are_compressed_and_put_back(tmp_path):
+    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers.pytorch_utils import Conv1D
+
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=32, n_positions=16, n_embd=16, n_layer=1, n_head=2)).eval()
+    ids = torch.arange(10)[None]
+    seen = collect_covariances(model, "c_attn", [ids], model)
+    weight = model.transformer.h[0].attn.c_attn.weight.detach().clone()
+    records = compress(model, "wsvd", 0.5, ["c_attn"], seen)
+    layer: Any = model.transformer.h[0].attn.c_attn
+    assert (layer.out_features, layer.in_features) == (48, 16)
+    assert records[0].parameters == 384 // (48 + 16) * (48 + 16)
+    assert records[0].error == pytest.approx(
+        float((layer.matrix().detach().T - weight).norm() / weight.norm())
+    )
+    before = model(ids).logits
+    save_compressed(model, tmp_path)
+    assert torch.equal(load_compressed(tmp_path)(ids).logits, before)
+    to_dense(model)
+    assert type(model.transformer.h[0].attn.c_attn) is Conv1D
+    assert torch.dist(model(ids).logits, before) < 1e-4
+    with pytest.raises(InputError, match="'lm_head' shares its weight"):
+        find_layers(model, "lm_head")

@@ -14,6 +14,7 @@ from compression.language_models import write_model, write_text
 
 from hybridqies.cli.app import run
 from hybridqies.compression import (
+    CompressedLinear,
     CompressionConfig,
     Perplexity,
     Sensitivity,
@@ -115,6 +116,13 @@ def test_a_dense_export_is_a_plain_model_with_the_same_outputs(model, text, tmp_
     assert torch.dist(logits_of(plain), logits_of(load_causal_model(str(model))[0])) > 0.1
 
 
+@pytest.mark.parametrize("forward", ["factorised", "rebuilt"])
+def test_the_way_to_multiply_is_kept_with_the_model(model, text, tmp_path, forward):
+    shrink(configure(model, text, forward=forward), tmp_path / "out")
+    again = load_compressed(tmp_path / "out")
+    assert {each.forward_by for each in again.modules() if isinstance(each, CompressedLinear)} == {forward}
+
+
 def test_sensitive_layers_are_spared_and_the_others_pay(model, text, tmp_path):
     report = shrink(configure(model, text, method="svd", spare=0.2, profile=True), tmp_path / "out")
     assert [row["name"] for row in report["profile_by_type"]] == ["k_proj", "up_proj"]
@@ -152,6 +160,7 @@ def test_the_command_prints_all_arms_and_says_where_the_model_is(model, text, tm
         (["--layers", "k_proj", "--keep", "2"], "above 0 and up to 1"),
         (["--layers", "k_proj", "--spare", "0.5"], "less than keep"),
         (["--layers", "k_proj", "--export", "onnx"], "factorised or dense"),
+        (["--layers", "k_proj", "--forward", "fast"], "one of factorised, rebuilt"),
         (["--layers", "k_proj", "--windows", "100"], "the text has 200 tokens"),
         (["--layers", "k_proj", "--windows", "1"], "2 or more of each"),
     ],
