@@ -38,6 +38,16 @@ def expand_home(path: str | Path) -> Path:
         ) from None
 
 
+def default_cache_folder() -> Path:
+    """$HYBRIDQIES_CACHE, else $XDG_CACHE_HOME/hybridqies, else ~/.cache/hybridqies."""
+    own, shared = os.environ.get("HYBRIDQIES_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own).expanduser()
+    # A relative XDG_CACHE_HOME is to be ignored, says the XDG base directory specification.
+    base = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
+    return base / "hybridqies"
+
+
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yields a temporary path beside `target`; on success it becomes `target`, on error it vanishes.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
-    from hybridqies.text.cache import EmbeddingCache, default_cache_folder, embed
+    from hybridqies.text.cache import EmbeddingCache, embed
     from hybridqies.text.checks import DataWarning
     from hybridqies.text.dataset import Dataset, Examples, load_dataset
     from hybridqies.text.encoder import DEFAULT_ENCODER, PACKAGED, Encoder
@@ -30,7 +30,6 @@ __all__ = [
     "Examples",
     "Table",
     "combine",
-    "default_cache_folder",
     "embed",
     "embed_entries",
     "few_shot",

@@ -46,16 +46,6 @@ class TextEncoder(Protocol):
         """The embeddings (B, D) of B texts, float32."""
 
 
-def default_cache_folder() -> Path:
-    """$HYBRIDQIES_CACHE, else $XDG_CACHE_HOME/hybridqies, else ~/.cache/hybridqies."""
-    own, shared = os.environ.get("HYBRIDQIES_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own).expanduser()
-    # A relative XDG_CACHE_HOME is to be ignored, says the XDG base directory specification.
-    base = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
-    return base / "hybridqies"
-
-
 def embed(
     encoder: TextEncoder, texts: Sequence[str], cache: EmbeddingCache | None, progress: Progress | None = None
 ) -> torch.Tensor:
@@ -120,7 +110,7 @@ class EmbeddingCache:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.is_usable = True
         try:
-            self.folder = Path(folder).expanduser() if folder else default_cache_folder()
+            self.folder = Path(folder).expanduser() if folder else files.default_cache_folder()
         except RuntimeError as error:
             raise InputError(
                 f"the embedding cache has no place: {error}",

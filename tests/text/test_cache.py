@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from hybridqies.errors import DataError, InputError
+from hybridqies.files import default_cache_folder
 from hybridqies.text import cache as module
-from hybridqies.text.cache import CacheWarning, EmbeddingCache, default_cache_folder, embed
+from hybridqies.text.cache import CacheWarning, EmbeddingCache, embed
 from hybridqies.text.encoder import Progress
 
 
