@@ -70,6 +70,10 @@ class Span:
         lowest_first = reversed(self.basis)
         return sum(1 << j for j, each in enumerate(lowest_first) if vector >> (each.bit_length() - 1) & 1)
 
+    def overlaps(self, mask: int) -> int:
+        """A mask in the span's coordinates: which basis vectors it has an odd overlap with."""
+        return sum(odd(mask & each) << j for j, each in enumerate(reversed(self.basis)))
+
 
 def prune(steps: Sequence[Step], read: Iterable[tuple[int, int]]) -> list[Step]:
     """The steps that some expectation depends on; `read` has the flip and mask of each observable."""

@@ -293,7 +293,7 @@ def _together(waiting: Sequence[Step]) -> Sequence[Step]:
 
 
 def _op(together: Sequence[Step], at: int, span: Span) -> Op:
-    masks = [_seen(step.mask, span) for step in together]
+    masks = [span.overlaps(step.mask) for step in together]
     flips = [span.coordinates(step.flip) for step in together]
     shifts, crossed = _shifts(masks, flips)
     conditions = [
@@ -302,7 +302,7 @@ def _op(together: Sequence[Step], at: int, span: Span) -> Op:
     guard, guard_value = 0, 0
     control = together[0].control
     if control is not None:
-        seen = _seen(control[0], span)
+        seen = span.overlaps(control[0])
         if seen:
             conditions.append((seen, control[0], control[1], _shift_of_control(seen, masks[0], flips[0])))
         else:
@@ -335,11 +335,6 @@ def _shifts(masks: Sequence[int], flips: Sequence[int]) -> tuple[list[int], int]
     if odd(masks[1] & flips[0]):
         return [both, flips[1]], 2
     return list(flips), 0
-
-
-def _seen(mask: int, span: Span) -> int:
-    """A mask in the coordinates of a span: which of its basis vectors it has an odd overlap with."""
-    return sum(odd(mask & each) << j for j, each in enumerate(reversed(span.basis)))
 
 
 def _shift_of_control(control: int, mask: int, shift: int) -> int:
