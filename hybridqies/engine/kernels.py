@@ -5,6 +5,7 @@ A further device is a module that satisfies `Kernels` and one row in `KERNELS`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
@@ -55,7 +56,25 @@ def _load_torch() -> Kernels:
     return torch_kernels
 
 
-KERNELS: dict[str, Callable[[], Kernels]] = {"cpu": _load_cpu, "torch": _load_torch}
+def _load_cuda() -> Kernels:
+    import torch
+
+    from hybridqies.engine.cuda import CudaKernels, is_compiler_installed
+
+    if torch.version.cuda is None:
+        # Torch calls AMD's GPUs "cuda", too.
+        return _load_torch()
+    if not is_compiler_installed():
+        warnings.warn(
+            "circuits on a CUDA device run on torch's operations, which is many times slower than the "
+            "compiled kernels; install those with: pip install 'hybridqies[cuda]'",
+            stacklevel=2,
+        )
+        return _load_torch()
+    return CudaKernels()
+
+
+KERNELS: dict[str, Callable[[], Kernels]] = {"cpu": _load_cpu, "cuda": _load_cuda, "torch": _load_torch}
 # For every device without a row of its own: it runs wherever torch runs.
 _GENERAL = "torch"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -142,6 +142,13 @@ class Rules:
     block_qubits: int | None = None
 
 
+class Prepared(dict[Any, Any]):
+    """What kernels have made of a plan for their device; copies of the plan begin without it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Prepared, ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """What the kernels run: 2x2 steps in order, and the arrays that say what they are and where they act."""
@@ -152,6 +159,7 @@ class Plan:
     flat: Flat
     packed: Packed
     workspace: Workspace = field(default_factory=Workspace, repr=False)
+    prepared: Prepared = field(default_factory=Prepared, repr=False)
 
     @property
     def nbytes(self) -> int:

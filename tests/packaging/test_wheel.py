@@ -58,10 +58,13 @@ def test_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     recipes = {path.name for path in (ROOT / "circuits").glob("*.toml")}
     folder = ROOT / "hybridqies" / "text" / "data"
     data = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    kernels = {path.name for path in (ROOT / "hybridqies" / "engine" / "cuda" / "source").iterdir()}
     tops = {name.split("/")[0] for name in names}
     assert "hybridqies/py.typed" in names
     assert recipes
     assert {f"hybridqies/_recipes/{name}" for name in recipes} <= set(names)
+    assert "kernels.cu" in kernels
+    assert {f"hybridqies/engine/cuda/source/{name}" for name in kernels} <= set(names)
     assert len(data) >= 4
     assert {f"hybridqies/text/data/{name}" for name in data} <= set(names)
     assert {top for top in tops if not top.endswith(".dist-info")} == {"hybridqies"}

@@ -1,0 +1,75 @@
+"""What a kernel is called with: the structures of `amplitudes.cuh`, field by field."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hybridqies.engine.cuda.schedule import DOUBLES, INTEGERS, Schedule
+from hybridqies.engine.plan import Plan
+
+_SIZES = ("n_qubits", "width", "n_features", "n_weights", "batched_weights", "n_observables")
+_ARRAYS = (
+    *("features", "weights", "amplitudes", "of_values"),
+    *("states", "bras", "values", "of_features", "of_weights", "matrices", "slopes"),
+    *("of_turns", "partial_values"),
+)
+_NUMBERS = (
+    *("batch", "given_planes", "log_samples", "window_rows", "cells", "pieces"),
+    *("block", "first_window", "last_window", "starts", "is_last"),
+    *("first_row", "last_row"),
+)
+
+
+class Tables(ctypes.Structure):
+    """A plan's tables on a card."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in (*INTEGERS, *DOUBLES)] + [
+        (name, ctypes.c_longlong) for name in _SIZES
+    ]
+
+
+class Call(ctypes.Structure):
+    """The arrays of one call, None where it has none, and how it is cut into thread blocks."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in _ARRAYS] + [
+        (name, ctypes.c_longlong) for name in _NUMBERS
+    ]
+
+
+class PlanOnCard:
+    """A plan's tables, copied to a card once, and the structure that points at them."""
+
+    def __init__(self, plan: Plan, part: Schedule, n_weights: int, device: torch.device) -> None:
+        self.part = part
+        tables = plan.flat.tables
+        self.tables = Tables(
+            n_qubits=plan.n_qubits,
+            width=part.width,
+            n_features=tables.n_features,
+            n_weights=n_weights,
+            batched_weights=tables.batched_weights,
+            n_observables=len(plan.flat.layout.observables),
+        )
+        # Held here as long as the structure points at them.
+        self._integers = self._copy(INTEGERS, np.int32, device)
+        self._doubles = self._copy(DOUBLES, np.float64, device)
+
+    def _copy(self, names: tuple[str, ...], kind: Any, device: torch.device) -> Tensor:
+        flat = [self.part.arrays[name].ravel().astype(kind) for name in names]
+        # One number more: an array may be empty, and an empty tensor has no address.
+        tensor = torch.from_numpy(np.concatenate([*flat, np.zeros(1, kind)])).to(device)
+        at = tensor.data_ptr()
+        for name, array in zip(names, flat, strict=True):
+            setattr(self.tables, name, at)
+            at += array.nbytes
+        return tensor
+
+
+def address(tensor: Tensor | None) -> int | None:
+    """Where a tensor's numbers begin."""
+    return None if tensor is None else tensor.data_ptr()
