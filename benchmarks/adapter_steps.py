@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from hybridqies.adapters import CircuitConfig, QuantaConfig
 from hybridqies.text import Encoder
+from hybridqies.tuning import Tuning
+from hybridqies.tuning.tunable import TunableEncoder
 
 LAYERS = ["query", "value"]
 BASELINE = "LoRA, r = 8"
@@ -64,7 +66,7 @@ def measure(
     steps, trained = {}, {}
     for name, config in compared.items():
         torch.manual_seed(0)
-        model = loaded.trainable_module(1)
+        model = TunableEncoder(loaded, Tuning("full", last=1), 0)
         adapted = model.requires_grad_(True) if config is None else get_peft_model(model, config)
         trained[name] = sum(each.numel() for each in adapted.parameters() if each.requires_grad)
         steps[name] = step_of(adapted, loaded.dimension, batch, tokens)

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from torch import nn
 
 from hybridqies import defaults
 from hybridqies.backends import Backend, RemoteBackend, load_backend
@@ -19,12 +18,15 @@ from hybridqies.heads import Head, head_class
 from hybridqies.options import to_mapping
 from hybridqies.progress import log_progress
 from hybridqies.saved_model import SavedModel, hash_text, load_model
-from hybridqies.tasks import DataOptions, ModelSpec
+from hybridqies.tasks import DataOptions, ModelSpec, tuning_of
 from hybridqies.tasks.text_classification import TextData
 from hybridqies.text import Dataset, EmbeddingCache, Encoder, Examples, split
 from hybridqies.text.checks import as_labels
 from hybridqies.text.entries import as_entries
 from hybridqies.training import Outcome, TrainingConfig, fit, watch_kernels
+from hybridqies.tuning import base_of, head_of
+from hybridqies.tuning.spec import tuning_settings
+from hybridqies.tuning.store import TuningStore
 
 OnProgress = Callable[[int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -42,10 +44,11 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Series, or for pairs a data frame with the columns `text` and `text_pair` alone. A model that was fitted
     on pairs reads pairs only.
 
-    `circuit` is the name or file of a recipe, or a Circuit. `backend` says where it runs. `trainable_layers`
-    counts the last layers of the encoder that are trained with the head. `cache` keeps embeddings; None is
-    the user's own, False none. With `verbose` a long `fit` writes lines of progress to stderr; without, they
-    go to the logger "hybridqies" at level INFO. Everything else is an option of training (`epochs`,
+    `circuit` is the name or file of a recipe, or a Circuit. `backend` says where it runs. `tune` changes
+    the encoder, too: "full", or an adapter ("lora", "lokr", "quanta", "circuit"); its options begin with
+    `tune__`, as `tune__layers`. `cache` keeps embeddings; None is the user's own, False none. With `verbose`
+    a long `fit` writes lines of progress to stderr; without, they go to the logger "hybridqies" at level
+    INFO. Everything else is an option of training (`epochs`,
     `learning_rate`, `seed`, …) or of the head and its recipes (`encoders=2`, `connectivity=3`,
     `encoder__layers=4`).
 
@@ -66,7 +69,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_qubits: int | None = None,
         *,
         backend: str | Backend = defaults.BACKEND,
-        trainable_layers: int = 0,
+        tune: str | None = None,
         device: str = "cpu",
         cache: EmbeddingCache | bool | None = None,
         verbose: bool = False,
@@ -77,7 +80,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.circuit = circuit
         self.n_qubits = n_qubits
         self.backend = backend
-        self.trainable_layers = trainable_layers
+        self.tune = tune
         self.device = device
         self.cache = cache
         self.verbose = verbose
@@ -130,31 +133,37 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spec, config = self._split()
         backend = load_backend(self.backend)
         dataset = _read(texts, labels, validation, config.seed)
-        encoder = self._load_encoder()
-        data = TextData(dataset, DataOptions(), encoder, self._load_cache(), self.device)
+        data = self._load_data(dataset)
         module = data.build(spec, backend, config.seed)
-        if folder is not None and isinstance(backend, RemoteBackend):
-            backend.journal_in(Path(folder))
-        train = dataset.train
+        place = None if folder is None else Path(folder)
+        if place is not None and isinstance(backend, RemoteBackend):
+            backend.journal_in(place)
+        train, held_out = dataset.train, dataset.validation
         with log_progress(self.verbose) as lines, watch_kernels([module], lines.tell_of_compilation):
+            report = _both(lines.epoch, on_epoch)
+            if tuning_of(spec).is_first:
+                lines.begin(f"tuning the encoder by {spec.tuning.method}", spec.tuning.epochs)
+            inside = None if place is None else place / "tuning"
+            data = data.tune(spec, train, held_out, config, folder=inside, resume=resume, on_epoch=report)
             lines.begin("embedding", len(train))
             rows = data.rows(train, spec, _both(lines.update, on_text))
-            held_out = None if dataset.validation is None else data.rows(dataset.validation, spec)
             lines.begin(
                 f"training {spec.head}", 1 if head_class(spec.head).is_solved else config.n_epochs(len(train))
             )
             self.outcome_: Outcome = fit(
                 module,
                 rows,
-                held_out,
+                None if held_out is None else data.rows(held_out, spec),
                 data.objective(config, rows),
                 config,
-                folder=None if folder is None else Path(folder),
+                folder=place,
                 resume=resume,
-                on_epoch=_both(lines.epoch, on_epoch),
+                on_epoch=report,
             )
-        self._keep(_trained(data, spec, module, backend, config))
-        warn_of(self.outcome_, module, held_out or rows, dataset.classes, config)
+        data = data.tuned_by(module)
+        self._keep(_trained(data, spec, head_of(module), backend, config))
+        judged = data.rows(train if held_out is None else held_out, spec)
+        warn_of(self.outcome_, head_of(module), judged, dataset.classes, config)
         return self
 
     def predict_proba(self, texts: Texts, on_text: OnProgress | None = None) -> np.ndarray:
@@ -211,10 +220,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Path(folder), encoder=encoder, backend=backend, device=device, cache=_cache_of(cache)
         )
         made = cls(
-            loaded.encoder,
+            base_of(loaded.encoder),
             loaded.spec.head,
             backend=loaded.backend,
-            trainable_layers=loaded.spec.trainable_layers,
+            tune=loaded.spec.tuning.method if loaded.spec.tuning else None,
             device=device,
             cache=cache,
         )
@@ -245,15 +254,15 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.options = {**self.options, name: value}
 
     def _split(self) -> tuple[ModelSpec, TrainingConfig]:
-        return split_options(
-            self.head, self.circuit, self.n_qubits, self.options, trainable_layers=self.trainable_layers
-        )
+        return split_options(self.head, self.circuit, self.n_qubits, self.options, tune=self.tune)
 
     def _load_encoder(self) -> Encoder:
         return self.encoder if isinstance(self.encoder, Encoder) else Encoder.load(self.encoder, self.device)
 
-    def _load_cache(self) -> EmbeddingCache | None:
-        return _cache_of(self.cache)
+    def _load_data(self, dataset: Dataset) -> TextData:
+        encoder, cache = self._load_encoder(), _cache_of(self.cache)
+        store = None if cache is None else TuningStore(cache.folder)
+        return TextData(dataset, DataOptions(), encoder, cache, self.device, store)
 
     def _keep(self, model: SavedModel) -> None:
         self.model_ = model
@@ -271,7 +280,7 @@ _NAMED = (
     "circuit",
     "n_qubits",
     "backend",
-    "trainable_layers",
+    "tune",
     "device",
     "cache",
     "verbose",
@@ -284,7 +293,8 @@ def _params_of(model: SavedModel) -> dict[str, Any]:
     plain = to_mapping(TrainingConfig())
     training = {name: each for name, each in to_mapping(model.training).items() if each != plain[name]}
     settings = {name.replace(".", "__"): value for name, value in model.spec.settings.items()}
-    return {"circuit": model.spec.circuit, "n_qubits": model.spec.n_qubits} | settings | training
+    tuning = {f"tune__{name}": value for name, value in tuning_settings(model.spec.tuning).items()}
+    return {"circuit": model.spec.circuit, "n_qubits": model.spec.n_qubits} | settings | training | tuning
 
 
 def _both(first: Callable[..., None], second: Callable[..., None] | None) -> Callable[..., None]:
@@ -299,13 +309,13 @@ def _both(first: Callable[..., None], second: Callable[..., None] | None) -> Cal
 
 
 def _trained(
-    data: TextData, spec: ModelSpec, module: nn.Module, backend: Backend, config: TrainingConfig
+    data: TextData, spec: ModelSpec, head: Head, backend: Backend, config: TrainingConfig
 ) -> SavedModel:
     """The model that was trained on `data`."""
     train = data.dataset.train
     return SavedModel(
         data.encoder,
-        module,
+        head,
         spec,
         data.classes,
         backend,

@@ -26,6 +26,7 @@ from hybridqies.training import (
     predict_probabilities,
     prediction_batch,
 )
+from hybridqies.tuning.spec import read_tuning, split_settings
 
 
 class NotFittedError(InputError, SklearnNotFittedError):  # type: ignore[misc]
@@ -38,23 +39,24 @@ def split_options(
     n_qubits: int | None,
     options: Mapping[str, Any],
     *,
-    trainable_layers: int = 0,
+    tune: str | None = None,
 ) -> tuple[ModelSpec, TrainingConfig]:
     """The model and the training that an estimator's options mean; nothing is built.
 
-    Options of training go by their names (`epochs`, `rates__readout` or `rates={"readout": 0.01}`); all
-    others are the head's.
+    Options of training go by their names (`epochs`, `rates__readout` or `rates={"readout": 0.01}`), those of
+    tuning begin with `tune__`; all others are the head's.
 
     Raises
     ------
     UnknownNameError: a head, circuit or option that does not exist.
     InputError: options that contradict each other.
     """
+    tuned, others = split_settings(options)
     known = {each.name for each in fields(TrainingConfig)}
-    training = {name: value for name, value in options.items() if name.split("__")[0] in known}
-    settings = {name: value for name, value in options.items() if name not in training}
+    training = {name: value for name, value in others.items() if name.split("__")[0] in known}
+    settings = {name: value for name, value in others.items() if name not in training}
     named = str(circuit) if isinstance(circuit, Path) else circuit
-    spec = ModelSpec(head, named, n_qubits, settings, trainable_layers=trainable_layers)
+    spec = ModelSpec(head, named, n_qubits, settings, tuning=read_tuning(tune, tuned))
     try:
         head_options(head, settings, named, n_qubits)
     except UnknownNameError as error:

@@ -24,7 +24,17 @@ QUICK: dict[str, Any] = {"epochs": 3, "learning_rate": 0.05}
 Sentences = Callable[[int], tuple[list[str], list[str]]]
 
 UNFIT_CLASSES: list[list[object]] = [[], ["bad"], [[], {}], [None, "good"]]
-MODEL_PARTS = ("encoder", "trainable_layers", "head", "options", "circuits", "classes", "backend", "training")
+MODEL_PARTS = (
+    "encoder",
+    "tuning",
+    "tuned_files",
+    "head",
+    "options",
+    "circuits",
+    "classes",
+    "backend",
+    "training",
+)
 
 pytestmark = [
     pytest.mark.usefixtures("own_cache"),
@@ -297,7 +307,7 @@ class TestFolder:
             (lambda f: edit(f, '"bad"', '"awful"'), "was altered or damaged after it was written"),
             (
                 lambda f: write_record(f / CONFIG, read_record(f / CONFIG) | {"format": 99}),
-                "has format 99; expected format 2",
+                "has format 99; expected format 3",
             ),
             (lambda f: write_config(f, None, {}), "not finished; continue with: hybridqies train --resume"),
         ],

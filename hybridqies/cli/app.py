@@ -13,7 +13,18 @@ from typing import Annotated, Any
 import typer
 
 from hybridqies import __version__
-from hybridqies.cli import backends, circuits, compress, encode, evaluate, jobs, predict, studies, train
+from hybridqies.cli import (
+    backends,
+    circuits,
+    compress,
+    encode,
+    evaluate,
+    export,
+    jobs,
+    predict,
+    studies,
+    train,
+)
 from hybridqies.cli.output import InterruptionError, complain, say
 from hybridqies.errors import HybridqiesError, InputError
 from hybridqies.text.checks import DataWarning
@@ -28,6 +39,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "jobs": jobs.command,
     "encode": encode.command,
     "compress": compress.command,
+    "export": export.command,
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130

@@ -9,6 +9,7 @@ import typer
 
 from hybridqies import defaults
 from hybridqies.heads import HEADS
+from hybridqies.tuning.methods import METHODS
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")]
 Data = Annotated[
@@ -56,8 +57,22 @@ ValidationFraction = Annotated[
 ]
 TestFraction = Annotated[float, typer.Option(help="Fraction used for testing if the data has no test split.")]
 EncoderName = Annotated[str, typer.Option(help="A sentence-transformers model, by name or folder.")]
-TrainableLayers = Annotated[
-    int, typer.Option(help="How many of the encoder's last layers are trained with the head.")
+Tune = Annotated[
+    str | None,
+    typer.Option(help=f"How the encoder is changed: {', '.join(METHODS)}. Default: it stays as it is."),
+]
+TunedLayers = Annotated[
+    str | None,
+    typer.Option(
+        "--layers",
+        help="The encoder's linear layers that are tuned, separated by commas, such as query,value.",
+    ),
+]
+Contrast = Annotated[
+    str | None,
+    typer.Option(
+        help="Tune the encoder first, by distances between texts: supcon or pairs. The head is trained next."
+    ),
 ]
 HeadName = Annotated[str, typer.Option(help=f"One of {', '.join(HEADS)}.")]
 CircuitName = Annotated[
@@ -70,8 +85,8 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="An option of the head, its circuit, its encoder (encoder.layers=4) "
-        "or training (training.weight_decay=0).",
+        help="An option of the head, its circuit, its encoding circuit (encoder.layers=4), training "
+        "(training.weight_decay=0) or tuning (tune.rank=16).",
     ),
 ]
 Backend = Annotated[str, typer.Option(help="Where the circuit runs; see `hybridqies backends`.")]

@@ -18,12 +18,13 @@ from hybridqies.backends.registry import DEFAULT_BACKEND
 from hybridqies.cli import flags
 from hybridqies.cli.output import InterruptionError, complain, progress, read_settings, say, say_json, show
 from hybridqies.cli.planning import show_plan
-from hybridqies.errors import InputError
+from hybridqies.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from hybridqies.backends import Backend
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import PreparedRun, RunConfig
+    from hybridqies.tuning import Tuning
 
 _TRAINING = "training."
 _PAYING = {"backend", "dry_run", "rates", "max_shots", "max_jobs"}
@@ -41,7 +42,9 @@ def command(
     validation_fraction: flags.ValidationFraction = 0.15,
     test_fraction: flags.TestFraction = 0.2,
     encoder: flags.EncoderName = flags.DEFAULT_ENCODER,
-    trainable_layers: flags.TrainableLayers = 0,
+    tune: flags.Tune = None,
+    layers: flags.TunedLayers = None,
+    contrast: flags.Contrast = None,
     head: flags.HeadName = flags.DEFAULT_HEAD,
     circuit: flags.CircuitName = None,
     qubits: flags.Qubits = None,
@@ -214,8 +217,9 @@ def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
     from hybridqies.options import from_mapping
     from hybridqies.runs import DataOptions, RunConfig
     from hybridqies.training import TrainingConfig
+    from hybridqies.tuning.spec import split_settings
 
-    settings = read_settings(given["set_"] or [])
+    tuned, settings = split_settings(read_settings(given["set_"] or []))
     training = {
         key.removeprefix(_TRAINING): value for key, value in settings.items() if key.startswith(_TRAINING)
     }
@@ -232,7 +236,7 @@ def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
     return RunConfig(
         data=DataOptions(source=given["data"], **{name: given[name] for name in (*columns, *fractions)}),
         encoder=given["encoder"],
-        trainable_layers=given["trainable_layers"],
+        tuning=_tuning(given, tuned),
         head=given["head"],
         circuit=given["circuit"],
         n_qubits=given["qubits"],
@@ -242,6 +246,20 @@ def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
         training=from_mapping(TrainingConfig, training, what="training option"),
         device=given["device"],
     )
+
+
+def _tuning(given: dict[str, Any], settings: dict[str, Any]) -> Tuning:
+    """The tuning that --tune, --layers, --contrast and --set tune.KEY mean together."""
+    from hybridqies.tuning.spec import read_tuning
+
+    for key, flag in (("layers", "layers"), ("by", "contrast")):
+        if given[flag] is not None:
+            if key in settings:
+                raise InputError(f"--{flag} and --set tune.{key} were both given", expected="one")
+            settings = {**settings, key: given[flag]}
+    if given["contrast"] not in (None, "supcon", "pairs"):
+        raise UnknownNameError("contrast", given["contrast"], ("supcon", "pairs"))
+    return read_tuning(given["tune"], settings)
 
 
 def _heads(given: str, own: str, *, chosen: bool) -> tuple[str, ...]:

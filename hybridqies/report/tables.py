@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from hybridqies.report.confusion import confusion_tables
-from hybridqies.report.words import head_label, percent
+from hybridqies.report.words import head_label, percent, tuning_label
 from hybridqies.tasks import Metric
 
 
@@ -21,11 +21,15 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
     # Two words a heading stand on two lines, which leaves the width to the head's name.
     metrics = [Metric(**each) for each in comparison["metrics"]]
     measured = [f"validation\n{metrics[0].label}", *(f"test\n{each.label}" for each in metrics)]
+    tuned = any(result.get("tuning") for result in comparison["results"])
+    if tuned:
+        table.add_column("encoder")
     for name in ("trained\nparameters", *measured, "seconds"):
         table.add_column(name, justify="right")
     for result in comparison["results"]:
         table.add_row(
             head_label(result),
+            *([tuning_label(result)] if tuned else []),
             f"{result['n_parameters']:,}",
             _with_unit(result[f"validation_{metrics[0].name}"], metrics[0]),
             *(_with_unit(result[each.name], each) for each in metrics),

@@ -13,6 +13,14 @@ def head_label(result: Mapping[str, Any]) -> str:
     return f"{result['head']} ({result['circuit']}, {result['n_qubits']} qubits)"
 
 
+def tuning_label(result: Mapping[str, Any]) -> str:
+    """How the encoder was changed, and by what."""
+    tuning = result.get("tuning")
+    if not tuning:
+        return "frozen"
+    return f"{tuning['method']}, with it" if tuning["by"] == "head" else f"{tuning['method']}, {tuning['by']}"
+
+
 def percent(value: float) -> str:
     """A fraction as a percentage with two decimals."""
     return f"{100 * value:.2f} %"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -12,9 +13,10 @@ from hybridqies.backends import Backend, load_backend
 from hybridqies.errors import InputError
 from hybridqies.heads import Head, head_class, matching
 from hybridqies.runs.config import RunConfig
-from hybridqies.tasks import DataOptions, ModelSpec, Splits, TaskData, load_task
-from hybridqies.tasks.base import OnProgress
-from hybridqies.tasks.text_model import head_of
+from hybridqies.tasks import DataOptions, ModelSpec, Splits, TaskData, load_task, tuning_of
+from hybridqies.tasks.base import OnEpoch, OnProgress
+from hybridqies.tuning.spec import TuneBy, Tuning
+from hybridqies.tuning.text_model import head_of
 
 
 @dataclass
@@ -42,7 +44,8 @@ class PreparedRun:
     data: TaskData
     backend: Backend
     arms: tuple[Arm, ...]
-    _rows: dict[int, Splits[Any]] = field(default_factory=dict, repr=False)
+    _rows: dict[str, Splits[Any]] = field(default_factory=dict, repr=False)
+    _tuned: dict[str, TaskData] = field(default_factory=dict, repr=False)
 
     @property
     def arm(self) -> Arm:
@@ -75,16 +78,37 @@ class PreparedRun:
         """How many epochs training by gradients has."""
         return self.config.training.n_epochs(self.sizes["train"])
 
+    def tune(
+        self, arm: Arm, *, folder: Path | None = None, resume: bool = False, on_epoch: OnEpoch | None = None
+    ) -> TaskData:
+        """The data as `arm` reads it: an encoder that is tuned first is tuned now, once for all arms.
+
+        `folder`, `resume` and `on_epoch` are those of `fit`.
+        """
+        key = _tuning_key(arm)
+        if key not in self._tuned:
+            self._tuned[key] = self.data.tune(
+                arm.spec,
+                self.drawn.train,
+                self.drawn.validation,
+                self.config.training,
+                folder=folder,
+                resume=resume,
+                on_epoch=on_epoch,
+            )
+        return self._tuned[key]
+
     def rows(self, arm: Arm, on_progress: OnProgress | None = None) -> Splits[Any]:
-        """The parts as `arm` reads them; arms that read the same share them."""
-        kind = arm.spec.trainable_layers
-        if kind not in self._rows:
-            self._rows[kind] = self.drawn.map(lambda part: self.data.rows(part, arm.spec, on_progress))
-        return self._rows[kind]
+        """The parts as `arm` is trained on them; arms that read the same share them."""
+        key = _tuning_key(arm)
+        if key not in self._rows:
+            data = self.tune(arm)
+            self._rows[key] = self.drawn.map(lambda part: data.rows(part, arm.spec, on_progress))
+        return self._rows[key]
 
     def has_rows(self, arm: Arm) -> bool:
         """Whether the rows of `arm` are there already."""
-        return arm.spec.trainable_layers in self._rows
+        return _tuning_key(arm) in self._rows
 
 
 def prepare(
@@ -134,7 +158,7 @@ def _check_heads(config: RunConfig) -> None:
 
 
 def _compared(config: RunConfig, name: str, own: Arm) -> ModelSpec:
-    """A head with its defaults, beside the run's own: as many qubits, and trained layers where it can."""
+    """A head with its defaults, beside the run's own: as many qubits, and an encoder tuned as its own is."""
     kind = head_class(name)
     if kind.matches and head_class(own.name).grows:
         raise InputError(
@@ -146,5 +170,14 @@ def _compared(config: RunConfig, name: str, own: Arm) -> ModelSpec:
         name,
         n_qubits=config.n_qubits if kind.runs_circuit else None,
         settings=matching(name, own.head.n_trained()),
-        trainable_layers=0 if kind.is_solved else config.trainable_layers,
+        tuning=_for_compared(config.tuning, is_solved=kind.is_solved),
     )
+
+
+def _for_compared(tuning: Tuning, *, is_solved: bool) -> Tuning:
+    """A solved head beside one that its encoder is trained with: it gets one that is tuned first."""
+    return replace(tuning, by=None) if is_solved and tuning.by is TuneBy.HEAD else tuning
+
+
+def _tuning_key(arm: Arm) -> str:
+    return tuning_of(arm.spec).key

@@ -10,6 +10,7 @@ from hybridqies import defaults
 from hybridqies.files import expand_home
 from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec
 from hybridqies.training import TrainingConfig
+from hybridqies.tuning.spec import FROZEN, Tuning
 
 __all__ = ["DataOptions", "RunConfig"]
 
@@ -18,8 +19,7 @@ __all__ = ["DataOptions", "RunConfig"]
 class RunConfig:
     """One head, the heads it is compared with, and the one protocol for all of them.
 
-    `frozen` names parts of the head that keep their start, `trainable_layers` counts the last layers of the
-    encoder that are trained with it.
+    `frozen` names parts of the head that keep their start, `tuning` says how the encoder is changed.
     """
 
     task: str = DEFAULT_TASK
@@ -30,7 +30,7 @@ class RunConfig:
     n_qubits: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
-    trainable_layers: int = 0
+    tuning: Tuning = FROZEN
     compare: tuple[str, ...] = defaults.COMPARE
     backend: str = defaults.BACKEND
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -44,7 +44,7 @@ class RunConfig:
             self.n_qubits,
             self.settings,
             frozen=self.frozen,
-            trainable_layers=self.trainable_layers,
+            tuning=self.tuning,
         )
 
     def anchored(self) -> RunConfig:

@@ -59,10 +59,10 @@ def plan_prediction(
     check_runs_circuit((model.spec.head,), "a dry run was asked for")
     bound_payment(model.backend, (model.spec.head,), limits)
     count = len(texts)
-    counts = _batches(count, prediction_batch(model.module, count, model.training.batch_size))
+    counts = _batches(count, prediction_batch(model.head, count, model.training.batch_size))
     return [
         replace(_plan(layer, counts, rates), head=model.spec.head)
-        for layer in _layers(model.module, model.backend)
+        for layer in _layers(model.head, model.backend)
     ]
 
 

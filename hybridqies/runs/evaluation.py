@@ -58,8 +58,8 @@ def evaluate_run(
     labels = model.indices_of(_like(part.labels, model.classes))
     inputs = _read(model, part.texts, hooks)
     rows = Labelled(inputs, torch.tensor(labels, dtype=torch.int64, device=model.device))
-    with watch_kernels([model.module], hooks.on_compile):
-        measured = measure_model(model.module, rows, model.classes, model.training.batch_size)
+    with watch_kernels([model.head], hooks.on_compile):
+        measured = measure_model(model.head, rows, model.classes, model.training.batch_size)
     return {
         "head": model.spec.head,
         "backend": model.backend.spec if runs_circuit(model.spec.head) else None,
@@ -93,7 +93,7 @@ def predict_run(
     hooks = hooks or Hooks()
     model = _load(folder, backend, device, limits, journal, hooks, cached)
     inputs = _read(model, texts, hooks)
-    with watch_kernels([model.module], hooks.on_compile):
+    with watch_kernels([model.head], hooks.on_compile):
         return model.classes, model.predict(inputs)
 
 

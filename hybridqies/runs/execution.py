@@ -21,6 +21,7 @@ from hybridqies.runs.folder import (
     ARMS,
     COMPARISON,
     RESULT,
+    TUNING,
     check_files,
     check_same_data,
     end_run,
@@ -34,7 +35,7 @@ from hybridqies.runs.hooks import Hooks
 from hybridqies.runs.measure import diagnose_run, measure_part
 from hybridqies.runs.paying import bound_payment, keep_jobs_in
 from hybridqies.saved_model import WEIGHTS, check_weights, read_config
-from hybridqies.tasks import load_task
+from hybridqies.tasks import TaskData, load_task, tuning_of
 from hybridqies.tasks.base import TrainedModel
 from hybridqies.training import Outcome, Ranks, fit, watch_kernels
 from hybridqies.training.history import METRICS, digest_epochs
@@ -77,7 +78,7 @@ def execute(
 
 def embed_run(prepared: PreparedRun, hooks: Hooks) -> None:
     """Embeds the texts, unless that is done or no arm needs it; what is cached is lost by no interruption."""
-    frozen = next((arm for arm in prepared.arms if not arm.spec.trainable_layers), None)
+    frozen = next((arm for arm in prepared.arms if not arm.spec.tuning), None)
     if frozen is not None and not prepared.has_rows(frozen):
         hooks.on_stage("embedding", sum(prepared.sizes.values()))
         prepared.rows(frozen, hooks.on_text)
@@ -111,9 +112,7 @@ def _execute(
         check_same_data(prepared, folder)
     embed_run(prepared, hooks)
     with watch_kernels([arm.model for arm in prepared.arms], hooks.on_compile):
-        results = [
-            _train_arm(prepared, arm, _home(prepared, arm, folder), resume, hooks) for arm in prepared.arms
-        ]
+        results = [_train_arm(prepared, arm, folder, resume, hooks) for arm in prepared.arms]
     comparison = {
         "data": prepared.data.describe(prepared.drawn),
         "metrics": [to_mapping(each) for each in load_task(prepared.config.task).metrics],
@@ -125,37 +124,52 @@ def _execute(
     return comparison
 
 
-def _train_arm(prepared: PreparedRun, arm: Arm, folder: Path, resume: bool, hooks: Hooks) -> dict[str, Any]:
-    is_first = Ranks.current().is_first
+def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: Hooks) -> dict[str, Any]:
+    """Trains an arm of the run in the folder `run`, and measures and saves it in its own below that."""
+    folder, is_first = _home(prepared, arm, run), Ranks.current().is_first
     if resume:
         if is_first:
             remove_leftovers(folder)
         finished = _finished(prepared, arm, folder)
         if finished is not None:
             return finished
+    data = _tune(prepared, arm, run, resume, hooks)
+    config, rows = prepared.config.training, prepared.rows(arm)
     solved = head_class(arm.name).is_solved
     hooks.on_stage(f"training {arm.name}", 1 if solved else prepared.epochs)
-    config = prepared.config.training
-    rows = prepared.rows(arm)
     outcome = fit(
         arm.model,
         rows.train,
         rows.validation,
-        prepared.data.objective(config, rows.train),
+        data.objective(config, rows.train),
         config,
         folder=folder,
         resume=resume,
         on_epoch=hooks.on_epoch,
     )
-    result = _result(prepared, arm, outcome)
+    read = data.tuned_by(arm.model)
+    result = _result(prepared, arm, read, outcome)
     if is_first:
         epochs = replace(config, epochs=prepared.epochs)
         trained = TrainedModel(arm.model, arm.spec, prepared.backend, epochs, prepared.drawn)
         save = _find_saver(prepared.config.task)
-        save(prepared.data, trained, folder, to_mapping(prepared.config.anchored()))
+        save(read, trained, folder, to_mapping(prepared.config.anchored()))
         result |= {"weights_sha256": sha256_of(folder / WEIGHTS)}
         write_result(folder, result)
     return result
+
+
+def _tune(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: Hooks) -> TaskData:
+    """The data as an arm is trained on it; tunes the encoder and embeds the texts where that is due."""
+    tuning = arm.spec.tuning
+    first = tuning_of(arm.spec).is_first and not prepared.has_rows(arm)
+    if first:
+        hooks.on_stage(f"tuning the encoder by {tuning.method}", tuning.epochs)
+    data = prepared.tune(arm, folder=run / TUNING, resume=resume, on_epoch=hooks.on_epoch)
+    if first:
+        hooks.on_stage("embedding", sum(prepared.sizes.values()))
+        prepared.rows(arm, hooks.on_text)
+    return data
 
 
 def _find_saver(task: str) -> Callable[..., None]:
@@ -207,17 +221,20 @@ def _without_epochs(config: RunConfig) -> dict[str, Any]:
     return to_mapping(replace(config, training=replace(config.training, epochs=None)))
 
 
-def _result(prepared: PreparedRun, arm: Arm, outcome: Outcome) -> dict[str, Any]:
+def _result(prepared: PreparedRun, arm: Arm, data: TaskData, outcome: Outcome) -> dict[str, Any]:
+    """What is recorded of a trained arm, whose head reads `data`."""
     circuits, description = arm.head.circuits(), arm.head.describe()
-    config, data, rows = prepared.config, prepared.data, prepared.rows(arm)
+    config, drawn = prepared.config, prepared.drawn
+    joint = data is not prepared.tune(arm)
+    rows = drawn.map(lambda part: data.rows(part, arm.spec)) if joint else prepared.rows(arm)
     measured = {
-        **measure_part(data, arm.model, rows.validation, config.training, "validation_"),
-        **measure_part(data, arm.model, rows.test, config.training),
+        **measure_part(data, arm.head, rows.validation, config.training, "validation_"),
+        **measure_part(data, arm.head, rows.test, config.training),
     }
     solved = head_class(arm.name).is_solved
     return {
         "head": arm.name,
-        "n_parameters": _count(arm),
+        "n_parameters": arm.head.n_trained() + data.n_tuned,
         "parameters": description.formula,
         "note": description.note,
         "circuit": circuits["circuit"].name if "circuit" in circuits else None,
@@ -225,9 +242,8 @@ def _result(prepared: PreparedRun, arm: Arm, outcome: Outcome) -> dict[str, Any]
         "backend": prepared.backend.spec if circuits else None,
         "gradient": prepared.backend.gradient if circuits else None,
         **data.facts,
-        "trainable_layers": arm.spec.trainable_layers,
         "data": data.name,
-        **{f"{name}_fingerprint": value for name, value in data.fingerprints.items()},
+        **{f"{name}_fingerprint": value for name, value in prepared.data.fingerprints.items()},
         "seed": config.training.seed,
         "best_epoch": outcome.best_epoch,
         "epochs": len(outcome.history),
@@ -240,8 +256,3 @@ def _result(prepared: PreparedRun, arm: Arm, outcome: Outcome) -> dict[str, Any]
         "verdicts": diagnose_run(outcome, measured, data.classes, config.training.patience),
         "hybridqies": __version__,
     }
-
-
-def _count(arm: Arm) -> int:
-    trained: Any = arm.model
-    return int(trained.n_trained())

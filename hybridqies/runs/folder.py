@@ -18,6 +18,9 @@ from hybridqies.saved_model import CONFIG, WEIGHTS, read_config, write_config
 from hybridqies.training.history import METRICS, digest_epochs, read_history
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
+TUNING = "tuning"
+"""The folder of the training of an encoder that is tuned before the heads."""
+
 _NEEDED: Mapping[str, Any] = {
     "head": str,
     "circuit": str | None,

@@ -11,6 +11,8 @@ from hybridqies.circuit import load_recipe
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import head_class
 from hybridqies.study.search import Choices, Interval, Space
+from hybridqies.tuning.methods import method_of
+from hybridqies.tuning.spec import TUNE, TuneBy
 
 _RATE = {"training.learning_rate": Interval(0.0005, 0.05, log=True)}
 _TWO_MODULE: Space = {
@@ -107,13 +109,35 @@ ARMS: dict[str, Arm] = {arm.name: arm for arm in _TABLE}
 
 
 def arm_of(name: str) -> Arm:
-    """The arm of that name; `two-module:RECIPE` and `dressed:RECIPE` are the head with another circuit.
+    """The arm of that name.
+
+    `two-module:RECIPE` and `dressed:RECIPE` are the head with another circuit. `ARM+METHOD` has its encoder
+    tuned by that method, `ARM+METHOD/BY` by that and nothing else (`hybridqies.tuning.TuneBy`).
 
     Raises
     ------
-    UnknownNameError: no arm or recipe has that name.
+    UnknownNameError: no arm, recipe or way of tuning has that name.
     InputError: a recipe for an arm that has no circuit of its own choice.
     """
+    whole, plus, tuning = name.partition("+")
+    arm = _arm_of(whole)
+    if not plus:
+        return arm
+    method, slash, by = tuning.partition("/")
+    what = method_of(method).what
+    options = {TUNE: method, **({f"{TUNE}.by": by} if slash else {})}
+    if slash and by not in (known := [each.value for each in TuneBy]):
+        raise UnknownNameError("what an encoder is tuned by:", by, known)
+    return replace(
+        arm,
+        name=name,
+        what=f"{arm.what}; encoder tuned: {what}" + (f", by {by}" if slash else ""),
+        options={**arm.options, **options},
+        twin_of=None,
+    )
+
+
+def _arm_of(name: str) -> Arm:
     plain, colon, recipe = name.partition(":")
     if plain not in ARMS:
         raise UnknownNameError("arm", plain, ARMS)

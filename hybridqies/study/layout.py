@@ -14,6 +14,7 @@ from hybridqies.study.context import TrialContext
 from hybridqies.study.trials.trial import TRAINING, Trial
 from hybridqies.tasks import digest_circuits
 from hybridqies.training import TrainingConfig, why_alone
+from hybridqies.tuning.spec import TUNE, read_tuning, split_settings
 
 EPOCHS = 20
 """Of every training in a study that says nothing else, so that all arms have the same budget."""
@@ -38,7 +39,8 @@ def config_of(trial: Trial, options: Mapping[str, Any] | None = None) -> RunConf
     ------
     InputError: a training option that does not exist, or a seed among them.
     """
-    settings = {**trial.settings, **(options or {})}
+    tuned, settings = split_settings({**trial.settings, **(options or {})})
+    tuning = read_tuning(settings.pop(TUNE, None), tuned)
     return RunConfig(
         task=trial.task,
         data=trial.data,
@@ -47,6 +49,7 @@ def config_of(trial: Trial, options: Mapping[str, Any] | None = None) -> RunConf
         n_qubits=trial.n_qubits if head_class(trial.head).runs_circuit else None,
         settings={key: each for key, each in settings.items() if not key.startswith(TRAINING)},
         frozen=trial.frozen,
+        tuning=tuning,
         compare=(),
         backend=trial.backend,
         training=_training_of(trial, settings),
@@ -77,9 +80,9 @@ def lay_out(trial: Trial, context: TrialContext) -> Layout:
     if key not in context.layouts:
         prepared = prepare_trial(replace(trial, seed=0), context)
         head = prepared.arm.head
-        context.layouts[key] = Layout(
-            digest_circuits(head), head.n_trained(), why_alone(head, prepared.config.training) is None
-        )
+        # An encoder that is trained with the head is not one of a stack.
+        stacked = head is prepared.arm.model and why_alone(head, prepared.config.training) is None
+        context.layouts[key] = Layout(digest_circuits(head), head.n_trained(), stacked)
     return context.layouts[key]
 
 

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
-
 from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.engine import watch_compilation
 from hybridqies.errors import InputError
+from hybridqies.heads import Head
 from hybridqies.runs import PreparedRun
 from hybridqies.study.context import TrialContext
 from hybridqies.study.layout import lay_out, prepare_trial
@@ -26,7 +25,7 @@ from hybridqies.study.scaling import fit_scaler
 from hybridqies.study.seal import Reading, SealedTest
 from hybridqies.study.search import Proposal, Search, parse_space
 from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
-from hybridqies.tasks import digest_circuits, load_task
+from hybridqies.tasks import TaskData, digest_circuits, load_task
 from hybridqies.training import (
     Convergence,
     CrossEntropy,
@@ -51,14 +50,31 @@ _BATCH = 128
 
 
 @dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A model that is built, and the rows that it is trained and chosen on, scaled."""
+
+    prepared: PreparedRun
+    scaler: Callable[[Rows], Rows] | None
+    training: Rows
+    validation: Rows
+
+    @classmethod
+    def of(cls, prepared: PreparedRun, scaling: Scaling) -> _Candidate:
+        data, spec, drawn = prepared.tune(prepared.arm), prepared.arm.spec, prepared.drawn
+        training, validation = (data.rows(part, spec) for part in (drawn.train, drawn.validation))
+        scaler = fit_scaler(scaling, training)
+        if scaler is not None:
+            training, validation = scaler(training), scaler(validation)
+        return cls(prepared, scaler, training, validation)
+
+
+@dataclass(frozen=True, slots=True)
 class _Opened:
-    """A trial with its seed's parts, scaled, and the model of its defaults; the test part is sealed."""
+    """A trial with the candidate of its defaults; the test part is sealed."""
 
     trial: Trial
     context: TrialContext
-    prepared: PreparedRun
-    training: Rows
-    validation: Rows
+    own: _Candidate
     test: SealedTest
 
     @classmethod
@@ -67,33 +83,40 @@ class _Opened:
         context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
         prepared = prepare_trial(trial, context)
         _check_circuits(trial, prepared)
-        rows = prepared.rows(prepared.arm)
-        scaler = fit_scaler(Scaling(trial.scaling), rows.train)
-        if scaler is not None:
-            rows = rows.map(scaler)
-        return cls(trial, context, prepared, rows.train, rows.validation, SealedTest(rows.test))
+        own = _Candidate.of(prepared, Scaling(trial.scaling))
+        return cls(trial, context, own, SealedTest(prepared.drawn.test))
 
-    def candidate(self, proposal: Proposal) -> PreparedRun:
-        """The run of a candidate; that of the defaults is built already."""
+    def candidate(self, proposal: Proposal) -> _Candidate:
+        """The candidate with those options; that of the defaults is there already."""
         if not proposal.options:
-            return self.prepared
-        return prepare_trial(self.trial, self.context, proposal.options)
+            return self.own
+        prepared = prepare_trial(self.trial, self.context, proposal.options)
+        if prepared.arm.spec.tuning:
+            # The options of its training decide its encoder as well.
+            return _Candidate.of(prepared, Scaling(self.trial.scaling))
+        return replace(self.own, prepared=prepared)
 
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """One candidate after training; the one with the highest `score` is chosen."""
+    """One candidate after training, and the data that its head reads; the highest `score` is chosen."""
 
     proposal: Proposal
-    prepared: PreparedRun
+    candidate: _Candidate
+    data: TaskData
     validation: Measurement
     score: tuple[float, float]
     convergence: Convergence
 
     @property
-    def model(self) -> nn.Module:
-        """The trained model."""
-        return self.prepared.arm.model
+    def head(self) -> Head:
+        """The trained head."""
+        return self.candidate.prepared.arm.head
+
+    def rows(self, part: Any) -> Rows:
+        """A drawn part as the head reads it."""
+        rows = self.data.rows(part, self.candidate.prepared.arm.spec)
+        return rows if self.candidate.scaler is None else self.candidate.scaler(rows)
 
     def describe(self) -> dict[str, Any]:
         """What a record says of a candidate that could be trained."""
@@ -180,7 +203,7 @@ def _record(
 ) -> TrialRecord:
     """The record of a trial whose choice is made; here the test set is read."""
     trial = opened.trial
-    reading = opened.test.measure(lambda rows: _read(best, rows)) if trial.tested else Reading({})
+    reading = opened.test.measure(lambda part: _read(best, best.rows(part))) if trial.tested else Reading({})
     return TrialRecord(
         key=trial.key,
         trial=trial.to_mapping(),
@@ -190,18 +213,18 @@ def _record(
         test=reading.metrics,
         predictions=reading.predictions,
         truth=reading.truth,
-        n_parameters=best.prepared.arm.head.n_trained(),
+        n_parameters=best.head.n_trained() + best.data.n_tuned,
         converged=best.convergence.reached,
         convergence=best.convergence.why,
-        seconds=round(seconds(), 3),
+        seconds=round(seconds() + best.data.saved_seconds, 3),
     )
 
 
 def _read(fitted: _Fitted, rows: Rows) -> Reading:
     """What is measured on test rows; with classes also each row's predicted and true one."""
-    model = fitted.model
-    if not fitted.prepared.data.classes:
-        return Reading(_measure(fitted.prepared, rows).to_mapping())
+    model = fitted.head
+    if not fitted.data.classes:
+        return Reading(_measure(fitted.candidate, fitted.data, rows).to_mapping())
     assert isinstance(rows, Labelled)
     batch = prediction_batch(model, len(rows), _BATCH)
     probabilities = predict_probabilities(model, rows.inputs, batch)
@@ -243,24 +266,19 @@ def _search(opened: _Opened) -> tuple[_Fitted, list[dict[str, Any]]]:
 def _fit(group: Sequence[_Opened], proposal: Proposal) -> list[_Fitted | InputError]:
     """One candidate of each trial, or why it could not be trained; trials that search nothing in a stack."""
     try:
-        runs = [each.candidate(proposal) for each in group]
+        candidates = [each.candidate(proposal) for each in group]
     except InputError as error:
         return [error] * len(group)
-    objectives = [
-        run.data.objective(run.config.training, each.training) for run, each in zip(runs, group, strict=True)
-    ]
-    trainings = _stackable(group, runs, objectives)
+    trainings = _stackable(group, candidates)
     with _complaints() as complaints:
-        outcomes = _fit_alone(group, runs, objectives) if trainings is None else fit_many(trainings)
+        outcomes = _fit_alone(candidates) if trainings is None else fit_many(trainings)
     return [
-        outcome if isinstance(outcome, InputError) else _judge(proposal, run, each, outcome, complaints)
-        for run, each, outcome in zip(runs, group, outcomes, strict=True)
+        outcome if isinstance(outcome, InputError) else _judge(proposal, each, opened, outcome, complaints)
+        for each, opened, outcome in zip(candidates, group, outcomes, strict=True)
     ]
 
 
-def _stackable(
-    group: Sequence[_Opened], runs: Sequence[PreparedRun], objectives: Sequence[Objective[Any]]
-) -> list[Training] | None:
+def _stackable(group: Sequence[_Opened], candidates: Sequence[_Candidate]) -> list[Training] | None:
     """What `fit_many` takes, of a single trial as well: so its numbers don't depend on who else is stacked.
 
     None where trials are not trained in a stack.
@@ -268,36 +286,43 @@ def _stackable(
     if not all(each.trial.budget == 1 and lay_out(each.trial, each.context).stacked for each in group):
         return None
     trainings = []
-    for run, each, objective in zip(runs, group, objectives, strict=True):
+    for each in candidates:
+        objective, config = _objective(each), each.prepared.config.training
         if not isinstance(objective, CrossEntropy):
             return None
         assert isinstance(each.training, Labelled)
         assert isinstance(each.validation, Labelled)
-        config = run.config.training
-        trainings.append(Training(run.arm.model, each.training, each.validation, objective, config))
+        trainings.append(Training(each.prepared.arm.model, each.training, each.validation, objective, config))
     return trainings
 
 
-def _fit_alone(
-    group: Sequence[_Opened], runs: Sequence[PreparedRun], objectives: Sequence[Objective[Any]]
-) -> Sequence[FitOutcome | InputError]:
+def _fit_alone(candidates: Sequence[_Candidate]) -> Sequence[FitOutcome | InputError]:
     outcomes: list[FitOutcome | InputError] = []
-    for run, each, objective in zip(runs, group, objectives, strict=True):
-        config = run.config.training
+    for each in candidates:
+        model, config = each.prepared.arm.model, each.prepared.config.training
         try:
-            outcomes.append(fit(run.arm.model, each.training, each.validation, objective, config))
+            outcomes.append(fit(model, each.training, each.validation, _objective(each), config))
         except InputError as error:
             outcomes.append(error)
     return outcomes
 
 
+def _objective(candidate: _Candidate) -> Objective[Any]:
+    return candidate.prepared.data.objective(candidate.prepared.config.training, candidate.training)
+
+
 def _judge(
-    proposal: Proposal, run: PreparedRun, opened: _Opened, outcome: FitOutcome, complaints: Sequence[str]
+    proposal: Proposal, candidate: _Candidate, opened: _Opened, outcome: FitOutcome, complaints: Sequence[str]
 ) -> _Fitted:
-    solved = isinstance(run.arm.model, Solvable)
+    prepared = candidate.prepared
+    solved = isinstance(prepared.arm.head, Solvable)
     verdict = judge_solver(complaints) if solved else judge_history(outcome.history)
-    measured = _measure(run, opened.validation)
-    return _Fitted(proposal, run, measured, _score(measured, opened.trial), verdict)
+    tuned = prepared.tune(prepared.arm)
+    data, rows = tuned.tuned_by(prepared.arm.model), candidate.validation
+    if data is not tuned:
+        rows = data.rows(prepared.drawn.validation, prepared.arm.spec)
+    measured = _measure(candidate, data, rows)
+    return _Fitted(proposal, candidate, data, measured, _score(measured, opened.trial), verdict)
 
 
 def _score(measured: Measurement, trial: Trial) -> tuple[float, float]:
@@ -316,9 +341,10 @@ def _score(measured: Measurement, trial: Trial) -> tuple[float, float]:
     return metrics[0].orient(values[metrics[0].name]), measured.score(SelectOn.LOSS)[0]
 
 
-def _measure(run: PreparedRun, rows: Rows) -> Measurement:
-    model, objective = run.arm.model, run.data.objective(run.config.training, rows)
-    return objective.measure(model, rows, prediction_batch(model, len(rows), _BATCH))
+def _measure(candidate: _Candidate, data: TaskData, rows: Rows) -> Measurement:
+    head = candidate.prepared.arm.head
+    objective = data.objective(candidate.prepared.config.training, rows)
+    return objective.measure(head, rows, prediction_batch(head, len(rows), _BATCH))
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hybridqies.errors import InputError
-from hybridqies.training import Rows
 
 
 class SealError(InputError):
@@ -23,16 +23,16 @@ class Reading:
 
 
 class SealedTest:
-    """The test part of one seed, for one arm. Its rows leave it through `measure` alone.
+    """The test part that one seed draws, for one arm. It leaves this through `measure` alone.
 
     Code that chooses among options holds this object and can get nothing out of it without ending the trial.
     """
 
-    def __init__(self, test: Rows) -> None:
-        self.__test: Rows | None = test
+    def __init__(self, test: Any) -> None:
+        self.__test = test
 
-    def measure(self, read: Callable[[Rows], Reading]) -> Reading:
-        """Breaks the seal: `read` takes the test rows to what is measured on them.
+    def measure(self, read: Callable[[Any], Reading]) -> Reading:
+        """Breaks the seal: `read` takes the test part to what is measured on it.
 
         Raises
         ------

@@ -10,7 +10,7 @@ from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.tasks.base import Splits, Task, TaskData
-    from hybridqies.tasks.building import build_head_of, digest_circuits, runs_circuit
+    from hybridqies.tasks.building import build_head_of, digest_circuits, runs_circuit, tuning_of
     from hybridqies.tasks.metric import Metric
     from hybridqies.tasks.specs import DataOptions, ModelSpec
 
@@ -47,6 +47,7 @@ __all__ = [
     "digest_circuits",
     "load_task",
     "runs_circuit",
+    "tuning_of",
 ]
 
 __getattr__, __dir__ = import_lazily(__name__, __all__, ("specs", "metric", "base", "building"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import nn
@@ -15,6 +16,7 @@ from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.training import Objective, Rows, TrainingConfig
 
 OnProgress = Callable[[int, int], None]
+OnEpoch = Callable[[dict[str, Any]], None]
 PartT = TypeVar("PartT")
 
 
@@ -100,6 +102,41 @@ class TaskData(ABC):
     @abstractmethod
     def objective(self, config: TrainingConfig, training: Rows) -> Objective[Any]:
         """What training on these rows lowers and validation measures."""
+
+    def tune(
+        self,
+        spec: ModelSpec,  # noqa: ARG002
+        training: Any,  # noqa: ARG002
+        validation: Any,  # noqa: ARG002
+        config: TrainingConfig,  # noqa: ARG002
+        *,
+        folder: Path | None = None,  # noqa: ARG002
+        resume: bool = False,  # noqa: ARG002
+        on_epoch: OnEpoch | None = None,  # noqa: ARG002
+    ) -> TaskData:
+        """The data as a model of `spec` reads it; itself, where nothing is tuned before the model is trained.
+
+        `training` and `validation` are drawn parts; `folder`, `resume` and `on_epoch` are those of `fit`.
+
+        Raises
+        ------
+        InputError: something cannot be tuned that way.
+        """
+        return self
+
+    def tuned_by(self, model: nn.Module) -> TaskData:  # noqa: ARG002
+        """The data as the head of a trained model reads it; itself, where nothing was tuned with the head."""
+        return self
+
+    @property
+    def n_tuned(self) -> int:
+        """How many values were trained to make the rows."""
+        return 0
+
+    @property
+    def saved_seconds(self) -> float:
+        """The time that making the rows took at another time, because something was kept."""
+        return 0.0
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.heads import Head, HeadContext, build_head, head_class, head_options
 from hybridqies.tasks.specs import ModelSpec
+from hybridqies.tuning.spec import Tuning
 
 
 def build_head_of(spec: ModelSpec, n_inputs: int, n_classes: int, backend: Backend, seed: int) -> Head:
@@ -39,6 +40,17 @@ def build_head_of(spec: ModelSpec, n_inputs: int, n_classes: int, backend: Backe
     )
     _freeze(head, spec)
     return head
+
+
+def tuning_of(spec: ModelSpec) -> Tuning:
+    """How the encoder is changed for a model of `spec`, and by what.
+
+    Raises
+    ------
+    UnknownNameError: no head has that name.
+    InputError: it was to be trained through a head that is solved.
+    """
+    return spec.tuning.for_head(is_solved=head_class(spec.head).is_solved)
 
 
 def digest_circuits(head: Head) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridqies.backends import Backend
-from hybridqies.errors import DataError
+from hybridqies.errors import DataError, InputError
 from hybridqies.tasks.base import OnProgress, Splits, TaskData
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.specs import DataOptions, ModelSpec
@@ -99,7 +99,17 @@ class ClassificationData(TaskData):
         return torch.tensor([index[label] for label in labels], dtype=torch.int64, device=self.device)
 
     def build(self, spec: ModelSpec, backend: Backend, seed: int) -> nn.Module:
-        """A head on rows (B, D)."""
+        """A head on rows (B, D).
+
+        Raises
+        ------
+        InputError: an encoder was to be tuned, and there is none.
+        """
+        if spec.tuning:
+            raise InputError(
+                f"tuning by {spec.tuning.method!r} was given for {self.name!r}, which is not embedded",
+                expected="texts, and an encoder",
+            )
         return build_head_of(spec, self.n_inputs, len(self.classes), backend, seed).to(self.device)
 
     def objective(self, config: TrainingConfig, training: Rows) -> CrossEntropy:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hybridqies import defaults
-from hybridqies.errors import InputError
+from hybridqies.tuning.spec import FROZEN, Tuning
 
 if TYPE_CHECKING:
     from hybridqies.circuit import Circuit
@@ -38,8 +38,7 @@ class ModelSpec:
 
     `settings` are the head's options as users write them, or `options` as its config holds them.
     `circuits` replaces what recipes would build, by role. `frozen` names parts of the head that are not
-    trained. `trainable_layers` counts the last layers of the encoder that are trained with the head; 0 keeps
-    the encoder as it is.
+    trained. `tuning` says how the encoder is changed.
     """
 
     head: str = defaults.HEAD
@@ -49,8 +48,4 @@ class ModelSpec:
     options: Mapping[str, Any] | None = None
     circuits: Mapping[str, Circuit] | None = None
     frozen: tuple[str, ...] = ()
-    trainable_layers: int = 0
-
-    def __post_init__(self) -> None:
-        if self.trainable_layers < 0:
-            raise InputError(f"trainable_layers was given {self.trainable_layers}", expected="0 or more")
+    tuning: Tuning = FROZEN

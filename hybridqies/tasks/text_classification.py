@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import warnings
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from hybridqies.backends import Backend
-from hybridqies.errors import InputError
-from hybridqies.heads import Head
-from hybridqies.tasks.base import OnProgress, Task
-from hybridqies.tasks.building import build_head_of
+from hybridqies.tasks.base import OnEpoch, OnProgress, Task
+from hybridqies.tasks.building import build_head_of, tuning_of
 from hybridqies.tasks.classification import ClassificationData
 from hybridqies.tasks.metric import ACCURACY, MACRO_F1, Metric
 from hybridqies.tasks.specs import DataOptions, ModelSpec
-from hybridqies.tasks.text_model import TextModel
-from hybridqies.text import Dataset, EmbeddingCache, Encoder, Entry, Examples, embed_entries, load_dataset
+from hybridqies.text import (
+    Dataset,
+    DataWarning,
+    EmbeddingCache,
+    Encoder,
+    Entry,
+    Examples,
+    embed_entries,
+    load_dataset,
+)
 from hybridqies.text.pairs import row_width, tokenise_entries, warn_of_cuts
-from hybridqies.training import Labelled
+from hybridqies.training import Labelled, TrainingConfig
+from hybridqies.tuning import EncoderChange, TextModel, TunedEncoder, change_encoder, tune_encoder
+from hybridqies.tuning.phase import check_tuning
+from hybridqies.tuning.store import TuningStore
+from hybridqies.tuning.tunable import TunableEncoder
 
 
 class TextData(ClassificationData):
     """A data set and the encoder that reads it.
 
-    Models whose encoder is trained get tokens instead of embeddings; the cache is not used for them.
+    A model whose encoder is trained with its head gets tokens instead of embeddings. What tuning makes of
+    the encoder is kept in `tunings`, where one is given.
     """
 
     def __init__(
@@ -34,10 +47,12 @@ class TextData(ClassificationData):
         encoder: Encoder,
         cache: EmbeddingCache | None = None,
         device: str = "cpu",
+        tunings: TuningStore | None = None,
     ) -> None:
         super().__init__(dataset, options, device)
         self.encoder = encoder
         self.cache = cache
+        self.tunings = tunings
         self._is_warned = False
 
     @property
@@ -61,31 +76,102 @@ class TextData(ClassificationData):
         return self.dataset.has_pairs
 
     def rows(self, part: Examples, spec: ModelSpec, on_progress: OnProgress | None = None) -> Labelled:
-        """Embeddings (B, D), or tokens where the encoder is trained, with class indices (B,)."""
-        if spec.trainable_layers:
-            self._warn_of_cuts()
-            tokens = tokenise_entries(self.encoder, part.texts, paired=self.paired)
-            return Labelled(tokens, self.label_indices(part.labels))
-        return super().rows(part, spec, on_progress)
+        """Embeddings (B, D), or tokens where the encoder is to be trained, with class indices (B,)."""
+        if isinstance(self.encoder, TunedEncoder) or not tuning_of(spec):
+            return super().rows(part, spec, on_progress)
+        return self._tokens(part)
 
     def build(self, spec: ModelSpec, backend: Backend, seed: int) -> nn.Module:
-        """A head, or with trained layers the encoder and the head in one module."""
-        head = build_head_of(spec, self.n_inputs, len(self.classes), backend, seed)
-        return with_encoder(head, spec, self.encoder, paired=self.paired).to(self.device)
+        """A head, or where the encoder is trained with it both in one module.
+
+        Raises
+        ------
+        InputError: as `build_head_of`, or an encoder that cannot be tuned that way.
+        """
+        tuning = tuning_of(spec)
+        head = build_head_of(spec, self.n_inputs, len(self.classes), backend, seed).to(self.device)
+        if not tuning or isinstance(self.encoder, TunedEncoder):
+            return head
+        # Built now where it is tuned first, too: what cannot be tuned is refused before anything is trained.
+        tunable = TunableEncoder(self.encoder, tuning, seed)
+        check_tuning(tuning, TrainingConfig(), paired=self.paired)
+        return head if tuning.is_first else TextModel(tunable, head, paired=self.paired).to(self.device)
+
+    def tune(
+        self,
+        spec: ModelSpec,
+        training: Examples,
+        validation: Examples | None,
+        config: TrainingConfig,
+        *,
+        folder: Path | None = None,
+        resume: bool = False,
+        on_epoch: OnEpoch | None = None,
+    ) -> TextData:
+        """The data with the encoder that is tuned before the head of `spec` is; itself for any other."""
+        tuning = tuning_of(spec)
+        if not tuning.is_first:
+            return self
+        rows = self._tokens(training)
+        held_out = None if validation is None else self._tokens(validation)
+        make = partial(
+            tune_encoder,
+            self.encoder,
+            tuning,
+            rows,
+            held_out,
+            len(self.classes),
+            config,
+            paired=self.paired,
+            folder=folder,
+            resume=resume,
+            on_epoch=on_epoch,
+        )
+        # A run keeps every epoch in its folder, and makes its own.
+        if self.tunings is None or folder is not None:
+            return self._changed(make())
+        key = self.tunings.key(self.encoder, tuning, rows, held_out, config)
+        return self._changed(self.tunings.find(key, tuning, make))
+
+    def tuned_by(self, model: nn.Module) -> TextData:
+        """The data with the encoder of a trained `TextModel`; itself for any other model."""
+        return self._changed(EncoderChange.of(model.encoder)) if isinstance(model, TextModel) else self
+
+    @property
+    def n_tuned(self) -> int:
+        """How many values of the encoder were trained."""
+        return self.encoder.change.n_parameters if isinstance(self.encoder, TunedEncoder) else 0
+
+    @property
+    def saved_seconds(self) -> float:
+        """The time that tuning took, where what it made was kept."""
+        change = self.encoder.change if isinstance(self.encoder, TunedEncoder) else None
+        return change.seconds if change is not None and change.is_kept else 0.0
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The encoder's name, and whether entries are pairs."""
-        return {"encoder": self.encoder.name, "pairs": self.paired}
+        """The encoder's name and what tuning has made of it, and whether entries are pairs."""
+        change = self.encoder.change.describe() if isinstance(self.encoder, TunedEncoder) else None
+        return {"encoder": self.encoder.name, "tuning": change, "pairs": self.paired}
 
-    def _warn_of_cuts(self) -> None:
-        """Warns once of all the data, of which `rows` is given a part at a time."""
+    def _changed(self, change: EncoderChange) -> TextData:
+        encoder = change_encoder(self.encoder, change)
+        return TextData(self.dataset, self.options, encoder, self.cache, self.device)
+
+    def _tokens(self, part: Examples) -> Labelled:
         if not self._is_warned:
+            # Once, of all the data, of which this is given a part at a time.
             self._is_warned = True
             warn_of_cuts(self.encoder, list(self._index), paired=self.paired)
+        tokens = tokenise_entries(self.encoder, part.texts, paired=self.paired)
+        return Labelled(tokens, self.label_indices(part.labels))
 
     def _compute(self, entries: list[Entry], on_progress: OnProgress | None) -> Tensor:
-        return embed_entries(self.encoder, entries, self.cache, on_progress, paired=self.paired)
+        with warnings.catch_warnings():
+            if isinstance(self.encoder, TunedEncoder):
+                # Of texts that are cut was warned when they were tokenised.
+                warnings.simplefilter("ignore", DataWarning)
+            return embed_entries(self.encoder, entries, self.cache, on_progress, paired=self.paired)
 
 
 class TextClassification(Task):
@@ -100,7 +186,8 @@ class TextClassification(Task):
         dataset = read_dataset(options)
         # After the data, which is checked sooner than an encoder can be found.
         made = Encoder.load(encoder, device)
-        return TextData(dataset, options, made, EmbeddingCache() if cached else None, device)
+        cache, tunings = (EmbeddingCache(), TuningStore()) if cached else (None, None)
+        return TextData(dataset, options, made, cache, device, tunings)
 
 
 def read_dataset(options: DataOptions) -> Dataset:
@@ -112,20 +199,3 @@ def read_dataset(options: DataOptions) -> Dataset:
         pair_column=options.pair_column,
         drop_empty=options.drop_empty,
     )
-
-
-def with_encoder(head: Head, spec: ModelSpec, encoder: Encoder, *, paired: bool = False) -> nn.Module:
-    """The head alone where the encoder stays as it is, else both in one module, for texts or for pairs.
-
-    Raises
-    ------
-    InputError: a head with a solver of its own, through which no gradients reach the encoder.
-    """
-    if not spec.trainable_layers:
-        return head
-    if head.is_solved:
-        raise InputError(
-            f"trainable_layers={spec.trainable_layers} was given with head {spec.head!r}, which is solved",
-            expected="a head that is trained by gradients",
-        )
-    return TextModel(encoder.trainable_module(spec.trainable_layers), head, paired=paired)

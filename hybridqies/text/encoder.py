@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from hybridqies.files import expand_home
 from hybridqies.text import encoding
 from hybridqies.text.checks import DataWarning, check_texts
 from hybridqies.text.model_folder import KNOWN, PACKAGED, ModelFolder, find_model
-from hybridqies.text.tuning import Tokens, TrainableEncoder, tokenise
+from hybridqies.text.tokens import Tokens, tokenise
 
 __all__ = ["DEFAULT_ENCODER", "KNOWN", "PACKAGED", "Encoder", "Progress"]
 
@@ -41,7 +42,7 @@ class Encoder:
     def __init__(self, name: str, folder: ModelFolder, device: str = "cpu") -> None:
         self.name = name
         self.device = _checked_device(device)
-        self._folder = folder
+        self.folder = folder
         self._full = _BATCH_TOKENS[torch.device(device).type]
 
     @classmethod
@@ -59,12 +60,12 @@ class Encoder:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over weights, tokenizer and configuration; the same for every copy of the model."""
-        return self._folder.fingerprint()
+        return self.folder.fingerprint()
 
     @cached_property
     def dimension(self) -> int:
         """Width D of an embedding; taken from the configuration where it says so, without loading weights."""
-        declared = self._folder.dimension()
+        declared = self.folder.dimension()
         if declared is not None:
             return declared
         # Version 6 of sentence-transformers renamed the method.
@@ -74,14 +75,14 @@ class Encoder:
     @cached_property
     def max_tokens(self) -> int | None:
         """Tokens after which a text is cut, or None when the model cuts nowhere."""
-        declared = self._folder.max_tokens()
+        declared = self.folder.max_tokens()
         return declared if declared is not None else self._model.max_seq_length
 
     def describe(self) -> dict[str, Any]:
         """What a run records of its encoder, as JSON values."""
         return {
             "name": self.name,
-            "source": self._folder.source,
+            "source": self.folder.source,
             "fingerprint": self.fingerprint,
             "dimension": self.dimension,
             "max_tokens": self.max_tokens,
@@ -109,10 +110,10 @@ class Encoder:
 
         No weights are loaded for it, and short texts are not looked at.
         """
-        limit = self._folder.max_tokens()
+        limit = self.folder.max_tokens()
         # Tokenizers make at most one token of a byte, and add a few around the text.
         long = [text for text in texts if limit and len(text.encode()) + _ADDED_TOKENS > limit]
-        tokenizer = self._folder.tokenizer() if long else None
+        tokenizer = self.folder.tokenizer() if long else None
         if limit is None or tokenizer is None:
             return 0
         return sum(encoding.is_longer(tokenizer, text, limit) for text in long)
@@ -130,7 +131,7 @@ class Encoder:
             )
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
-        """The texts as tokens, for a module that `trainable_module` made.
+        """The texts as tokens, for a copy of the model that is tuned.
 
         Raises
         ------
@@ -140,14 +141,15 @@ class Encoder:
         check_texts(texts)
         return tokenise(self._model, texts, self.name)
 
-    def trainable_module(self, layers: int) -> TrainableEncoder:
-        """A module of its own from tokens to embeddings (B, D), with the last `layers` layers to be trained.
+    def copy_model(self) -> torch.nn.Module:
+        """A copy of the sentence-transformers model, which may be changed.
 
         Raises
         ------
-        InputError: the encoder has no transformer layers, or fewer.
+        InputError: it cannot be loaded.
         """
-        return TrainableEncoder(self._model, layers, self.name)
+        copied: torch.nn.Module = copy.deepcopy(self._model)
+        return copied
 
     def __deepcopy__(self, memo: object) -> Encoder:
         """Itself: an encoder never changes, and scikit-learn copies the parameters of estimators."""
@@ -160,16 +162,16 @@ class Encoder:
         try:
             with _quiet(), encoding.float32_default():
                 model = SentenceTransformer(
-                    str(self._folder.path),
+                    str(self.folder.path),
                     device=self.device,
                     local_files_only=True,
                     trust_remote_code=False,
                 )
-            _check_complete(model, self._folder)
+            _check_complete(model, self.folder)
         except Exception as error:  # damaged weights, unknown modules, memory: each with its own exception
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"encoder {self.name!r} ({self._folder.source}) cannot be loaded: {reason}",
+                f"encoder {self.name!r} ({self.folder.source}) cannot be loaded: {reason}",
                 expected="a complete sentence-transformers model",
                 todo="fetch or save it again",
             ) from error

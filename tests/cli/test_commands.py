@@ -44,16 +44,16 @@ def trained(
     return folder
 
 
-@pytest.mark.parametrize("layers", [0, 1])
+@pytest.mark.parametrize("tuning", [(), ("--tune", "full", "--set", "tune.epochs=1")])
 def test_texts_that_are_cut_are_warned_of_once(
-    layers: int, say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path
+    tuning: tuple[str, ...], say: Say, reviews: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     rows = reviews.read_text().splitlines()
     longer = [rows[0], *(f"{'sea ' * 40}{row}" if at % 10 == 0 else row for at, row in enumerate(rows[1:]))]
     data = tmp_path / "long.csv"
     data.write_text("\n".join(longer) + "\n")
     out = tmp_path / "run"
-    flags = ("--encoder", tiny_encoder, "--head", "mlp", "--trainable-layers", layers, "--epochs", 1)
+    flags = ("--encoder", tiny_encoder, "--head", "mlp", *tuning, "--epochs", 1)
     _, told = say("train", "--data", data, *flags, "--compare", "logistic", "--out", out)
     assert told.count("12 of 120 different texts have more than the 32 tokens that encoder ") == 1
     assert told.count("different texts") == 1

@@ -16,10 +16,10 @@ from hybridqies.files import sha256_of
 from hybridqies.saved_model import WEIGHTS, write_config
 from hybridqies.tasks import DataOptions, Metric, ModelSpec, Splits, Task, TaskData, build_head_of
 from hybridqies.tasks.base import OnProgress, TrainedModel
-from hybridqies.tasks.text_model import head_of
 from hybridqies.tensors import save_tensors
 from hybridqies.training import Batch, Labelled, Rows, SelectOn, TrainingConfig
 from hybridqies.training.prediction import evaluating
+from hybridqies.tuning.text_model import head_of
 
 COLUMNS = 4
 

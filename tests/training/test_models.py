@@ -33,6 +33,8 @@ from hybridqies.training import (
 from hybridqies.training.checkpoint import CHECKPOINT
 from hybridqies.training.groups import learning_rate, parameter_groups
 from hybridqies.training.loop import adapt
+from hybridqies.tuning import Tuning
+from hybridqies.tuning.tunable import TunableEncoder
 
 CONFIG = TrainingConfig(epochs=4, batch_size=16, learning_rate=0.03, rates=Rates(encoder=0.01))
 
@@ -149,7 +151,7 @@ class TestEncoder:
 
     def test_a_wrapper_without_a_way_back_leaves_it_to_the_model_inside(self, tiny_encoder: Path) -> None:
         """sentence-transformers 5 has `gradient_checkpointing_enable` without its counterpart."""
-        model = Encoder.load(str(tiny_encoder)).trainable_module(1)
+        model = TunableEncoder(Encoder.load(str(tiny_encoder)), Tuning("full", last=1), 0)
         inside = [part for part in model.modules() if hasattr(part, "gradient_checkpointing")]
         with numerics.recomputing(model, wanted=True):
             assert any(part.gradient_checkpointing for part in inside)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
-from hybridqies import __version__
 from hybridqies.backends import Backend, Rates, RemoteBackend, load_backend, load_recorded
 from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, ModelFolderError
@@ -20,25 +18,29 @@ from hybridqies.files import sha256_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.records import Needed, lacking, read_record, write_record
+from hybridqies.saved_model.files import (
+    TRAINED_ON,
+    WEIGHTS,
+    check_weights,
+    read_config,
+    refuse_damage,
+    write_config,
+)
 from hybridqies.tasks.base import OnProgress, TrainedModel
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.specs import ModelSpec
-from hybridqies.tasks.text_classification import TextData, with_encoder
-from hybridqies.tasks.text_model import TextModel, head_of
+from hybridqies.tasks.text_classification import TextData
 from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 from hybridqies.text import EmbeddingCache, Encoder, Entry, embed_entries
 from hybridqies.text.entries import are_pairs, check_entries, name_kind
-from hybridqies.text.pairs import row_width, tokenise_entries, warn_of_cuts
+from hybridqies.text.pairs import row_width
 from hybridqies.training import TrainingConfig, predict_probabilities, prediction_batch
+from hybridqies.tuning import FROZEN, TunedEncoder, base_of, change_encoder, head_of
+from hybridqies.tuning.files import load_change, save_change, tuning_from
 
-CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
-FORMAT = 2
 _HASH_DIGITS = 16
-_NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
-_NEEDED_OF_MODEL: Needed = {"head": str, "circuits": dict, "weights_sha256": str}
 _NEEDED_OF_TEXT_MODEL: Needed = {
     "encoder": dict,
-    "trainable_layers": int,
     "pairs": bool,
     "given": dict,
     "options": dict,
@@ -46,10 +48,13 @@ _NEEDED_OF_TEXT_MODEL: Needed = {
     "backend": str,
     "training": dict,
     "trained_on_sha256": str,
+    "tuning": dict | None,
+    "tuned_files": dict,
 }
 # Defaults for what models of earlier versions do not record: all of them read single texts.
 _ADDED: Mapping[str, Any] = {"pairs": False, "given": {}}
 _NEEDED_OF_ENCODER: Needed = {"name": str, "fingerprint": str}
+_NEEDED_OF_TUNING: Needed = {"method": str, "n_parameters": int, "seconds": float, "sha256": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,14 @@ class _Given:
 
 @dataclass
 class SavedModel:
-    """A trained model: its encoder, its module, and the labels of its outputs.
+    """A trained model: its encoder, tuned or not, its head, and the labels of its outputs.
 
     `trained_on` holds short hashes of the training texts, which tell whether a text was among them. A model
     that is `paired` reads pairs of texts, and no others.
     """
 
     encoder: Encoder
-    module: nn.Module
+    head: Head
     spec: ModelSpec
     classes: tuple[Any, ...]
     backend: Backend
@@ -89,11 +94,6 @@ class SavedModel:
     cache: EmbeddingCache | None = None
     trained_on: frozenset[str] = field(default=frozenset(), repr=False)
     paired: bool = False
-
-    @property
-    def head(self) -> Head:
-        """The head of the module."""
-        return head_of(self.module)
 
     def check_reads(self, texts: Sequence[Entry]) -> None:
         """Refuses texts that cannot be embedded, and single ones in the place of pairs or the reverse.
@@ -112,24 +112,21 @@ class SavedModel:
                 else "give one text each, or leave second texts out (--pair-column none)",
             )
 
-    def read(self, texts: Sequence[Entry], on_text: OnProgress | None = None) -> Any:
-        """What the module reads of B texts or pairs: numbers, or tokens for an encoder that was trained.
+    def read(self, texts: Sequence[Entry], on_text: OnProgress | None = None) -> Tensor:
+        """What the head reads of B texts or pairs: embeddings (B, D), or (B, 4 D).
 
         Raises
         ------
         DataError: as `check_reads`.
         """
         self.check_reads(texts)
-        if self.spec.trainable_layers:
-            warn_of_cuts(self.encoder, texts, paired=self.paired)
-            return tokenise_entries(self.encoder, texts, paired=self.paired)
         rows = embed_entries(self.encoder, texts, self.cache, on_text, paired=self.paired)
         return rows.to(self.device)
 
-    def predict(self, inputs: Any) -> np.ndarray:
+    def predict(self, inputs: Tensor) -> np.ndarray:
         """Class probabilities (B, K) for what `read` gave."""
-        batch = prediction_batch(self.module, len(inputs), self.training.batch_size)
-        return predict_probabilities(self.module, inputs, batch)
+        batch = prediction_batch(self.head, len(inputs), self.training.batch_size)
+        return predict_probabilities(self.head, inputs, batch)
 
     def predict_texts(self, texts: Sequence[Entry], on_text: OnProgress | None = None) -> np.ndarray:
         """Class probabilities (B, K) for B texts or pairs."""
@@ -167,13 +164,15 @@ class SavedModel:
         `run` and `fingerprints` are those of the run that trained it, recorded as they are.
         """
         head = self.head
-        weights = _trained_state(self.module)
+        tuned = self.encoder if isinstance(self.encoder, TunedEncoder) else None
+        weights = head.state_dict()
         check_finite(weights, folder / WEIGHTS)
         save_tensors(folder / WEIGHTS, weights, {"head": self.spec.head})
         write_record(folder / TRAINED_ON, {"texts": sorted(self.trained_on)})
         model = {
-            "encoder": self.encoder.describe(),
-            "trainable_layers": self.spec.trainable_layers,
+            "encoder": base_of(self.encoder).describe(),
+            "tuning": tuned.change.describe() if tuned else None,
+            "tuned_files": save_change(folder, tuned) if tuned else {},
             "pairs": self.paired,
             "given": to_mapping(_Given.of(self.spec)),
             "head": self.spec.head,
@@ -190,10 +189,13 @@ class SavedModel:
 
 
 def save_trained(data: TextData, trained: TrainedModel, folder: Path, run: Mapping[str, Any]) -> None:
-    """Saves a text classifier that a run trained, with the configuration of the run."""
+    """Saves a text classifier that a run trained, with the configuration of the run.
+
+    `data` has the encoder as tuning left it.
+    """
     model = SavedModel(
         data.encoder,
-        trained.model,
+        head_of(trained.model),
         trained.spec,
         data.classes,
         trained.backend,
@@ -203,7 +205,8 @@ def save_trained(data: TextData, trained: TrainedModel, folder: Path, run: Mappi
         frozenset(map(hash_text, trained.drawn.train.texts)),
         data.paired,
     )
-    model.save(folder, run, data.fingerprints)
+    base = base_of(data.encoder)
+    model.save(folder, run, {**data.fingerprints, "encoder": base.fingerprint})
 
 
 def load_model(
@@ -227,7 +230,7 @@ def load_model(
         that the model was trained with.
     """
     model = {**_ADDED, **read_config(folder)["model"]}
-    _refuse_damage(folder, _unfit(model))
+    refuse_damage(folder, _unfit(model))
     check_weights(folder, model)
     placed = load_recorded(model["backend"], rates=rates) if backend is None else load_backend(backend)
     if isinstance(placed, RemoteBackend):
@@ -239,12 +242,13 @@ def load_model(
     paired = model["pairs"]
     width = row_width(found.dimension, paired=paired)
     head = build_head_of(spec, width, len(classes), placed, training.seed)
-    module = with_encoder(head, spec, found, paired=paired)
     tensors, _ = load_tensors(folder / WEIGHTS)
-    _load_trained_state(module, tensors, folder / WEIGHTS)
+    load_state(head, tensors, folder / WEIGHTS)
+    if model["tuning"] is not None:
+        found = change_encoder(found, load_change(folder, model["tuning"]))
     return SavedModel(
         found,
-        module.to(device).eval(),
+        head.to(device).eval(),
         spec,
         classes,
         placed,
@@ -267,79 +271,8 @@ def _spec_of(model: Mapping[str, Any]) -> ModelSpec:
         given.settings,
         options=model["options"],
         circuits=circuits,
-        trainable_layers=model["trainable_layers"],
+        tuning=FROZEN if model["tuning"] is None else tuning_from(model["tuning"]),
     )
-
-
-def check_weights(folder: Path, model: Mapping[str, Any]) -> None:
-    """Refuses weights other than those that the configuration records.
-
-    Raises
-    ------
-    ModelFolderError: they are missing, truncated or altered.
-    """
-    for name, recorded in ((WEIGHTS, model["weights_sha256"]), (TRAINED_ON, model.get("trained_on_sha256"))):
-        path = folder / name
-        if recorded is None:
-            continue
-        if not path.is_file():
-            raise ModelFolderError(
-                f"{str(path)!r} is missing",
-                expected=f"the file that {CONFIG} names",
-                todo="restore the folder or train again",
-            )
-        if sha256_of(path) != recorded:
-            raise ModelFolderError(
-                f"{str(path)!r} is truncated or was altered (its SHA-256 is not the recorded one)",
-                todo="restore the folder or train again",
-            )
-
-
-def write_config(
-    folder: Path,
-    model: Mapping[str, Any] | None,
-    run: Mapping[str, Any] | None,
-    fingerprints: Mapping[str, str] | None = None,
-) -> None:
-    """Writes `config.json`; a run without a model yet is one that has not finished."""
-    content = {"format": FORMAT, "hybridqies": __version__, "model": model, "run": run}
-    write_record(folder / CONFIG, content | {"fingerprints": fingerprints})
-
-
-def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
-    """The checked `config.json` of a saved model; with `finished` False also of a run without a model yet.
-
-    Raises
-    ------
-    ModelFolderError: missing, damaged, altered, unfinished, or of another format.
-    """
-    path = folder / CONFIG
-    if not path.is_file():
-        raise ModelFolderError(
-            f"{str(folder)!r} holds no {CONFIG}",
-            expected="a folder written by save_pretrained or `hybridqies train`",
-        )
-    content = read_record(path, needed=_NEEDED, what="model configuration")
-    if content["format"] != FORMAT:
-        raise ModelFolderError(
-            f"{str(path)!r} has format {content['format']}", expected=f"format {FORMAT}", todo="train again"
-        )
-    if finished and content["model"] is None:
-        raise ModelFolderError(
-            f"the run in {str(folder)!r} has not finished",
-            todo=f"continue with: hybridqies train --resume --out {shlex.quote(str(folder))}",
-        )
-    if content["model"] is not None:
-        _refuse_damage(folder, lacking(content["model"], _NEEDED_OF_MODEL))
-    return content
-
-
-def _refuse_damage(folder: Path, problem: str) -> None:
-    if problem:
-        path = folder / CONFIG
-        raise ModelFolderError(
-            f"model configuration {str(path)!r} is damaged: {problem}", todo="restore it or train again"
-        )
 
 
 def _unfit(model: Mapping[str, Any]) -> str:
@@ -350,7 +283,9 @@ def _unfit(model: Mapping[str, Any]) -> str:
     kinds = {type(label) for label in model["classes"]}
     if len(model["classes"]) < 2 or not kinds <= {str, int, float, bool}:
         return f"'classes' is {model['classes']!r:.60}"
-    return lacking(model["encoder"], _NEEDED_OF_ENCODER)
+    return lacking(model["encoder"], _NEEDED_OF_ENCODER) or (
+        "" if model["tuning"] is None else lacking(model["tuning"], _NEEDED_OF_TUNING)
+    )
 
 
 def hash_text(text: Entry) -> str:
@@ -364,27 +299,6 @@ def hash_text(text: Entry) -> str:
 
 def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _trained_state(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a module, but for weights of its encoder that were not trained."""
-    frozen = _frozen_in_encoder(module)
-    return {name: value for name, value in module.state_dict().items() if name not in frozen}
-
-
-def _load_trained_state(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    frozen = _frozen_in_encoder(module)
-    if module is head_of(module):
-        head_of(module).make_room(tensors)
-    own = {name: value for name, value in module.state_dict().items() if name in frozen}
-    load_state(module, {**own, **tensors}, path)
-
-
-def _frozen_in_encoder(module: nn.Module) -> set[str]:
-    if not isinstance(module, TextModel):
-        return set()
-    parameters = module.encoder.named_parameters(prefix="encoder")
-    return {name for name, each in parameters if not each.requires_grad}
 
 
 def _same_encoder(recorded: Mapping[str, Any], given: str | Path | Encoder | None, device: str) -> Encoder:

@@ -1,15 +1,15 @@
-"""An encoder with trainable layers and a head behind it, as one module from tokens to logits."""
+"""An encoder that is tuned and a head behind it, as one module from tokens to logits."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hybridqies.heads import Head
-from hybridqies.roles import Role
 from hybridqies.text import combine
+from hybridqies.tuning.tunable import TunableEncoder
 
 # Texts at a time where embeddings are only read.
 _BATCH = 64
@@ -19,12 +19,10 @@ class TextModel(nn.Module):
     """Tokens of B texts or pairs to logits (B, K): the encoder's embeddings, then the head.
 
     With `paired` the head reads rows (B, 4 D) made of the embeddings of both texts. Gradients reach the head
-    and those layers of the encoder that are to be trained.
+    and what is trained of the encoder.
     """
 
-    roles: ClassVar[dict[str, Role]] = {"encoder": Role.ENCODER}
-
-    def __init__(self, encoder: nn.Module, head: Head, *, paired: bool = False) -> None:
+    def __init__(self, encoder: TunableEncoder, head: Head, *, paired: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -55,9 +53,8 @@ class TextModel(nn.Module):
         return combine(*embeddings.tensor_split(2)) if self.paired else embeddings
 
     def n_trained(self) -> int:
-        """How many values training sets: the head's and those of the trained layers."""
-        trained = sum(each.numel() for each in self.encoder.parameters() if each.requires_grad)
-        return self.head.n_trained() + trained
+        """How many values training sets, in the head and in the encoder."""
+        return self.head.n_trained() + self.encoder.n_trained()
 
 
 def head_of(model: nn.Module) -> Head:

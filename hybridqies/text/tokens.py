@@ -1,18 +1,16 @@
-"""An encoder whose last layers are trained: texts tokenised once, and a module from tokens to embeddings."""
+"""Texts tokenised once, and batches of them, for an encoder that is tuned."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hybridqies.errors import InputError
 
-_LAYERS = ("layer", "layers", "block", "h")
 _CHUNK = 256
 
 
@@ -43,35 +41,6 @@ class Tokens:
         return digest.hexdigest()
 
 
-class TrainableEncoder(nn.Module):
-    """A copy of a sentence-transformers model in which the last layers alone are trained."""
-
-    def __init__(self, model: nn.Module, layers: int, name: str) -> None:
-        super().__init__()
-        self.model = copy.deepcopy(model).requires_grad_(False)
-        blocks = _find_layers(self.model)
-        if blocks is None or len(blocks) < layers:
-            found = "no transformer layers" if blocks is None else f"{len(blocks)} transformer layers"
-            raise InputError(
-                f"encoder {name!r} has {found}, and {layers} were to be trained",
-                expected="a transformer with at least as many layers",
-            )
-        for block in list(blocks)[len(blocks) - layers :]:
-            block.requires_grad_(True)
-
-    def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
-        """Embeddings (B, D) of a batch of `Tokens`."""
-        if not len(tokens["input_ids"]):
-            return torch.empty(0, self._width(), dtype=torch.float32)
-        embeddings: Tensor = self.model(dict(tokens))["sentence_embedding"]
-        return embeddings
-
-    def _width(self) -> int:
-        measure = getattr(self.model, "get_embedding_dimension", None)
-        found: Any = measure or self.model.get_sentence_embedding_dimension
-        return int(found())
-
-
 def tokenise(model: Any, texts: Sequence[str], name: str) -> Tokens:
     """The tokens of each text, cut at the model's length, with its default prompt before it.
 
@@ -82,7 +51,7 @@ def tokenise(model: Any, texts: Sequence[str], name: str) -> Tokens:
     pad = getattr(getattr(model, "tokenizer", None), "pad", None)
     if not callable(pad):
         raise InputError(
-            f"encoder {name!r} has no transformers tokenizer", expected="a transformer, to train its layers"
+            f"encoder {name!r} has no transformers tokenizer", expected="a transformer, to tune it"
         )
     prompts, named = getattr(model, "prompts", None) or {}, getattr(model, "default_prompt_name", None)
     prompt = prompts.get(named, "")
@@ -95,11 +64,3 @@ def tokenise(model: Any, texts: Sequence[str], name: str) -> Tokens:
         for at, mask in enumerate(tensors["attention_mask"].bool()):
             rows.append({key: value[at][mask] for key, value in tensors.items()})
     return Tokens(rows, pad)
-
-
-def _find_layers(model: nn.Module) -> nn.ModuleList | None:
-    """The list of a transformer's layers."""
-    for name, part in model.named_modules():
-        if isinstance(part, nn.ModuleList) and name.rpartition(".")[2] in _LAYERS and len(part):
-            return part
-    return None
