@@ -268,3 +268,17 @@ def test_convolutions(load: Load, tmp_path: Path, monkeypatch: Any, capsys: Any)
     printed = capsys.readouterr().out
     assert printed.startswith("1,694 parameters, 1 epochs: ")
     assert printed.count(r"| `oh\|iw` |") == 2
+
+
+def test_light_cones(load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    script = load("light_cones")
+    threads = torch.get_num_threads()
+    flags = ["light_cones.py", "--qubits", "16", "--batch", "2", "--steps", "1", "--layers", "2"]
+    monkeypatch.setattr(sys, "argv", flags)
+    try:
+        assert script.main() == 0
+        assert "2 | 16 light cones of up to 5 qubits | " in capsys.readouterr().out
+        monkeypatch.setattr(script, "TOLERANCE", -1.0)
+        assert script.main() == 1
+    finally:
+        torch.set_num_threads(threads)
