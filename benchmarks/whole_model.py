@@ -45,16 +45,17 @@ def main(arguments: list[str] | None = None) -> None:
     untouched = measure_perplexity(model, windows)
     report(f"untouched {sum(sizes.values()):11,} of {len(sizes)} layers", untouched, untouched, 0.0)
     found = find_sensitivities(model, calibration, seen, options)
-    for keep in options.keep:
-        shares = spare_sensitive(found, sizes, keep, options.spare)
+    plans = {keep: spare_sensitive(found, sizes, keep, options.spare) for keep in options.keep}
+    for keep, shares in plans.items():
         print(f"keep {keep}: {len(sizes) - len(shares)} of {len(sizes)} layers spared", flush=True)
-        spared = sum(size for name, size in sizes.items() if name not in shares)
-        for method in options.methods:
+    for method in options.methods:
+        for shares in plans.values():
             start = time.perf_counter()
             records = compress(model, method, shares, options.types, seen)
+            seconds = time.perf_counter() - start
+            spared = sum(size for name, size in sizes.items() if name not in shares)
             kept = spared + sum(each.parameters for each in records)
             row = f"{method:9} {kept:11,} ({kept / sum(sizes.values()):.1%})"
-            seconds = time.perf_counter() - start
             report(f"{row} before", measure_perplexity(model, windows), untouched, seconds)
             start = time.perf_counter()
             heal(model, lesson, Healing(str(options.calibrate), learning_rate=options.learning_rate))
@@ -66,8 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
 def find_sensitivities(
     model: Any, windows: torch.Tensor, seen: Any, options: argparse.Namespace
 ) -> list[Sensitivity]:
-    """Each layer alone, halved by whitened SVD, on the first windows of the calibration."""
-    some = windows[: options.profile]
+    """Each layer alone, halved by whitened SVD, on the first quarters of windows of the calibration."""
+    width = options.width // 4
+    some = windows.reshape(-1, width)[: options.profile]
     start = time.perf_counter()
     alone, _ = profile(model, "wsvd", 0.5, options.types, some, measure_perplexity(model, some), seen)
     print(f"profile of {len(alone)} layers: {time.perf_counter() - start:.0f} s", flush=True)
@@ -97,7 +99,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--spare", type=float, default=0.2)
     parser.add_argument("--windows", type=int, default=6, help="to measure on, and as many to calibrate")
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--profile", type=int, default=2, help="windows to profile on")
+    parser.add_argument("--profile", type=int, default=4, help="quarters of windows to profile on")
     parser.add_argument("--heal", type=int, default=100, help="windows to heal on, one a step")
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     return parser.parse_args(arguments)

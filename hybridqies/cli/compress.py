@@ -1,4 +1,7 @@
-"""`hybridqies compress`: a language model with fewer parameters, beside its controls."""
+"""`hybridqies compress`: a language model or an encoder with fewer parameters, beside its controls."""
+
+# The flags that decide which of the two it is are read from the context.
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 
@@ -16,19 +19,36 @@ from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.options import from_mapping
 
 if TYPE_CHECKING:
+    from hybridqies.compression.encoders import EncoderConfig
     from hybridqies.compression.healing import Healing
     from hybridqies.compression.workflow import CompressionConfig
 
+_ONLY_WITH_TEXT = ("heal", "profile", "spare", "windows", "width", "backend", "rates")
+_ONLY_WITH_DATA = ("text_column", "label_column", "per_class")
+
 
 def command(
-    model: Annotated[str, typer.Argument(help="A causal language model, by folder or hub name.")],
-    text: Annotated[
-        Path, typer.Option(help="A text file: its first tokens calibrate, the next ones measure perplexity.")
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Argument(help="A causal language model or a sentence encoder, by folder or name.")
     ],
     out: Annotated[Path, typer.Option(help="The new folder for the model and its report.")],
     layers: Annotated[
         str, typer.Option(help="Layers by the last part of their names or by patterns, separated by commas.")
     ],
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            help="For language models: a text file whose first tokens calibrate, and the next ones measure."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="For encoders: labelled texts, on which a logistic head is trained and measured."),
+    ] = None,
+    text_column: flags.TextColumn = "text",
+    label_column: flags.LabelColumn = "label",
+    per_class: flags.PerClass = None,
     method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "wsvd",
     keep: Annotated[float, typer.Option(help="The share of the parameters that the layers may keep.")] = 0.5,
     sites: Annotated[int, typer.Option(help="Number of sites of matrix-product operators.")] = 2,
@@ -52,9 +72,13 @@ def command(
         ),
     ] = None,
     export: Annotated[
-        str, typer.Option(help="factorised: save the factors. dense: save as a plain transformers model.")
-    ] = "factorised",
-    seed: Annotated[int, typer.Option(help="Seed of the Gaussian control.")] = 0,
+        str | None,
+        typer.Option(
+            help="factorised: save the factors, the default for language models. "
+            "dense: save as a plain model, the only way for encoders."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the Gaussian control, and of the test part.")] = 0,
     heal: Annotated[
         Path | None, typer.Option(help="A text file to train the factors on afterwards.", metavar="TEXT")
     ] = None,
@@ -77,60 +101,104 @@ def command(
     rates: flags.RatesFile = None,
     json: flags.AsJson = False,
 ) -> None:
-    """Compress the linear layers of a language model, and measure it beside every control.
+    """Compress the linear layers of a model, and measure it beside every control.
 
     Example: `hybridqies compress ./model --keep 0.5 --layers k_proj,q_proj --text wiki.txt --out small`
-    """
-    from hybridqies.compression.layer import check_forward
-    from hybridqies.compression.workflow import CompressionConfig, shrink
 
-    chosen = tuple(name.strip() for name in layers.split(","))
-    settings = _group(set_ or [])
-    healing, circuits = _read_healing(heal, settings["heal"]), _read_circuits(method, settings["circuits"])
-    config = CompressionConfig(
-        model=model,
-        method=method,
-        keep=keep,
-        layers=chosen,
-        text=text,
-        n_sites=sites,
-        windows=windows,
-        width=width,
-        profile=profile,
-        spare=spare,
-        export=export,
-        seed=seed,
-        heal=healing,
-        circuits=circuits,
-        forward=None if forward is None else check_forward(forward),
-    )
+    Example: `hybridqies compress all-MiniLM-L6-v2 --layers query,key --data sst2 --out small`
+    """
+    _check_kind(context, text, data)
+    config = _encoder_config(context.params) if text is None else _text_config(context.params)
     plan = _planner(config, backend, rates)
     with steps(json) as shown:
-        stage = ""
-
-        def tell(name: str, done: int, total: int) -> None:
-            nonlocal stage
-            if name != stage:
-                shown.begin(name, total)
-                stage = name
-            shown.update(done, total)
-
-        report = shrink(config, out, tell)
-    plans = plan(out, report["tokens"])
+        report = _shrink(config, out, shown)
+    plans = plan(out, report.get("tokens", 0))
     if json:
         say_json({**report, "circuits": plans})
         return
     show(_table(report))
-    for title, rows in (("layer", report["profile"]), ("type", report["profile_by_type"])):
+    for title, rows in (("layer", report.get("profile")), ("type", report.get("profile_by_type"))):
         if rows:
             show(_profile_table(title, rows))
     if plans:
         from hybridqies.report import dry_run_table
 
         show(dry_run_table(plans))
-    if report["spared"]:
+    if report.get("spared"):
         say(f"spared: {', '.join(report['spared'])}")
     say(f"{out}: the model, its tokenizer and compression.json")
+
+
+def _check_kind(context: typer.Context, text: Path | None, data: str | None) -> None:
+    """Refuses both or neither, and flags of the other kind."""
+    expected = "--text for a language model, or --data for a sentence encoder"
+    if (text is None) == (data is None):
+        raise InputError(f"compress was given {'both' if text else 'neither'}", expected=expected)
+    given = flags.typed(context)
+    for name in _ONLY_WITH_TEXT if text is None else _ONLY_WITH_DATA:
+        if name in given:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{flag} was given with {'--text' if text else '--data'}", expected=expected)
+
+
+def _text_config(given: dict[str, Any]) -> CompressionConfig:
+    from hybridqies.compression.workflow import CompressionConfig
+
+    settings = _group(given["set_"] or [])
+    return CompressionConfig(
+        text=given["text"],
+        windows=given["windows"],
+        width=given["width"],
+        profile=given["profile"],
+        spare=given["spare"],
+        export=given["export"] or "factorised",
+        heal=_read_healing(given["heal"], settings["heal"]),
+        **_shared(given, settings),
+    )
+
+
+def _encoder_config(given: dict[str, Any]) -> EncoderConfig:
+    from hybridqies.compression.encoders import EncoderConfig
+
+    settings = _group(given["set_"] or [])
+    _read_healing(None, settings["heal"])
+    if given["export"] not in (None, "dense"):
+        raise InputError(f"--export {given['export']} was given with --data", expected="dense")
+    names = ("data", "text_column", "label_column", "per_class")
+    return EncoderConfig(**{name: given[name] for name in names}, **_shared(given, settings))
+
+
+def _shared(given: dict[str, Any], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The options of both kinds of model."""
+    from hybridqies.compression.layer import check_forward
+
+    return {
+        "model": given["model"],
+        "method": given["method"],
+        "keep": given["keep"],
+        "layers": tuple(name.strip() for name in given["layers"].split(",")),
+        "n_sites": given["sites"],
+        "forward": None if given["forward"] is None else check_forward(given["forward"]),
+        "circuits": _read_circuits(given["method"], settings["circuits"]),
+        "seed": given["seed"],
+    }
+
+
+def _shrink(config: CompressionConfig | EncoderConfig, out: Path, shown: Any) -> dict[str, Any]:
+    from hybridqies.compression import EncoderConfig, shrink, shrink_encoder
+
+    stage = ""
+
+    def tell(name: str, done: int, total: int) -> None:
+        nonlocal stage
+        if name != stage:
+            shown.begin(name, total)
+            stage = name
+        shown.update(done, total)
+
+    if isinstance(config, EncoderConfig):
+        return shrink_encoder(config, out, tell)
+    return shrink(config, out, tell)
 
 
 def _group(words: list[str]) -> dict[str, dict[str, Any]]:
@@ -173,14 +241,15 @@ def _read_circuits(method: str, settings: dict[str, Any]) -> CircuitOptions:
 
 
 def _planner(
-    config: CompressionConfig, backend: str | None, rates: Path | None
+    config: CompressionConfig | EncoderConfig, backend: str | None, rates: Path | None
 ) -> Callable[[Path, int], list[dict[str, Any]]]:
     """What plans the circuits of the written folder; what cannot be planned is refused before the work."""
     if backend is None:
         if rates is not None:
             raise InputError("--rates was given without --backend", expected="both, or neither")
         return lambda *_: []
-    if not find_method(config.method).has_circuits or config.export == "dense":
+    is_dense = getattr(config, "export", "dense") == "dense"
+    if is_dense or not find_method(config.method).has_circuits:
         raise InputError(
             f"--backend {backend!r} was given, and nothing would have a circuit",
             expected="--method disentangled and --export factorised",
@@ -200,18 +269,25 @@ def _planner(
 def _table(report: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    table = Table(title=f"on {report['tokens']} tokens; 95 % intervals over windows")
-    for title in ("arm", "parameters", "layers", "MB", "perplexity", "ratio", "tokens/s"):
-        table.add_column(title, justify="left" if title == "arm" else "right")
+    if "tokens" in report:
+        title = f"on {report['tokens']} tokens; 95 % intervals over windows"
+        measured = {"perplexity": 2, "ratio": 3}
+        speed = "tokens_per_second"
+    else:
+        title = f"on {report['data']['rows']['test']} test texts; 95 % intervals over texts"
+        measured = {"accuracy": 4, "difference": 4}
+        speed = "texts_per_second"
+    table = Table(title=title)
+    for heading in ("arm", "parameters", "layers", "MB", *measured, speed.replace("_per_second", "/s")):
+        table.add_column(heading, justify="left" if heading == "arm" else "right")
     for arm in report["arms"]:
         table.add_row(
             arm["arm"],
             f"{arm['parameters']:,.0f}",
             f"{arm['layer_parameters']:,.0f}",
             f"{arm['bytes'] / 1e6:.1f}",
-            _interval(arm["perplexity"], 2),
-            _interval(arm["ratio"], 3),
-            f"{arm['tokens_per_second']:.0f}",
+            *(_interval(arm[name], digits) for name, digits in measured.items()),
+            f"{arm[speed]:.0f}",
         )
     return table
 

@@ -144,3 +144,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, 
 DEFAULT_DATA, DEFAULT_ENCODER = defaults.DATA, defaults.ENCODER
 DEFAULT_PAIR_COLUMN = defaults.PAIR_COLUMN
 DEFAULT_HEAD, DEFAULT_COMPARE = defaults.HEAD, ",".join(defaults.COMPARE)
+
+
+def typed(context: typer.Context) -> set[str]:
+    """The flags that were given, rather than left at their defaults."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}

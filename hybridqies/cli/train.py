@@ -77,7 +77,7 @@ def command(
     from hybridqies.training import join_processes
 
     limits = Limits(max_shots, max_jobs)
-    config = _resumed(context, out, epochs) if resume else _config(dict(context.params), _typed(context))
+    config = _resumed(context, out, epochs) if resume else _config(dict(context.params), flags.typed(context))
     if not (resume or dry_run):
         check_room(out, overwrite=overwrite)
     placed = _recorded_backend(context, config, rates) if resume else None
@@ -185,17 +185,11 @@ def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:
     say(f"Saved in {out}/: model, config, metrics, result, comparison, pictures.")
 
 
-def _typed(context: typer.Context) -> set[str]:
-    """The flags that were given, rather than left at their defaults."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-
-
 def _resumed(context: typer.Context, out: Path, epochs: int | None) -> RunConfig:
     """The recorded configuration, with another number of epochs where one was given."""
     from hybridqies.runs import recorded_config
 
-    for name in sorted(_typed(context) - _FREE_WITH_RESUME):
+    for name in sorted(flags.typed(context) - _FREE_WITH_RESUME):
         raise InputError(
             f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
             expected="only --resume, --out and more --epochs: the settings are recorded in the run",
@@ -209,7 +203,7 @@ def _recorded_backend(context: typer.Context, config: RunConfig, rates: Path | N
     from hybridqies.backends import Rates
     from hybridqies.runs import load_run_backend
 
-    named = context.params["backend"] if "backend" in _typed(context) else None
+    named = context.params["backend"] if "backend" in flags.typed(context) else None
     return load_run_backend(config.backend, named, None if rates is None else Rates.read(rates))
 
 

@@ -9,6 +9,7 @@ from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.compression.circuits import export_circuits, plan_circuits
+    from hybridqies.compression.encoders import Accuracy, EncoderConfig, measure_accuracy, shrink_encoder
     from hybridqies.compression.healing import Healing, heal
     from hybridqies.compression.layer import CompressedLinear
     from hybridqies.compression.loading import load_causal_model
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "Accuracy",
     "CircuitOptions",
     "Compressed",
     "CompressedLinear",
     "CompressionConfig",
+    "EncoderConfig",
     "Healing",
     "Perplexity",
     "Sensitivity",
@@ -43,12 +46,14 @@ __all__ = [
     "heal",
     "load_causal_model",
     "load_compressed",
+    "measure_accuracy",
     "measure_perplexity",
     "plan_circuits",
     "profile",
     "restore",
     "save_compressed",
     "shrink",
+    "shrink_encoder",
     "spare_sensitive",
     "to_dense",
 ]
@@ -64,5 +69,6 @@ _MODULES = [
     "sensitivity",
     "workflow",
     "circuits",
+    "encoders",
 ]
 __getattr__, __dir__ = import_lazily("hybridqies.compression", __all__, _MODULES)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from hybridqies.compression.arms import REPORT, Bench, OnStep, describe_arm, measure_arms
 from hybridqies.compression.healing import Healing, heal
-from hybridqies.compression.layer import CompressedLinear, Forward, Gates, check_forward
+from hybridqies.compression.layer import Forward, check_forward
 from hybridqies.compression.loading import load_causal_model, quiet_transformers
 from hybridqies.compression.methods import METHODS, CircuitOptions, check_share, find_method
-from hybridqies.compression.model import collect_covariances, compress, find_layers, relative_error, restore
+from hybridqies.compression.model import collect_covariances, compress, find_layers
 from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
 from hybridqies.compression.plain_layers import weight_of
 from hybridqies.compression.saving import check_new, export_dense, making_folder, save_compressed
@@ -23,11 +23,7 @@ from hybridqies.errors import DataError, InputError
 from hybridqies.files import expand_home, write_json
 from hybridqies.options import to_mapping
 
-REPORT = "compression.json"
 EXPORTS = ("factorised", "dense")
-CONTROLS = ("svd", "wsvd", "zero", "gaussian")
-OnStep = Callable[[str, int, int], None]
-"""Called with a stage, how many of its steps are done and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +54,13 @@ class CompressionConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bench:
-    """What every arm is measured with."""
+class _Texts:
+    """What the model reads to be measured and to be healed, and how the untouched model reads the former."""
 
-    config: CompressionConfig
-    model: Any
     windows: torch.Tensor
-    healing: torch.Tensor | None
+    lesson: torch.Tensor | None
     untouched: Perplexity
     activations: Mapping[str, torch.Tensor]
-    originals: Mapping[str, nn.Module]
 
 
 def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = None) -> dict[str, Any]:
@@ -87,26 +80,25 @@ def shrink(config: CompressionConfig, folder: Path, on_step: OnStep | None = Non
     _check(config)
     check_new(folder)
     model, tokenizer = load_causal_model(config.model)
-    bench = _prepare(config, model, tokenizer, tell)
-    profiles = _profile(bench, tell)
-    sizes = {name: weight_of(layer).numel() for name, layer in bench.originals.items()}
+    originals = find_layers(model, config.layers)
+    texts = _read_texts(config, model, tokenizer, tell)
+    profiles = _profile(config, model, texts, tell)
+    sizes = {name: weight_of(layer).numel() for name, layer in originals.items()}
     shares = dict.fromkeys(sizes, config.keep)
     if config.spare:
         shares = spare_sensitive(profiles[0], sizes, config.keep, config.spare)
-    arms = [_describe(bench, "untouched", "the model as it was", bench.untouched)]
-    names = dict.fromkeys((config.method, *CONTROLS))
-    chosen: dict[str, nn.Module] = {}
-    for done, name in enumerate(names, 1):
-        arm, replacements = _measure_arm(bench, name, shares)
-        arms.append(arm)
-        if name == config.method:
-            chosen = replacements
-        tell("measuring", done, len(names))
-    restore(model, chosen)
-    healed = _heal(bench, tell)
+    bench = Bench(
+        model,
+        originals,
+        lambda method: _compress(config, model, method, shares, texts),
+        lambda: _describe(measure_perplexity(model, texts.windows), texts.untouched),
+        config.circuits.price,
+    )
+    arms = measure_arms(bench, config.method, _describe(texts.untouched, texts.untouched), tell)
+    healed = _heal(config, bench, texts, tell)
     report = {
-        "config": _record(config),
-        "tokens": bench.windows.numel(),
+        "config": {**to_mapping(config), "text": str(config.text)},
+        "tokens": texts.windows.numel(),
         "spared": [name for name in sizes if name not in shares],
         "arms": [*arms[:2], *healed, *arms[2:]],
         "profile": [asdict(each) for each in profiles[0]],
@@ -139,19 +131,17 @@ def _check(config: CompressionConfig) -> None:
         )
 
 
-def _prepare(config: CompressionConfig, model: Any, tokenizer: Any, tell: OnStep) -> _Bench:
-    originals = find_layers(model, config.layers)
+def _read_texts(config: CompressionConfig, model: Any, tokenizer: Any, tell: OnStep) -> _Texts:
     both = _read_windows(tokenizer, config.text, 2 * config.windows, config.width)
-    healing = None
+    lesson = None
     if config.heal:
-        healing = _read_windows(tokenizer, config.heal.text, config.heal.windows, config.heal.width)
+        lesson = _read_windows(tokenizer, config.heal.text, config.heal.windows, config.heal.width)
     calibration, windows = both.split(config.windows)
     tell("calibrating", 0, 1)
     activations = collect_covariances(
         model, config.layers, calibration, lambda ids: model(input_ids=ids[None])
     )
-    untouched = measure_perplexity(model, windows)
-    return _Bench(config, model, windows, healing, untouched, activations, originals)
+    return _Texts(windows, lesson, measure_perplexity(model, windows), activations)
 
 
 def _read_windows(tokenizer: Any, path: str | Path, n_windows: int, width: int) -> torch.Tensor:
@@ -162,88 +152,54 @@ def _read_windows(tokenizer: Any, path: str | Path, n_windows: int, width: int) 
     return cut_windows(tokenizer(text)["input_ids"], n_windows, width)
 
 
-def _profile(bench: _Bench, tell: OnStep) -> tuple[list[Sensitivity], list[Sensitivity]]:
-    config = bench.config
+def _profile(
+    config: CompressionConfig, model: Any, texts: _Texts, tell: OnStep
+) -> tuple[list[Sensitivity], list[Sensitivity]]:
     if not config.profile and not config.spare:
         return [], []
     return profile(
-        bench.model,
+        model,
         config.method,
         config.keep,
         config.layers,
-        bench.windows,
-        bench.untouched,
-        bench.activations,
+        texts.windows,
+        texts.untouched,
+        texts.activations,
         n_sites=config.n_sites,
         circuits=config.circuits,
         on_layer=lambda done, total: tell("profiling", done, total),
     )
 
 
-def _measure_arm(
-    bench: _Bench, method: str, shares: Mapping[str, float]
-) -> tuple[dict[str, Any], dict[str, nn.Module]]:
-    """One method at the same layers and shares, and its layers; the model is the same afterwards."""
-    config = bench.config
+def _compress(
+    config: CompressionConfig, model: Any, method: str, shares: Mapping[str, float], texts: _Texts
+) -> None:
     compress(
-        bench.model,
+        model,
         method,
         shares,
         config.layers,
-        bench.activations,
+        texts.activations,
         n_sites=config.n_sites,
+        forward=config.forward,
         seed=config.seed,
         circuits=config.circuits,
-        forward=config.forward,
     )
-    try:
-        found = measure_perplexity(bench.model, bench.windows)
-        arm = _describe(bench, method, METHODS[method].meaning, found)
-        replacements = {name: bench.model.get_submodule(name) for name in shares}
-    finally:
-        restore(bench.model, bench.originals)
-    return arm, replacements
 
 
-def _heal(bench: _Bench, tell: OnStep) -> list[dict[str, Any]]:
+def _heal(config: CompressionConfig, bench: Bench, texts: _Texts, tell: OnStep) -> list[dict[str, Any]]:
     """Trains the factors, if that was asked for, and measures the model again."""
-    config = bench.config
-    if config.heal is None or bench.healing is None:
+    if config.heal is None or texts.lesson is None:
         return []
-    outcome = heal(bench.model, bench.healing, config.heal, lambda *steps: tell("healing", *steps))
-    found = measure_perplexity(bench.model, bench.windows)
-    meaning = f"the same, trained on {config.heal.epochs * bench.healing.numel():,} tokens"
-    return [
-        {**_describe(bench, f"{config.method} healed", meaning, found), "training": list(outcome.history)}
-    ]
+    outcome = heal(bench.model, texts.lesson, config.heal, lambda *steps: tell("healing", *steps))
+    meaning = f"the same, trained on {config.heal.epochs * texts.lesson.numel():,} tokens"
+    arm = describe_arm(bench, f"{config.method} healed", meaning, bench.measure())
+    return [{**arm, "training": list(outcome.history)}]
 
 
-def _describe(bench: _Bench, arm: str, meaning: str, found: Perplexity) -> dict[str, Any]:
-    """The row of the model as it is now."""
-    layers = {name: bench.model.get_submodule(name) for name in bench.originals}
-    compressed = {name: layer for name, layer in layers.items() if isinstance(layer, CompressedLinear)}
-    errors = [relative_error(layer, weight_of(bench.originals[name])) for name, layer in compressed.items()]
-    n_angles = sum(layer.n_angles for layer in compressed.values())
-    angles = bench.config.circuits.price * n_angles if n_angles else 0
-    gates = [side.gates.nbytes for side in bench.model.modules() if isinstance(side, Gates)]
-    biases = [_count(layer) - weight_of(layer).numel() for layer in bench.originals.values()]
+def _describe(found: Perplexity, untouched: Perplexity) -> dict[str, Any]:
     return {
-        "arm": arm,
-        "meaning": meaning,
-        "parameters": _count(bench.model) + angles,
-        "layer_parameters": sum(map(_count, layers.values())) - sum(biases) + angles,
-        "weight_error": sum(errors) / max(len(errors), 1),
-        "bytes": sum(each.nbytes for each in bench.model.parameters()) + sum(gates),
         "perplexity": asdict(found.interval),
-        "ratio": asdict(found.ratio_to(bench.untouched)),
+        "ratio": asdict(found.ratio_to(untouched)),
         "tokens_per_second": round(found.tokens_per_second, 1),
     }
-
-
-def _count(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _record(config: CompressionConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
-    return {**to_mapping(config), "text": str(config.text)}
