@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -44,6 +45,20 @@ class Lattice:
     def edges(self) -> tuple[Pair, ...]:
         """All edges, round by round; the smaller site comes first."""
         return tuple(edge for each in self.rounds for edge in each)
+
+    def central_site(self) -> int:
+        """Of the sites with the most neighbours the one nearest to the middle, the first of equals."""
+        degrees = [0] * self.n_sites
+        for edge in self.edges:
+            for site in edge:
+                degrees[site] += 1
+        middle = [(min(along) + max(along)) / 2 for along in zip(*self.places, strict=True)]
+        inner = [site for site in range(self.n_sites) if degrees[site] == max(degrees)]
+        return min(inner, key=lambda site: round(math.dist(self.places[site], middle), 9))
+
+    def digest(self) -> str:
+        """SHA-256 over its sites and edges; the name is not part of it."""
+        return hashlib.sha256(repr((self.n_sites, self.rounds, self.infinite)).encode()).hexdigest()
 
 
 def load_lattice(name: str) -> Lattice:

@@ -21,6 +21,7 @@ from hybridqies.cli import (
     evaluate,
     export,
     jobs,
+    lattice,
     predict,
     studies,
     train,
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "encode": encode.command,
     "compress": compress.command,
     "export": export.command,
+    "lattice": lattice.command,
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130

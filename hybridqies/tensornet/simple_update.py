@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,7 @@ class Program:
         """Expectations for features (B, F) and weights (B, W), in double precision on the CPU."""
         import torch
 
-        with torch.no_grad():
+        with torch.no_grad(), _one_thread():
             state = self.evolve(features, weights, chi, on_round)
             environment = propagate_beliefs(state) if beliefs else Environment(state)
             values = [environment.expectation(each) for each in self.circuit.observables]
@@ -113,6 +114,19 @@ class Program:
             if on_round is not None:
                 on_round(done, len(self.rounds))
         return state
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keeps torch to one thread: the matrices are small, and bits depend on no number of threads then."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Memory:

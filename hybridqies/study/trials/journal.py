@@ -19,10 +19,11 @@ import fcntl
 import os
 import socket
 import time
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from hybridqies.errors import InputError
 from hybridqies.journals import LineJournal
@@ -33,13 +34,27 @@ FILE_NAME, CLAIMS = "trials.jsonl", "trials.lock"
 _DIGITS = 15
 
 
+class Keyed(Protocol):
+    """A record that has a key."""
+
+    @property
+    def key(self) -> str:
+        """Hex digits that name what was done."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON values."""
+
+
+Record = TypeVar("Record", bound=Keyed)
+
+
 @dataclass(slots=True)
-class StudyState:
-    """The journal so far, by trial key."""
+class JournalState(Generic[Record]):
+    """The journal so far, by key."""
 
     about: dict[str, Any] | None = None
     claims: dict[str, int] = field(default_factory=dict)
-    records: dict[str, TrialRecord] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
     failures: dict[str, TrialFailure] = field(default_factory=dict)
 
     def has(self, key: str) -> bool:
@@ -47,23 +62,36 @@ class StudyState:
         return key in self.records or key in self.failures
 
 
-class TrialJournal(LineJournal):
-    """The journal of the study in `folder`. One process uses one at a time: claims are the process's own."""
+StudyState = JournalState[TrialRecord]
 
-    format: ClassVar[str] = "hybridqies-trials"
-    what: ClassVar[str] = "trial journal"
+
+class ClaimJournal(LineJournal, Generic[Record]):
+    """A journal of work that processes share out by claims; a subclass says what its records are.
+
+    One process uses one at a time: claims are the process's own.
+    """
+
+    file_name: ClassVar[str]
     todo_damaged: ClassVar[str] = "restore the file, or start another study with another --out"
     todo_foreign: ClassVar[str] = "give the folder of a study"
     todo_unusable: ClassVar[str] = "fix that, or start another study with another --out"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / FILE_NAME)
+        super().__init__(folder / self.file_name)
         self._claims_path = folder / CLAIMS
         self._claims: int | None = None
         self._held: set[str] = set()
-        self._state = StudyState()
+        self._state: JournalState[Record] = JournalState()
 
-    def __enter__(self) -> TrialJournal:
+    @staticmethod
+    @abstractmethod
+    def _read_record(values: Mapping[str, Any]) -> Record:
+        """The record that `to_mapping` wrote; KeyError, TypeError or ValueError for anything else."""
+
+    def _check_about(self, about: Mapping[str, Any]) -> None:
+        """KeyError or TypeError where what the journal is about is damaged."""
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +104,7 @@ class TrialJournal(LineJournal):
             self._claims = None
         self._held.clear()
 
-    def state(self) -> StudyState:
+    def state(self) -> JournalState[Record]:
         """What any process has appended until now."""
         self._read()
         return self._state
@@ -138,12 +166,12 @@ class TrialJournal(LineJournal):
         self._held.discard(key)
         fcntl.lockf(self._claims_descriptor(), fcntl.LOCK_UN, 1, int(key[:_DIGITS], 16))
 
-    def settle(self, outcome: TrialRecord | TrialFailure) -> None:
+    def settle(self, outcome: Record | TrialFailure) -> None:
         """Records what came of a claimed trial, and gives the claim back."""
-        if isinstance(outcome, TrialRecord):
-            content = {"event": "done", "record": outcome.to_mapping()}
-        else:
+        if isinstance(outcome, TrialFailure):
             content = {"event": "failed", "failure": outcome.to_mapping()}
+        else:
+            content = {"event": "done", "record": outcome.to_mapping()}
         self._append({"key": outcome.key, "time": time.time(), **content})
         self.release(outcome.key)
 
@@ -166,7 +194,7 @@ class TrialJournal(LineJournal):
         return self._claims
 
     def _clear(self) -> None:
-        self._state = StudyState()
+        self._state = JournalState()
 
     def _check(self, event: Mapping[str, Any]) -> None:
         if event["event"] in ("done", "failed") and self._state.has(event["key"]):
@@ -177,14 +205,13 @@ class TrialJournal(LineJournal):
     def _fold(self, event: dict[str, Any]) -> None:
         match event["event"]:
             case "study":
-                if not isinstance(event["about"]["test_texts"], dict):
-                    raise TypeError("the test texts are no table")
+                self._check_about(event["about"])
                 self._state.about = event["about"]
             case "claimed":
                 self._state.claims[event["key"]] = self._state.claims.get(event["key"], 0) + 1
             case "done":
                 self._check_key(event, event["record"])
-                self._state.records[event["key"]] = TrialRecord.from_mapping(event["record"])
+                self._state.records[event["key"]] = self._read_record(event["record"])
             case "failed":
                 self._check_key(event, event["failure"])
                 self._state.failures[event["key"]] = TrialFailure.from_mapping(event["failure"])
@@ -200,3 +227,19 @@ class TrialJournal(LineJournal):
             raise ValueError(f"the outcome is that of trial {outcome['key']!r}")
         if self._state.has(event["key"]):
             raise ValueError("the trial has an outcome already")
+
+
+class TrialJournal(ClaimJournal[TrialRecord]):
+    """The journal of the study in `folder`."""
+
+    format: ClassVar[str] = "hybridqies-trials"
+    what: ClassVar[str] = "trial journal"
+    file_name: ClassVar[str] = FILE_NAME
+
+    @staticmethod
+    def _read_record(values: Mapping[str, Any]) -> TrialRecord:
+        return TrialRecord.from_mapping(values)
+
+    def _check_about(self, about: Mapping[str, Any]) -> None:
+        if not isinstance(about["test_texts"], dict):
+            raise TypeError("the test texts are no table")
