@@ -12,7 +12,10 @@ from hybridqies.adapters.registration import TunerType, register
 
 @dataclass
 class AdapterConfig(PeftConfig):
-    """Where adapters go, as peft asks for it; the base of one class for each kind."""
+    """Where adapters go, as peft asks for it; the base of one class for each kind.
+
+    `base_signs` is filled in when an adapter is saved: see `hybridqies.adapters.checkpoints`.
+    """
 
     tuner_type: ClassVar[TunerType]
 
@@ -21,6 +24,7 @@ class AdapterConfig(PeftConfig):
     layers_to_transform: list[int] | int | None = None
     layers_pattern: list[str] | str | None = None
     modules_to_save: list[str] | None = None
+    base_signs: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

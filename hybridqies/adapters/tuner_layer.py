@@ -25,6 +25,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     # What peft's base class has.
     adapter_layer_names: tuple[str, ...]
+    other_param_names: tuple[str, ...]
     active_adapters: list[str]
     get_base_layer: Callable[[], nn.Module]
     get_base_weight: Callable[[], Tensor]

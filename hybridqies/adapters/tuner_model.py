@@ -14,9 +14,15 @@ from peft.utils import (
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from hybridqies.adapters.checkpoints import (
+    check_adapter_name,
+    check_fit,
+    read_signs,
+    warn_of_another_base,
+)
 from hybridqies.adapters.tuner_layer import AdapterLayer, widths
-from hybridqies.errors import InputError
-from hybridqies.layer_names import choose_layers, has_wildcards
+from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.layer_names import choose_layers, has_wildcards, refuse_shared
 
 
 class AdapterModel(BaseTuner):
@@ -35,9 +41,16 @@ class AdapterModel(BaseTuner):
         _maybe_include_all_linear_layers(peft_config, model)
         modules = {key: module for key, module in model.named_modules() if ".base_layer" not in key}
         peft_config.target_modules = _expand_names(peft_config.target_modules, modules)
-        for key, module in modules.items():
-            if key and self._check_target_module_exists(peft_config, key):
-                _check_layer(peft_config, key, module)
+        chosen = [key for key in modules if key and self._check_target_module_exists(peft_config, key)]
+        linear = _linear_names(modules)
+        if not chosen and isinstance(peft_config.target_modules, str):
+            known = {key.rpartition(".")[2] for key in linear}
+            todo = "or give an expression for whole names, such as '.*query'"
+            raise UnknownNameError("layer", peft_config.target_modules, known, todo=todo)
+        refuse_shared(model, set(chosen) & set(linear))
+        for key in chosen:
+            _refuse_uncalled(key, modules[key.rpartition(".")[0]])
+            _check_layer(peft_config, key, modules[key])
 
     def _create_and_replace(
         self,
@@ -63,6 +76,32 @@ class AdapterModel(BaseTuner):
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)
         self._replace_module(parent, target_name, layer, target)
+
+    def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **options: Any) -> None:
+        """As peft's; a name that would damage saved adapters is refused, see `check_adapter_name`."""
+        check_adapter_name(adapter_name, model, self._stores())
+        super().inject_adapter(model, adapter_name, *args, **options)
+
+    @classmethod
+    def _stores(cls) -> tuple[str, ...]:
+        layer: type[AdapterLayer] = cls.tuner_layer_cls
+        return (*layer.adapter_layer_names, *layer.other_param_names)
+
+    @classmethod
+    def _get_adapter_state_dict(cls, model: nn.Module, config: Any, adapter_name: str, **rest: Any) -> Any:
+        """As peft's, which writes the configuration afterwards."""
+        config.base_signs = read_signs(model, adapter_name)
+        return super()._get_adapter_state_dict(model, config, adapter_name, **rest)
+
+    @classmethod
+    def _remap_adapter_state_dict_for_load(
+        cls, model: nn.Module, config: Any, adapter_name: str, state_dict: Any
+    ) -> Any:
+        """As peft's, which loads what fits and leaves the rest: here everything has to fit."""
+        state = super()._remap_adapter_state_dict_for_load(model, config, adapter_name, state_dict)
+        check_fit(model, adapter_name, state, cls._stores())
+        warn_of_another_base(config.base_signs, read_signs(model, adapter_name))
+        return state
 
     def merge_and_unload(self, *args: Any, **options: Any) -> nn.Module:
         """As peft's. Layers that were quantised are dense, and are named in the model's configuration."""
@@ -96,12 +135,25 @@ def _expand_names(targets: Any, modules: dict[str, nn.Module]) -> Any:
     """
     if isinstance(targets, str) or targets is None:
         return targets
-    linear = [key for key, module in modules.items() if _is_linear(module)]
+    linear = _linear_names(modules)
     whole = {}
     for name in targets:
         chosen = choose_layers(name, linear, modules)
         whole.update(dict.fromkeys(chosen if has_wildcards(name) else [name]))
     return set(whole)
+
+
+def _refuse_uncalled(key: str, parent: nn.Module) -> None:
+    """Refuses a layer whose parent reads its weight without calling it: an adapter would have no effect."""
+    fast = isinstance(parent, nn.TransformerEncoderLayer) and torch.backends.mha.get_fastpath_enabled()
+    if fast or isinstance(parent, nn.MultiheadAttention):
+        raise InputError(
+            f"layer {key!r} cannot be adapted: {type(parent).__name__} reads its weight without calling it",
+            expected="a layer that is called",
+            todo="call torch.backends.mha.set_fastpath_enabled(False) before"
+            if fast
+            else "leave this layer out",
+        )
 
 
 def _check_layer(config: Any, key: str, module: nn.Module) -> None:
@@ -112,5 +164,6 @@ def _check_layer(config: Any, key: str, module: nn.Module) -> None:
         raise InputError(f"layer {key!r} cannot be adapted: {error}") from None
 
 
-def _is_linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear | Conv1D | BaseTunerLayer) or hasattr(module, "in_features")
+def _linear_names(modules: dict[str, nn.Module]) -> list[str]:
+    kinds = nn.Linear | Conv1D | BaseTunerLayer
+    return [key for key, each in modules.items() if isinstance(each, kinds) or hasattr(each, "in_features")]
