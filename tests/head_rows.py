@@ -71,6 +71,7 @@ HEAD_ROWS = {
                 n_qubits=[5, 6], circuit_options=[{}, {"layers": 1, "entangled": False, "readout_qubits": 2}]
             ),
             *grid(n_qubits=[13], columns_per_qubit=[1], circuit=["product"]),
+            *grid(n_qubits=[2, 5], reduce=["pca"], circuit_options=[{"layers": 1}]),
         ],
         {**body("scale"), **READOUT},
     ),

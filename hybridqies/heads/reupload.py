@@ -1,4 +1,4 @@
-"""The data re-uploading classifier: features straight into the gates, no linear layer before them."""
+"""The data re-uploading classifier: features straight into the gates, no trained layer before them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from hybridqies.backends import Backend, QuantumLayer, load_backend
 from hybridqies.circuit import Circuit, load_circuit
+from hybridqies.circuit.recipe import MAX_QUBITS
 from hybridqies.errors import InputError
 from hybridqies.heads.base import Description, Head, HeadContext, Term
+from hybridqies.heads.principal import Reduce, fit_directions
 from hybridqies.heads.readout import circuit_term, linear, linear_term
 from hybridqies.options import within
 from hybridqies.roles import Role
@@ -23,13 +25,16 @@ from hybridqies.roles import Role
 class ReuploadConfig:
     """`n_qubits` None means as many as the columns need, `columns_per_qubit` on each qubit at an upload.
 
-    Before the trained scale, the training values of a column span ±`reach` radians.
+    Before the trained scale, the training values of a column span ±`reach` radians. With `reduce` PCA a head
+    of too few qubits takes principal components of the training set for its columns, as many as it has room
+    for; with enough qubits it takes the columns as they are.
     """
 
     n_qubits: int | None = None
     circuit: str = "data-reuploading"
     circuit_options: Mapping[str, Any] = field(default_factory=dict)
     columns_per_qubit: int = 3
+    reduce: Reduce = Reduce.COLUMNS
     reach: float = math.pi / 2
     spread: float = math.pi
 
@@ -56,23 +61,29 @@ class ReuploadHead(Head):
     recipes: ClassVar[Mapping[str, str]] = {"circuit": "circuit"}
     roles: ClassVar[Mapping[str, Role]] = {"readout": Role.READOUT}
 
+    mean: Tensor
+    directions: Tensor
     centre: Tensor
     width: Tensor
 
     def __init__(self, config: ReuploadConfig, context: HeadContext) -> None:
         super().__init__(config, context)
-        draw, columns = context.generator, context.n_inputs
+        draw, given = context.generator, context.n_inputs
         qubits = config.n_qubits
         if qubits is None:
-            qubits = math.ceil(columns / config.columns_per_qubit)
-        if config.n_qubits is None:
-            _check_room(context.backend, columns, config.columns_per_qubit)
+            qubits = math.ceil(given / config.columns_per_qubit)
+            _check_room(context.backend, given, config.columns_per_qubit)
         circuit = context.circuit(
             "circuit", lambda: load_circuit(config.circuit, qubits, **config.circuit_options)
         )
         places = config.columns_per_qubit * circuit.n_qubits
+        self.is_reduced = config.reduce is Reduce.PCA and given > places
+        columns = places if self.is_reduced else given
         _check(circuit, columns, places)
         self.empty = places - columns
+        if self.is_reduced:
+            self.register_buffer("mean", torch.zeros(given))
+            self.register_buffer("directions", torch.zeros(columns, given))
         self.register_buffer("centre", torch.zeros(columns))
         self.register_buffer("width", torch.full((columns,), 2.0))
         self.scale = nn.Parameter(torch.rand(circuit.n_features // places, columns, generator=draw))
@@ -80,17 +91,30 @@ class ReuploadHead(Head):
         self.readout = linear(len(circuit.observables), context.n_classes, draw)
 
     def adapt(self, embeddings: Tensor) -> None:
-        """The range of every column; one that never changes is only centred."""
-        low, high = embeddings.aminmax(dim=0)
+        """The principal components, if it takes them, and the range of every column.
+
+        A column that never changes is only centred.
+        """
+        if self.is_reduced:
+            mean, directions = fit_directions(embeddings, len(self.directions), Reduce.PCA)
+            self.mean.copy_(mean)
+            self.directions.copy_(directions)
+        low, high = self._columns(embeddings).aminmax(dim=0)
         self.centre.copy_((low + high) / 2)
         self.width.copy_(torch.where(high > low, high - low, torch.full_like(high, 2.0)))
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits (B, K) for embeddings (B, D)."""
-        angles = (embeddings - self.centre) * (2 * self.config.reach / self.width)
+        angles = (self._columns(embeddings) - self.centre) * (2 * self.config.reach / self.width)
         uploads = nn.functional.pad(angles[:, None] * self.scale, (0, self.empty))
         logits: Tensor = self.readout(self.circuit(uploads.flatten(1)))
         return logits
+
+    def _columns(self, embeddings: Tensor) -> Tensor:
+        """What is uploaded, before it is scaled, (B, columns)."""
+        if not self.is_reduced:
+            return embeddings
+        return (embeddings - self.mean) @ self.directions.T
 
     def circuits(self) -> dict[str, Circuit]:
         """The one circuit, as "circuit"."""
@@ -113,12 +137,14 @@ class ReuploadHead(Head):
 
 def _check_room(backend: str | Backend, columns: int, per_qubit: int) -> None:
     backend = load_backend(backend) if isinstance(backend, str) else backend
-    most = backend.capabilities.max_qubits * per_qubit
+    able = backend.capabilities
+    most = (MAX_QUBITS if able.light_cones else able.max_qubits) * per_qubit
     if columns > most:
         raise InputError(
             f"{columns} columns were given to a head that takes {per_qubit} on a qubit",
             expected=f"at most {most} on backend {backend.spec!r}",
-            todo="use the dressed head, which reduces the columns first",
+            todo="set a number of qubits and reduce=pca, or use the dressed head, which reduces them by a "
+            "trained layer",
         )
 
 
@@ -133,5 +159,5 @@ def _check(circuit: Circuit, columns: int, places: int) -> None:
         raise InputError(
             f"{columns} columns were given to uploads of {places} features",
             expected=f"at most {places} columns",
-            todo="use more qubits, or the dressed head, which reduces the columns first",
+            todo="use more qubits, reduce=pca, or the dressed head, which reduces them by a trained layer",
         )

@@ -29,6 +29,11 @@ _DRESSED: Space = {
     "layers": Choices((1, 2, 3)),
     "training.epochs": Choices((20, 40)),
 }
+_REUPLOAD: Space = {
+    **_RATE,
+    "layers": Choices((1, 2, 4)),
+    "training.epochs": Choices((20, 40)),
+}
 _MLP: Space = {
     **_RATE,
     "training.weight_decay": Interval(1e-4, 1.0, log=True),
@@ -87,6 +92,21 @@ _TABLE = (
         twin_of="two-module",
     ),
     Arm("dressed", "dressed", "linear, circuit, linear", space=_DRESSED),
+    Arm(
+        "reupload",
+        "reupload",
+        "columns, or as many principal components as fit, as angles that are uploaded several times",
+        {"reduce": "pca"},
+        _REUPLOAD,
+    ),
+    Arm(
+        "reupload-product",
+        "reupload",
+        "the same without entanglement",
+        {"reduce": "pca", "entangled": False},
+        _REUPLOAD,
+        twin_of="reupload",
+    ),
     Arm("matched-mlp", "matched-mlp", "a perceptron of as many parameters", space=_MLP),
     Arm("logistic", "logistic", "logistic regression", space={"C": Interval(1e-3, 1e3, log=True)}),
     Arm(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from hybridqies import defaults
+from hybridqies.circuit.recipe import MAX_QUBITS
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 from hybridqies.options import to_mapping
 from hybridqies.study.arms import Arm, arm_of
@@ -20,7 +21,7 @@ from hybridqies.tasks import DEFAULT_TASK, DataOptions
 if TYPE_CHECKING:
     from hybridqies.study.context import Source, TrialContext
 
-_MANY_QUBITS, _MANY_SEEDS, _LARGEST_SEED = 64, 10_000, 2**32 - 1
+_MANY_SEEDS, _LARGEST_SEED = 10_000, 2**32 - 1
 
 
 class Scaling(enum.Enum):
@@ -69,7 +70,7 @@ class StudyPlan:
         check_searchable(self.budget)
         check_listed("arms", self.arms)
         check_listed("seeds", self.seeds, 0, _LARGEST_SEED, most=_MANY_SEEDS)
-        check_listed("qubits", self.qubits, 1, _MANY_QUBITS)
+        check_listed("qubits", self.qubits, 1, MAX_QUBITS)
         if self.reference is None:
             object.__setattr__(self, "reference", "logistic" if "logistic" in self.arms else self.arms[0])
         for name in (self.reference, *self.options, *self.space):

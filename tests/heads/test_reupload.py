@@ -12,8 +12,10 @@ import torch
 from built_heads import built_head
 
 from hybridqies.circuit import load_circuit
+from hybridqies.circuit.recipe import MAX_QUBITS
 from hybridqies.errors import CapabilityError, CircuitError, InputError
-from hybridqies.heads.base import Head
+from hybridqies.heads import build_head
+from hybridqies.heads.base import Head, HeadContext
 
 D = 13
 
@@ -131,10 +133,45 @@ def test_what_does_not_fit_is_refused() -> None:
         build(circuit="long-range-encoder")
     with pytest.raises(CircuitError, match="0 qubits"):
         build(n_qubits=0)
-    with pytest.raises(InputError, match=r"384 columns were given .* at most 84 on .*; use the dressed head"):
-        build(384)
-    with pytest.raises(CapabilityError, match="29 qubits were asked"):
-        build(87, n_qubits=29)
+    with pytest.raises(
+        InputError, match=r"384 columns .* at most 84 on .*; set a number of qubits and reduce"
+    ):
+        build_head("reupload", {}, HeadContext(384, 2, backend="pennylane"))
+    most = 3 * MAX_QUBITS
+    with pytest.raises(InputError, match=rf"{most + 1} columns .* at most {most} on backend 'statevector'"):
+        build(most + 1)
+    with pytest.raises(CapabilityError, match=r"the light cone of observable Z.* has 29 qubits"):
+        build(29, n_qubits=29, circuit="strongly-entangling", columns_per_qubit=1)
+
+
+def test_all_columns_of_an_embedding_fit_on_128_qubits() -> None:
+    head = build(384, layers=1, seed=3)
+    rows = sample(8, 384)
+    head.adapt(rows)
+    logits = head(rows)
+    assert head.circuits()["circuit"].n_qubits == 128
+    assert head.describe().n_parameters == head.n_trained() == 2 * 384 + 3 * 2 * 128 + 2 * 128 + 2
+    logits[:, 0].sum().backward()
+    for name, value in head.named_parameters():
+        assert value.grad is not None
+        assert int((value.grad != 0).sum()) > value.numel() // 3, name
+
+
+def test_principal_components_stand_for_columns_where_they_do_not_fit() -> None:
+    rows = sample(40) @ torch.diag(torch.arange(1.0, D + 1))
+    head = build(n_qubits=2, reduce="pca", layers=1)
+    head.adapt(rows)
+    centred = (rows - rows.mean(dim=0)).double()
+    _, _, axes = torch.linalg.svd(centred, full_matrices=False)
+    components = centred @ axes[:6].T
+    # Signs are arbitrary, and every column spans its reach.
+    spans = components.aminmax(dim=0)
+    expected = ((components - (spans.min + spans.max) / 2) / (spans.max - spans.min) * math.pi).abs()
+    scale = head.state_dict()["scale"]
+    found = angles_of(head, rows).reshape(40, 2, 6)[:, 0] / scale[0]
+    torch.testing.assert_close(found.abs().double(), expected, rtol=0, atol=2e-4)
+    # With enough qubits the columns are taken as they are, and nothing is fitted but their range.
+    assert "directions" not in build(n_qubits=5, reduce="pca").state_dict()
 
 
 def test_its_circuit_without_entanglers_has_the_same_angles() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from study.studies import plan_of, rows
 
+from hybridqies.circuit.recipe import MAX_QUBITS
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import ARMS
@@ -40,7 +41,7 @@ class TestPlan:
         [
             ({"arms": ()}, InputError, "arms were given as"),
             ({"seeds": (1, 1)}, InputError, "each once"),
-            ({"qubits": (0,)}, InputError, "1 to 64"),
+            ({"qubits": (0,)}, InputError, f"1 to {MAX_QUBITS:,}"),
             ({"budget": 0}, InputError, "search budget of 0"),
             ({"reference": "svc"}, UnknownNameError, "arm of this study 'svc'"),
             ({"options": {"svc": {"C": 1}}}, UnknownNameError, "arm of this study 'svc'"),
