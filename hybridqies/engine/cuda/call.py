@@ -9,10 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridqies.engine.cuda.schedule import DOUBLES, INTEGERS, Schedule
+from hybridqies.engine.cuda.schedule import DOUBLES, INTEGERS, schedule
+from hybridqies.engine.cuda.shapes import Shape
 from hybridqies.engine.plan import Plan
 
-_SIZES = ("n_qubits", "width", "n_features", "n_weights", "batched_weights", "n_observables")
+_SIZES = (
+    "n_qubits",
+    "width",
+    "n_features",
+    "n_weights",
+    "batched_weights",
+    "n_observables",
+    "n_product_rows",
+)
 _ARRAYS = (
     *("features", "weights", "amplitudes", "of_values"),
     *("states", "bras", "values", "of_features", "of_weights", "matrices", "slopes"),
@@ -20,7 +29,7 @@ _ARRAYS = (
 )
 _NUMBERS = (
     *("batch", "given_planes", "log_samples", "window_rows", "cells", "pieces"),
-    *("block", "first_window", "last_window", "starts", "is_last"),
+    *("block", "first_window", "last_window", "starts", "keeps_ket", "keeps_bra"),
     *("first_row", "last_row"),
 )
 
@@ -42,10 +51,11 @@ class Call(ctypes.Structure):
 
 
 class PlanOnCard:
-    """A plan's tables, copied to a card once, and the structure that points at them."""
+    """A plan's tables, copied to a card once, the structure that points at them, and how it is cut."""
 
-    def __init__(self, plan: Plan, part: Schedule, n_weights: int, device: torch.device) -> None:
-        self.part = part
+    def __init__(self, plan: Plan, shape: Shape, n_weights: int, device: torch.device) -> None:
+        self.shape = shape
+        self.part = part = schedule(plan, n_weights, shape.width, shape.variant.held, shape.window_rows)
         tables = plan.flat.tables
         self.tables = Tables(
             n_qubits=plan.n_qubits,
@@ -54,10 +64,22 @@ class PlanOnCard:
             n_weights=n_weights,
             batched_weights=tables.batched_weights,
             n_observables=len(plan.flat.layout.observables),
+            n_product_rows=part.row_first[part.n_product],
         )
         # Held here as long as the structure points at them.
         self._integers = self._copy(INTEGERS, np.int32, device)
         self._doubles = self._copy(DOUBLES, np.float64, device)
+        self._usual = Call(
+            log_samples=shape.log_samples, window_rows=shape.window_rows, cells=shape.cells, pieces=1
+        )
+
+    def call(self, **given: Tensor | int | None) -> Call:
+        """The structure of a launch, with further fields by name: tensors as such."""
+        call = Call.from_buffer_copy(self._usual)
+        for name, value in given.items():
+            if value is not None:
+                setattr(call, name, value if isinstance(value, int) else value.data_ptr())
+        return call
 
     def _copy(self, names: tuple[str, ...], kind: Any, device: torch.device) -> Tensor:
         flat = [self.part.arrays[name].ravel().astype(kind) for name in names]
@@ -68,8 +90,3 @@ class PlanOnCard:
             setattr(self.tables, name, at)
             at += array.nbytes
         return tensor
-
-
-def address(tensor: Tensor | None) -> int | None:
-    """Where a tensor's numbers begin."""
-    return None if tensor is None else tensor.data_ptr()

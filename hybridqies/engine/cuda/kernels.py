@@ -6,16 +6,15 @@ Larger ones go through it coset by coset, one launch for each block of the plan,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from hybridqies.engine.cuda.call import Call, PlanOnCard, address
+from hybridqies.engine.cuda.call import Call, PlanOnCard
 from hybridqies.engine.cuda.card import Card, Launch
-from hybridqies.engine.cuda.schedule import memory_windows, schedule
+from hybridqies.engine.cuda.schedule import Schedule, memory_windows
 from hybridqies.engine.cuda.shapes import Shape, choose_shape
 from hybridqies.engine.plan import Plan
 
@@ -26,65 +25,60 @@ _GATHER_THREADS = 128
 _FLAT_THREADS = 128
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Run:
-    """One call on a card: its plan there, its inputs as the kernels read them, and its shape."""
+    """One call on a card: its plan there, and its inputs as the kernels read them."""
 
     card: Card
-    plan: Plan
     on_card: PlanOnCard
-    shape: Shape
     features: Tensor
     weights: Tensor
     amplitudes: Tensor | None
+    batch: int
 
     @property
-    def batch(self) -> int:
-        return len(self.features)
+    def shape(self) -> Shape:
+        return self.on_card.shape
 
     def rows(self, first: int, last: int) -> _Run:
         """The same with some of the samples."""
+        features = self.features[first:last]
         weights = self.weights[first:last] if self.weights.dim() == 2 else self.weights
         amplitudes = None if self.amplitudes is None else self.amplitudes[first:last]
-        return _Run(
-            self.card, self.plan, self.on_card, self.shape, self.features[first:last], weights, amplitudes
-        )
+        return _Run(self.card, self.on_card, features, weights, amplitudes, len(features))
 
-    def call(self, **given: Any) -> Call:
-        """The structure of a launch; further fields by name, tensors as such."""
-        shape = self.shape
-        fields = {
-            "features": self.features,
-            "weights": self.weights,
-            "amplitudes": self.amplitudes,
-            "given_planes": 0 if self.amplitudes is None else 1 + (self.amplitudes.dim() == 3),
-            "batch": self.batch,
-            "log_samples": shape.log_samples,
-            "window_rows": shape.window_rows,
-            "cells": shape.cells,
-            "pieces": 1 if shape.is_whole else shape.pieces(self.batch),
-            **given,
-        }
-        return Call(**{k: address(v) if isinstance(v, Tensor) else v for k, v in fields.items()})
+    def call(self, **given: Tensor | int | None) -> Call:
+        """The structure of a launch, with further fields by name."""
+        call = self.on_card.call(features=self.features, weights=self.weights, batch=self.batch, **given)
+        if self.amplitudes is not None:
+            call.amplitudes = self.amplitudes.data_ptr()
+            call.given_planes = 2 if self.amplitudes.dim() == 3 else 1
+        if not self.shape.is_whole:
+            call.pieces = self.shape.pieces(self.batch)
+        return call
 
     def launch(self, name: str, call: Call, states: int) -> None:
         """Starts a kernel on the call's samples and pieces, with room for `states` states each."""
-        grid = (-(-self.batch >> self.shape.log_samples), int(call.pieces))
-        launch = Launch(grid, self.shape.threads, self.shape.shared_bytes(states))
-        self.card.launch(self.shape.variant, name, launch, self.on_card.tables, call)
+        shape = self.shape
+        grid = (-(-self.batch >> shape.log_samples), call.pieces)
+        self._launch(name, call, Launch(grid, shape.threads, shape.shared_bytes[states]))
 
     def launch_flat(self, name: str, call: Call, count: int) -> None:
         """Starts a kernel with a thread for each of `count` things, if there are any."""
-        if not count:
-            return
-        grid = (-(-count // _FLAT_THREADS), 1)
-        launch = Launch(grid, _FLAT_THREADS, 0)
+        if count:
+            self._launch(name, call, Launch((-(-count // _FLAT_THREADS), 1), _FLAT_THREADS, 0))
+
+    def gather(self, call: Call, n_inputs: int) -> None:
+        """Starts the kernel that has a thread block for each input."""
+        self._launch("gather_inputs", call, Launch((n_inputs, 1), _GATHER_THREADS, 8 * _GATHER_THREADS))
+
+    def _launch(self, name: str, call: Call, launch: Launch) -> None:
         self.card.launch(self.shape.variant, name, launch, self.on_card.tables, call)
 
     def empty_states(self) -> Tensor:
         """Room for a state of every sample."""
-        planes = self.shape.variant.planes
-        return self.features.new_empty(self.batch, 1 << self.plan.n_qubits, planes)
+        n_qubits, planes = self.shape.n_qubits, self.shape.variant.planes
+        return self.features.new_empty(self.batch, 1 << n_qubits, planes)
 
 
 Kept = tuple[_Run, Tensor]
@@ -114,18 +108,16 @@ class CudaKernels:
         """Gradients of a loss for the inputs, from those for ⟨P⟩ (B, M); the kept states are used up."""
         run, states = kept
         of_values = gradients.detach().resolve_conj().resolve_neg().contiguous()
-        of_features, of_weights = torch.empty_like(run.features), torch.zeros_like(run.weights)
+        of_features, of_weights = torch.empty_like(run.features), torch.empty_like(run.weights)
         bras = run.empty_states() if run.batch and (wants_amplitudes or not run.shape.is_whole) else None
         at_once = max(1, _MOST_BYTES // (8 * max(1, run.on_card.part.n_turns)))
-        for first in range(0, run.batch, at_once):
-            rows = slice(first, first + at_once)
-            part = run.rows(first, first + at_once)
-            bra = None if bras is None else bras[rows]
-            turns = _run_backward(part, states[rows], bra, of_values[rows], wants_amplitudes)
-            into = of_weights[rows] if of_weights.dim() == 2 else torch.empty_like(of_weights)
-            _gather(part, turns, of_features[rows], into)
-            if of_weights.dim() == 1:
-                of_weights += into
+        if not run.batch:
+            of_weights.zero_()
+        elif run.batch <= at_once:
+            turns = _run_backward(run, states, bras, of_values)
+            _gather(run, turns, of_features, of_weights)
+        else:
+            _run_backward_in_parts(run, at_once, (states, bras, of_values), of_features, of_weights)
         return of_features, of_weights, _of_amplitudes(run, bras) if wants_amplitudes else None
 
     def final_states(
@@ -154,18 +146,14 @@ class CudaKernels:
             self._cards[device] = self._open_card(device)
         card = self._cards[device]
         features, weights = _plain(features), _plain(weights)
-        shape = choose_shape(
-            plan.n_qubits,
-            1 if plan.is_real else 2,
-            is_double=features.dtype == torch.float64,
-            shared_bytes=card.shared_bytes,
-        )
-        n_weights = weights.shape[-1]
-        key = (device, shape, n_weights)
-        if key not in plan.prepared:
-            part = schedule(plan, n_weights, shape.width, shape.variant.held, shape.window_rows)
-            plan.prepared[key] = PlanOnCard(plan, part, n_weights, device)
-        return _Run(card, plan, plan.prepared[key], shape, features, weights, _planes_of(amplitudes))
+        is_double, n_weights = features.dtype == torch.float64, weights.shape[-1]
+        key = (card, plan.is_real, is_double, n_weights)
+        on_card = plan.prepared.get(key)
+        if on_card is None:
+            planes = 1 if plan.is_real else 2
+            shape = choose_shape(plan.n_qubits, planes, is_double=is_double, shared_bytes=card.shared_bytes)
+            on_card = plan.prepared[key] = PlanOnCard(plan, shape, n_weights, device)
+        return _Run(card, on_card, features, weights, _planes_of(amplitudes), len(features))
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -192,15 +180,17 @@ def _of_amplitudes(run: _Run, bras: Tensor | None) -> Tensor | None:
 
 def _run_forward(run: _Run, states: Tensor | None, values: Tensor | None) -> None:
     """Final states into `states`, ⟨P⟩ into `values`."""
-    first = run.on_card.part.block_first
+    part = run.on_card.part
     if run.shape.is_whole:
-        call = run.call(states=states, values=values, starts=1, last_window=first[1])
+        windows = {"first_window": part.block_first[part.n_product], "last_window": part.block_first[-1]}
+        call = run.call(states=states, values=values, starts=1, **windows)
         run.launch("forward", call, 1)
         return
-    for blocks, rows, matrices in _memory_windows(run):
+    for blocks, rows, matrices in _memory_windows(run, part.n_product):
+        _fill(run, rows, matrices)
         for block in blocks:
-            call = run.call(states=states, matrices=matrices, starts=block == 0, **_place(run, block), **rows)
-            run.launch("forward", call, 1)
+            given = {"starts": block == part.n_product, **_place(part, block), **rows}
+            run.launch("forward", run.call(states=states, matrices=matrices, **given), 1)
     if values is None:
         return
     n_observables = values.shape[1]
@@ -209,54 +199,70 @@ def _run_forward(run: _Run, states: Tensor | None, values: Tensor | None) -> Non
     values.copy_(parts.sum(dim=0))
 
 
-def _run_backward(
-    run: _Run, states: Tensor, bras: Tensor | None, of_values: Tensor, wants_amplitudes: bool
-) -> Tensor:
+def _run_backward_in_parts(
+    run: _Run,
+    at_once: int,
+    of_run: tuple[Tensor, Tensor | None, Tensor],
+    of_features: Tensor,
+    of_weights: Tensor,
+) -> None:
+    """The gradients of inputs, some samples at a time; `of_run` is states, bras and gradients of values."""
+    states, bras, of_values = of_run
+    is_shared = of_weights.dim() == 1
+    of_weights.zero_()
+    for first in range(0, run.batch, at_once):
+        rows = slice(first, first + at_once)
+        part, bra = run.rows(first, first + at_once), None if bras is None else bras[rows]
+        turns = _run_backward(part, states[rows], bra, of_values[rows])
+        into = torch.empty_like(of_weights) if is_shared else of_weights[rows]
+        _gather(part, turns, of_features[rows], into)
+        if is_shared:
+            of_weights += into
+
+
+def _run_backward(run: _Run, states: Tensor, bras: Tensor | None, of_values: Tensor) -> Tensor:
     """The gradient of every rotation by an input (rotations, B); uses up the states."""
     part = run.on_card.part
     turns = run.features.new_empty(max(1, part.n_turns), run.batch, dtype=torch.float64)
     if run.shape.is_whole:
-        call = run.call(
-            states=states, bras=bras, of_values=of_values, of_turns=turns, is_last=1,
-            last_window=part.block_first[1],
-        )  # fmt: skip
+        last = {"last_window": part.block_first[-1], "keeps_bra": bras is not None}
+        call = run.call(states=states, bras=bras, of_values=of_values, of_turns=turns, **last)
         run.launch("backward", call, 2)
         return turns
     run.launch("start_bras", run.call(states=states, bras=bras, of_values=of_values), 0)
-    for blocks, rows, matrices in reversed(list(_memory_windows(run, fill=False))):
+    for blocks, rows, matrices in reversed(_memory_windows(run, 0)):
         _fill(run, rows, matrices)
-        slopes = matrices.new_empty(
-            3 * (rows["last_row"] - rows["first_row"]), run.shape.pieces(run.batch), run.batch
-        )
+        n_rows = rows["last_row"] - rows["first_row"]
+        slopes = matrices.new_empty(3 * n_rows, run.shape.pieces(run.batch), run.batch)
         for block in reversed(blocks):
-            call = run.call(
-                states=states, bras=bras, matrices=matrices, slopes=slopes,
-                is_last=block == 0 and not wants_amplitudes, **_place(run, block), **rows,
-            )  # fmt: skip
+            # Nothing is undone in the blocks of the product state.
+            keeps = block >= part.n_product
+            given = {"keeps_ket": keeps, "keeps_bra": keeps, **_place(part, block), **rows}
+            call = run.call(states=states, bras=bras, matrices=matrices, slopes=slopes, **given)
             run.launch("backward", call, 2)
-        count = (rows["last_row"] - rows["first_row"]) * run.batch
-        run.launch_flat("chain_slopes", run.call(slopes=slopes, of_turns=turns, **rows), count)
+        call = run.call(slopes=slopes, of_turns=turns, **rows)
+        run.launch_flat("chain_slopes", call, n_rows * run.batch)
     return turns
 
 
-def _place(run: _Run, block: int) -> dict[str, int]:
-    first = run.on_card.part.block_first
+def _place(part: Schedule, block: int) -> dict[str, int]:
+    first = part.block_first
     return {"block": block, "first_window": first[block], "last_window": first[block + 1]}
 
 
-def _memory_windows(run: _Run, *, fill: bool = True) -> Iterator[tuple[range, dict[str, int], Tensor]]:
+def _memory_windows(run: _Run, first_block: int) -> list[tuple[range, dict[str, int], Tensor]]:
     """Runs of blocks, their rows, and room for the matrices of these, which is the same for all."""
     part, variant = run.on_card.part, run.shape.variant
     numbers = run.batch * (4 * variant.planes + 3 * run.shape.pieces(run.batch))
     most_rows = _MOST_BYTES // (numbers * run.features.element_size())
-    windows = memory_windows(part, most_rows)
-    most = max(part.row_first[last] - part.row_first[first] for first, last in windows)
+    windows = memory_windows(part, first_block, most_rows)
+    rows = [(part.row_first[first], part.row_first[last]) for first, last in windows]
+    most = max(last - first for first, last in rows)
     matrices = run.features.new_empty(max(1, most), run.batch, 4, variant.planes)
-    for first, last in windows:
-        rows = {"first_row": part.row_first[first], "last_row": part.row_first[last]}
-        if fill:
-            _fill(run, rows, matrices)
-        yield range(first, last), rows, matrices
+    return [
+        (range(*window), {"first_row": first, "last_row": last}, matrices)
+        for window, (first, last) in zip(windows, rows, strict=True)
+    ]
 
 
 def _fill(run: _Run, rows: dict[str, int], matrices: Tensor) -> None:
@@ -267,8 +273,5 @@ def _fill(run: _Run, rows: dict[str, int], matrices: Tensor) -> None:
 def _gather(run: _Run, turns: Tensor, of_features: Tensor, of_weights: Tensor) -> None:
     """The gradients of inputs from those of the rotations that use them."""
     n_inputs = of_features.shape[1] + of_weights.shape[-1]
-    if not n_inputs:
-        return
-    call = run.call(of_turns=turns, of_features=of_features, of_weights=of_weights)
-    launch = Launch((n_inputs, 1), _GATHER_THREADS, 8 * _GATHER_THREADS)
-    run.card.launch(run.shape.variant, "gather_inputs", launch, run.on_card.tables, call)
+    if n_inputs:
+        run.gather(run.call(of_turns=turns, of_features=of_features, of_weights=of_weights), n_inputs)

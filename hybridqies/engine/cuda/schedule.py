@@ -3,6 +3,10 @@
 A *block* holds whole states, or a coset of a large one, in shared memory (as on the CPU, see `fusion`).
 A *group* of its steps mixes 2**held amplitudes at a time, which a thread keeps in registers. A *window*
 is as many groups as have room for their matrices and slopes in shared memory.
+
+Steps that make a product state out of |0…0⟩ come in blocks of their own, before all others. They commute with
+each other and with what other steps came before them, so forwards the product is written down at once, and
+backwards their slopes are taken from the last ket and bra without undoing any of them.
 """
 
 from __future__ import annotations
@@ -25,24 +29,28 @@ _BLOCK_STEPS = 256
 INTEGERS = (
     *("steps", "groups", "windows", "basis", "pivots", "observables"),
     *("step_first", "factor_kind", "factor_index", "factor_turn", "angle_first", "angle_source"),
-    *("use_first", "uses"),
+    *("use_first", "uses", "product"),
 )
 DOUBLES = ("angle_scale", "factor_sign", "fixed", "fixed_turns")
-_WANTS_GRADIENT, _BATCHED, _CONTROLLED = 1, 2, 4
+# Where the flags are in a row, and what they are.
+_FLAGS = 9
+_WANTS_GRADIENT, _BATCHED, _CONTROLLED, _PRODUCT = 1, 2, 4, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
     """Tables of a plan for blocks of 2**width amplitudes; `arrays` has those of INTEGERS and DOUBLES.
 
-    Block b is the windows from block_first[b] on and the rows of `steps` from row_first[b] on. `n_turns`
-    counts the rotations by inputs: each has a gradient of its own before it goes on to its inputs.
+    Block b is the windows from block_first[b] on and the rows of `steps` from row_first[b] on; the first
+    `n_product` blocks have the steps of the product state. `n_turns` counts the rotations by inputs: each
+    has a gradient of its own before it goes on to its inputs.
     """
 
     width: int
     arrays: dict[str, Array]
     block_first: list[int]
     row_first: list[int]
+    n_product: int
     n_turns: int
 
 
@@ -60,13 +68,16 @@ def schedule(plan: Plan, n_weights: int, width: int, held: int, window_rows: int
     steps: list[list[int]] = []
     groups: list[list[int]] = []
     windows, block_first, row_first = [0], [0], [0]
-    cut = list(_cut(plan, width))
+    products, others = _cut(plan, width)
+    cut = products + others
     batched = plan.flat.tables.batched_weights
-    for block in cut:
+    for at, block in enumerate(cut):
         for group in _groups(block, held, min(_GROUP_STEPS, window_rows)):
             if len(steps) + len(group.steps) - _first(groups, windows[-1], len(steps)) > window_rows:
                 windows.append(len(groups))
             rows = [_row(numbers[id(s)], s, group, block.span, batched) for s in group.steps]
+            if at < len(products):
+                rows = [[*row[:_FLAGS], row[_FLAGS] | _PRODUCT, 0, 0] for row in rows]
             pivots = sorted(each.bit_length() - 1 for each in Span(group.flips).basis)
             groups.append([len(steps), len(steps) + len(rows), *group.flips, *pivots])
             steps += rows
@@ -82,7 +93,9 @@ def schedule(plan: Plan, n_weights: int, width: int, held: int, window_rows: int
         "basis": np.array(spans),
         "pivots": np.array([[each.bit_length() - 1 for each in span] for span in spans]),
     }
-    return Schedule(width, arrays | _inputs(plan, n_weights), block_first, row_first, _count_turns(plan))
+    arrays["product"] = np.array(_product_rows(plan, arrays["steps"][: row_first[len(products)]]))
+    n_turns = int((plan.flat.tables.factor_kind != FIXED).sum())
+    return Schedule(width, arrays | _inputs(plan, n_weights), block_first, row_first, len(products), n_turns)
 
 
 def _first(groups: list[list[int]], group: int, end: int) -> int:
@@ -90,15 +103,31 @@ def _first(groups: list[list[int]], group: int, end: int) -> int:
     return groups[group][0] if group < len(groups) else end
 
 
-def _cut(plan: Plan, width: int) -> Iterator[Block]:
-    """The plan's steps in blocks of `width` bits, none with more than _BLOCK_STEPS where they are many."""
+def _product_numbers(plan: Plan) -> list[int]:
+    """For each bit the number of the step that turns it out of |0…0⟩, or -1; none where amplitudes start."""
+    return list(plan.flat.layout.product.tolist())
+
+
+def _product_rows(plan: Plan, steps: Array) -> list[int]:
+    """For each bit the row of that step, or -1."""
+    rows = {int(row[0]): at for at, row in enumerate(steps)}
+    return [rows.get(number, -1) for number in _product_numbers(plan)]
+
+
+def _cut(plan: Plan, width: int) -> tuple[list[Block], list[Block]]:
+    """The steps of the product state and all others, in blocks of `width` bits."""
+    in_product = set(_product_numbers(plan))
+    products = [step for number, step in enumerate(plan.steps) if number in in_product]
+    others = [step for number, step in enumerate(plan.steps) if number not in in_product]
     whole = Span(1 << bit for bit in range(width))
     if width == plan.n_qubits:
-        yield Block(whole, plan.steps)
-        return
-    for block in blocks(plan.steps, plan.n_qubits, width) or [Block(whole, ())]:
-        for start in range(0, max(1, len(block.steps)), _BLOCK_STEPS):
-            yield Block(block.span, block.steps[start : start + _BLOCK_STEPS])
+        return [Block(whole, tuple(products))] * bool(products), [Block(whole, tuple(others))]
+    cut = [
+        Block(block.span, block.steps[start : start + _BLOCK_STEPS])
+        for block in blocks(others, plan.n_qubits, width)
+        for start in range(0, len(block.steps), _BLOCK_STEPS)
+    ]
+    return blocks(products, plan.n_qubits, width), cut or [Block(whole, ())]
 
 
 def _groups(block: Block, held: int, most: int) -> Iterator[_Group]:
@@ -145,11 +174,7 @@ def _row(number: int, step: Step, group: _Group, span: Span, batched_weights: bo
     flags |= _CONTROLLED * (step.control is not None)
     cross = sum(odd(mask & flip) << j for j, flip in enumerate(group.flips) if j != axis)
     control_cross = sum(odd(seen & flip) << j for j, flip in enumerate(group.flips))
-    return [number, axis, cross, mask, step.mask, control_cross, seen, control, value, flags]
-
-
-def _count_turns(plan: Plan) -> int:
-    return int((plan.flat.tables.factor_kind != FIXED).sum())
+    return [number, axis, cross, mask, step.mask, control_cross, seen, control, value, flags, 0, 0]
 
 
 def _inputs(plan: Plan, n_weights: int) -> dict[str, Array]:
@@ -174,12 +199,12 @@ def _inputs(plan: Plan, n_weights: int) -> dict[str, Array]:
     }
 
 
-def memory_windows(part: Schedule, most_rows: int) -> list[tuple[int, int]]:
-    """Runs of blocks that have `most_rows` rows together at most, or one block alone."""
-    result, first = list[tuple[int, int]](), 0
-    for block in range(1, len(part.block_first)):
-        is_last = block == len(part.block_first) - 1
-        if is_last or part.row_first[block + 1] - part.row_first[first] > most_rows:
+def memory_windows(part: Schedule, first_block: int, most_rows: int) -> list[tuple[int, int]]:
+    """Runs of blocks from one on that have `most_rows` rows together at most, or one block alone."""
+    result, first, rows = list[tuple[int, int]](), first_block, part.row_first
+    for block in range(first_block + 1, len(rows)):
+        is_last = block == len(rows) - 1
+        if is_last or rows[block + 1] - rows[first] > most_rows:
             result.append((first, block))
             first = block
     return result

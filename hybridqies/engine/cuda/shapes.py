@@ -9,7 +9,7 @@ from hybridqies.engine.cuda.card import Variant
 from hybridqies.errors import CapabilityError
 
 # Of a row of `steps` and of a matrix.
-_ROW_BYTES, _ENTRIES = 40, 4
+_ROW_BYTES, _ENTRIES = 48, 4
 _WARP = 32
 _LEAST_THREADS, _USUAL_THREADS = 64, 256
 # Ket and bra of a coset, for states that shared memory does not hold: several blocks then share a processor.
@@ -58,8 +58,12 @@ class Shape:
         groups = 1 << (self.width - self.variant.held)
         return max(1, min(self.threads, groups << self.log_samples) // min(_WARP, groups))
 
-    def shared_bytes(self, states: int) -> int:
-        """Shared memory of a thread block with so many states a sample; see `block_of` in groups.cuh."""
+    @cached_property
+    def shared_bytes(self) -> tuple[int, int, int]:
+        """Shared memory of a thread block with no, one or two states a sample; see `block_of`, groups.cuh."""
+        return self._shared_bytes(0), self._shared_bytes(1), self._shared_bytes(2)
+
+    def _shared_bytes(self, states: int) -> int:
         number = 8 if self.variant.is_double else 4
         amplitudes = max(32, 1 << (self.width + self.log_samples))
         matrices = _ENTRIES * self.window_rows << self.log_samples
@@ -88,12 +92,12 @@ def choose_shape(n_qubits: int, planes: int, *, is_double: bool, shared_bytes: i
         )
     variant = Variant(is_double, planes, min(3, n_qubits))
     whole = Shape(variant, n_qubits, n_qubits)
-    if whole.shared_bytes(2) <= shared_bytes:
+    if whole.shared_bytes[2] <= shared_bytes:
         return whole
     for width in range(n_qubits - 1, variant.held, -1):
         shape = Shape(variant, n_qubits, width)
-        states = shape.shared_bytes(2) - shape.shared_bytes(0)
-        if states <= _COSET_BYTES and shape.shared_bytes(2) <= shared_bytes:
+        states = shape.shared_bytes[2] - shape.shared_bytes[0]
+        if states <= _COSET_BYTES and shape.shared_bytes[2] <= shared_bytes:
             return shape
     raise CapabilityError(
         f"thread blocks of this card have {shared_bytes} bytes of shared memory", expected="48 KiB or more"

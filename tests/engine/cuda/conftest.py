@@ -29,5 +29,5 @@ def kernels(built: Path, monkeypatch: pytest.MonkeyPatch) -> CudaKernels:
 @pytest.fixture
 def small_card(kernels: CudaKernels, monkeypatch: pytest.MonkeyPatch) -> CudaKernels:
     """The same with so little shared memory that states of six qubits go through it in cosets."""
-    monkeypatch.setenv("EMULATED_SHARED_BYTES", "7000")
+    monkeypatch.setenv("EMULATED_SHARED_BYTES", "7600")
     return kernels

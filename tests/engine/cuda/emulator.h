@@ -16,6 +16,7 @@
 #define __align__(n) __attribute__((aligned(n)))
 #define __launch_bounds__(n)
 #define __popc __builtin_popcount
+#define __clz __builtin_clz
 
 struct Dim { unsigned x, y, z; };
 static Dim threadIdx, blockIdx, blockDim, gridDim;

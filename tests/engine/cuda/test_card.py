@@ -96,7 +96,7 @@ def test_shapes_fit_into_shared_memory():
                 widths = []
                 for n_qubits in range(1, 31):
                     shape = choose_shape(n_qubits, planes, is_double=is_double, shared_bytes=shared_bytes)
-                    assert shape.shared_bytes(2) <= shared_bytes
+                    assert shape.shared_bytes[2] <= shared_bytes
                     assert shape.threads % 32 == 0
                     widths.append(shape.width)
                 assert widths[:11] == list(range(1, 12))

@@ -151,7 +151,7 @@ def test_a_batch_with_many_rotations_goes_back_in_parts(kernels, monkeypatch):
 # Of what users rely on
 
 
-@pytest.mark.parametrize("shared_bytes", ["232448", "7000"])
+@pytest.mark.parametrize("shared_bytes", ["232448", "7600"])
 def test_the_order_of_threads_changes_no_bit(kernels, monkeypatch, shared_bytes):
     monkeypatch.setenv("EMULATED_SHARED_BYTES", shared_bytes)
     case = case_of(every_gate(7), seed=7, batch=3)
@@ -163,7 +163,7 @@ def test_the_order_of_threads_changes_no_bit(kernels, monkeypatch, shared_bytes)
         assert all(map(torch.equal, results[0], each))
 
 
-@pytest.mark.parametrize("shared_bytes", ["232448", "7000"])
+@pytest.mark.parametrize("shared_bytes", ["232448", "7600"])
 @pytest.mark.parametrize("start", list(Start))
 def test_final_states(kernels, monkeypatch, shared_bytes, start):
     monkeypatch.setenv("EMULATED_SHARED_BYTES", shared_bytes)
@@ -191,7 +191,7 @@ def test_through_autograd(kernels, monkeypatch):
 
 
 @pytest.mark.parametrize("start", list(Start))
-@pytest.mark.parametrize("shared_bytes", ["232448", "7000"])
+@pytest.mark.parametrize("shared_bytes", ["232448", "7600"])
 def test_an_empty_batch(kernels, monkeypatch, shared_bytes, start):
     monkeypatch.setenv("EMULATED_SHARED_BYTES", shared_bytes)
     case = case_of(encoder(6, 1, start), seed=1, batch=0)
@@ -214,7 +214,7 @@ def test_any_memory_layout_is_taken(kernels):
         assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize(("shared_bytes", "n_qubits"), [("232448", 1), ("7000", 6)])
+@pytest.mark.parametrize(("shared_bytes", "n_qubits"), [("232448", 1), ("7600", 6)])
 def test_a_circuit_without_gates_reads_its_amplitudes(kernels, monkeypatch, shared_bytes, n_qubits):
     monkeypatch.setenv("EMULATED_SHARED_BYTES", shared_bytes)
     circuit = Circuit.of(n_qubits, [], [PauliString.on("Z", 0)], start=Start.AMPLITUDES)

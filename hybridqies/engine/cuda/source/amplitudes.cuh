@@ -9,13 +9,21 @@
 
 typedef REAL real;
 
+// A row of `steps`; see `_row` in schedule.py. Aligned, so that it is three accesses to memory.
+struct __align__(16) Step {
+    int number, axis, cross, mask;
+    int outer, control_cross, control, control_outer;
+    int control_value, flags, unused[2];
+};
+
 // A plan's tables on the card; rows and columns are named in schedule.py.
 struct Tables {
-    const int *steps, *groups, *windows, *basis, *pivots, *observables;
+    const Step *steps;
+    const int *groups, *windows, *basis, *pivots, *observables;
     const int *step_first, *factor_kind, *factor_index, *factor_turn, *angle_first, *angle_source;
-    const int *use_first, *uses;
+    const int *use_first, *uses, *product;
     const double *angle_scale, *factor_sign, *fixed, *fixed_turns;
-    long long n_qubits, width, n_features, n_weights, batched_weights, n_observables;
+    long long n_qubits, width, n_features, n_weights, batched_weights, n_observables, n_product_rows;
 };
 
 // One call: its arrays, or null where it has none, and how it is cut into thread blocks.
@@ -25,15 +33,14 @@ struct Call {
     double *of_turns, *partial_values;
     long long batch, given_planes, log_samples, window_rows, cells, pieces;
     // Of the block in work (see Layout in plan.py): windows first_window..last_window.
-    long long block, first_window, last_window, starts, is_last;
+    long long block, first_window, last_window, starts, keeps_ket, keeps_bra;
     // Rows whose matrices or slopes are in memory, for states larger than a block.
     long long first_row, last_row;
 };
 
-// Columns of a step's row and of a group's row.
-enum { STEP, AXIS, CROSS, MASK, OUTER, CONTROL_CROSS, CONTROL, CONTROL_OUTER, CONTROL_VALUE, FLAGS, STEP_ROW };
+// Columns of a group's row.
 enum { FIRST, LAST, BASIS, PIVOTS = BASIS + HELD, GROUP_ROW = PIVOTS + HELD };
-enum { WANTS_GRADIENT = 1, BATCHED = 2, CONTROLLED = 4 };
+enum { WANTS_GRADIENT = 1, BATCHED = 2, CONTROLLED = 4, PRODUCT = 8 };
 
 // Aligned, so that an amplitude is one access to memory, and a matrix a few.
 struct __align__(PLANES * sizeof(REAL)) Amplitude {

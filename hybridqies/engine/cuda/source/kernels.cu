@@ -12,37 +12,87 @@ DEVICE long long start_of(const Tables &t, const Call &c, long long k) {
     return k;
 }
 
-DEVICE int offset_of(const Tables &t, const Call &c, int j) {
+// Only bits from `first` on of j count.
+DEVICE int offset_of(const Tables &t, const Call &c, int j, int first) {
     int result = 0;
-    for (int i = 0; i < t.width; i++)
+    for (int i = first; i < t.width; i++)
         if (j >> i & 1) result ^= t.basis[c.block * t.width + i];
     return result;
 }
 
-// The amplitude of a state's start: |0...0> or given numbers.
-DEVICE Amplitude first_amplitude(const Tables &t, const Call &c, long long sample, int row) {
-    if (!c.amplitudes) return amplitude(row == 0, 0);
+// Brings the matrices of the product state's steps into shared memory.
+DEVICE void stage_product(const Tables &t, const Call &c, const Block &b) {
+    const int count = (int)t.n_product_rows;
+    for (int i = threadIdx.x; i < count * b.samples; i += blockDim.x) {
+        const int at = i % count, within = i / count;
+        fill_matrix(t, c, t.steps[at].number, sample_at(c, b, within), b.matrices[i]);
+    }
+    __syncthreads();
+}
+
+// The amplitude of a state's start: given numbers, or a product of one number for each bit.
+DEVICE Amplitude first_amplitude(const Tables &t, const Call &c, const Block &b, int within, int row) {
+    if (!c.amplitudes) {
+        Amplitude result = amplitude(1, 0);
+        for (int bit = 0; bit < t.n_qubits; bit++) {
+            const int at = t.product[bit];
+            const bool is_one = row >> bit & 1;
+            if (at < 0) {
+                if (is_one) return amplitude(0, 0);
+                continue;
+            }
+            const Matrix &m = b.matrices[within * t.n_product_rows + at];
+            result = times(result, is_one ? m.c : m.a);
+        }
+        return result;
+    }
+    const long long sample = sample_at(c, b, within);
     const real *from = c.amplitudes + ((sample << t.n_qubits) + row) * c.given_planes;
     return amplitude(from[0], c.given_planes == 2 ? from[1] : 0);
 }
 
+// Calls `each(i, within, row)` for amplitude i of the block, which is amplitude `row` of its sample number `within`.
+// The threads of a block are a power of two: all of a thread's amplitudes have the same low bits.
+template <class Each> DEVICE void for_rows(const Tables &t, const Call &c, const Block &b, const Each &each) {
+    const int size = 1 << b.width, low = b.base ^ offset_of(t, c, threadIdx.x & (size - 1), 0);
+    const int bits = 31 - __clz(blockDim.x);
+    for (int i = threadIdx.x; i < size * b.samples; i += blockDim.x)
+        each(i, i >> b.width, low ^ offset_of(t, c, i & (size - 1), bits));
+}
+
+struct Fetch {
+    const Tables &t;
+    const Call &c;
+    const Block &b;
+    const Amplitude *far;
+    Amplitude *near;
+    DEVICE void operator()(int i, int within, int row) const {
+        near[swizzle(i)] = far ? far[(sample_at(c, b, within) << t.n_qubits) + row]
+                               : first_amplitude(t, c, b, within, row);
+    }
+};
+
+struct PutBack {
+    const Tables &t;
+    const Call &c;
+    const Block &b;
+    const Amplitude *near;
+    Amplitude *far;
+    DEVICE void operator()(int i, int within, int row) const {
+        const long long sample = b.first_sample + within;
+        if (sample < c.batch) far[(sample << t.n_qubits) + row] = near[swizzle(i)];
+    }
+};
+
 // Copies the block's coset between shared memory and the states at `far`; null reads the start.
 DEVICE void fetch(const Tables &t, const Call &c, const Block &b, const Amplitude *far, Amplitude *near) {
-    const int size = 1 << b.width;
-    for (int i = threadIdx.x; i < size * b.samples; i += blockDim.x) {
-        const int row = b.base ^ offset_of(t, c, i & (size - 1));
-        const long long sample = sample_at(c, b, i >> b.width);
-        near[swizzle(i)] = far ? far[(sample << t.n_qubits) + row] : first_amplitude(t, c, sample, row);
-    }
+    const Fetch each = {t, c, b, far, near};
+    for_rows(t, c, b, each);
 }
 
 DEVICE void put_back(const Tables &t, const Call &c, const Block &b, const Amplitude *near, Amplitude *far) {
-    const int size = 1 << b.width;
-    for (int i = threadIdx.x; i < size * b.samples; i += blockDim.x) {
-        const int row = b.base ^ offset_of(t, c, i & (size - 1));
-        const long long sample = b.first_sample + (i >> b.width);
-        if (sample < c.batch) far[(sample << t.n_qubits) + row] = near[swizzle(i)];
-    }
+    const PutBack each = {t, c, b, near, far};
+    for_rows(t, c, b, each);
 }
 
 struct WriteValues {
@@ -61,10 +111,12 @@ KERNEL forward(const Tables t, const Call c) {
     const long long cosets = (1LL << (t.n_qubits - t.width)) / c.pieces;
     for (long long k = 0; k < cosets; k++) {
         b.base = (int)start_of(t, c, blockIdx.y * cosets + k);
+        if (c.starts) stage_product(t, c, b);
         fetch(t, c, b, c.starts ? (const Amplitude *)0 : (const Amplitude *)c.states, b.ket);
+        if (c.starts) __syncthreads();
         for (int window = (int)c.first_window; window < c.last_window; window++) {
             // A single window stays in place for all cosets.
-            if (k == 0 || c.last_window - c.first_window > 1) stage(t, c, b, window);
+            if (k == 0 || c.starts || c.last_window - c.first_window > 1) stage(t, c, b, window);
             __syncthreads();
             for (int g = t.windows[window]; g < t.windows[window + 1]; g++) {
                 through(b, t.groups + g * GROUP_ROW, first_row_of(t, window));
@@ -85,13 +137,13 @@ DEVICE void finish(const Tables &t, const Call &c, const Block &b, int window, b
     const int first = first_row_of(t, window), count = last_row_of(t, window) - first;
     for (int i = threadIdx.x; i < count * b.samples; i += blockDim.x) {
         const int at = i % count, within = i / count;
-        const int *step = t.steps + (first + at) * STEP_ROW;
-        if (!(step[FLAGS] & WANTS_GRADIENT) || b.first_sample + within >= c.batch) continue;
+        const Step &step = t.steps[first + at];
+        if (!(step.flags & WANTS_GRADIENT) || b.first_sample + within >= c.batch) continue;
         double slopes[3];
         for (int axis = 0; axis < 3; axis++)
             slopes[axis] = total(b, within, b.slots + (3 * at + axis) * b.cells);
         if (!c.slopes) {
-            chain(t, c, step[STEP], b.first_sample + within, slopes);
+            chain(t, c, step.number, b.first_sample + within, slopes);
             continue;
         }
         for (int axis = 0; axis < 3; axis++) {
@@ -127,8 +179,8 @@ KERNEL backward(const Tables t, const Call c) {
             __syncthreads();
         }
         __syncthreads();
-        if (!c.is_last) put_back(t, c, b, b.ket, (Amplitude *)c.states);
-        if (c.bras) put_back(t, c, b, b.bra, (Amplitude *)c.bras);
+        if (c.keeps_ket) put_back(t, c, b, b.ket, (Amplitude *)c.states);
+        if (c.keeps_bra) put_back(t, c, b, b.bra, (Amplitude *)c.bras);
         __syncthreads();
     }
 }
@@ -138,8 +190,8 @@ KERNEL fill_matrices(const Tables t, const Call c) {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     const long long row = c.first_row + i / c.batch, sample = i % c.batch;
     if (row >= c.last_row) return;
-    const int *step = t.steps + row * STEP_ROW;
-    if (sample == 0 || step[FLAGS] & BATCHED) fill_matrix(t, c, step[STEP], sample, ((Matrix *)c.matrices)[i]);
+    const Step &step = t.steps[row];
+    if (sample == 0 || step.flags & BATCHED) fill_matrix(t, c, step.number, sample, ((Matrix *)c.matrices)[i]);
 }
 
 // For states larger than a block: sums the slopes of rows first_row..last_row over pieces, and chains them.
@@ -147,13 +199,13 @@ KERNEL chain_slopes(const Tables t, const Call c) {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     const long long row = c.first_row + i / c.batch, sample = i % c.batch;
     if (row >= c.last_row) return;
-    const int *step = t.steps + row * STEP_ROW;
-    if (!(step[FLAGS] & WANTS_GRADIENT)) return;
+    const Step &step = t.steps[row];
+    if (!(step.flags & WANTS_GRADIENT)) return;
     double slopes[3] = {0, 0, 0};
     for (int axis = 0; axis < 3; axis++)
         for (long long piece = 0; piece < c.pieces; piece++)
             slopes[axis] += c.slopes[((3 * (row - c.first_row) + axis) * c.pieces + piece) * c.batch + sample];
-    chain(t, c, step[STEP], sample, slopes);
+    chain(t, c, step.number, sample, slopes);
 }
 
 struct WritePart {
