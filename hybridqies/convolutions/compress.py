@@ -100,7 +100,7 @@ def _report(name: str, conv: nn.Conv2d, chain: FactorisedConv2d) -> CompressedCo
         layer=name,
         method=chain.method,
         ranks=chain.ranks,
-        parameters_before=shape.size,
-        parameters=find_method(chain.method).count(shape, chain.ranks),
+        parameters_before=conv.groups * shape.size,
+        parameters=conv.groups * find_method(chain.method).count(shape, chain.ranks),
         kept_energy=1 - lost,
     )

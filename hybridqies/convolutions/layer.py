@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,30 +17,31 @@ from hybridqies.errors import InputError
 class FactorisedConv2d(nn.Sequential):
     """A chain of convolutions in place of one: (B, I, H, W) to (B, O, H', W').
 
-    It has the stride, padding, dilation and bias of the one it replaces. `factorise` makes it.
+    It has the stride, padding, dilation, groups and bias of the one it replaces. `factorise` makes it.
     """
 
-    def __init__(self, factors: Sequence[nn.Conv2d], method: str, ranks: Ranks) -> None:
+    def __init__(self, factors: Sequence[nn.Conv2d], method: str, ranks: Ranks, groups: int = 1) -> None:
         super().__init__(*factors)
-        self.method, self.ranks = method, ranks
+        self.method, self.ranks, self.groups = method, ranks, groups
 
     def kernel(self) -> Tensor:
-        """The kernel (O, I, H, W) that the chain amounts to."""
-        whole: Tensor | None = None
+        """The kernel (O, I / groups, H, W) that the chain amounts to."""
+        wholes: list[Tensor] = []
         for factor in self:
             assert isinstance(factor, nn.Conv2d)
-            whole = factor.weight if whole is None else _join(whole, factor.weight)
-        assert whole is not None
-        return whole
+            parts = factor.weight.chunk(self.groups)
+            wholes = [_join(*each) for each in zip(wholes, parts, strict=True)] if wholes else list(parts)
+        return torch.cat(wholes)
 
     def extra_repr(self) -> str:
-        """The method and its ranks."""
-        return f"{self.method}, ranks {self.ranks}"
+        """The method, its ranks, and groups."""
+        return f"{self.method}, ranks {self.ranks}" + (f", groups {self.groups}" if self.groups > 1 else "")
 
 
 def factorise(conv: nn.Conv2d, method: str, ranks: Sequence[int]) -> FactorisedConv2d:
     """The chain of that method and those ranks nearest to `conv`, with its dtype, device and bias.
 
+    Each group of a grouped convolution has a kernel and gets those ranks.
     Decomposed in float64. The chain trains where `conv` did.
 
     Raises
@@ -51,14 +53,19 @@ def factorise(conv: nn.Conv2d, method: str, ranks: Sequence[int]) -> FactorisedC
     check_fit(conv)
     found, given = find_method(method), tuple(map(int, ranks))
     found.check_ranks(shape_of(conv), given)
-    kernel: Array = conv.weight.detach().to("cpu", torch.float64).numpy()
-    factors = [torch.from_numpy(factor.copy()) for factor in found.factor(kernel, given)]
-    return FactorisedConv2d(_chain(conv, found, factors), method, given).train(conv.training)
+    kernels: list[Array] = [
+        each.numpy() for each in conv.weight.detach().to("cpu", torch.float64).chunk(conv.groups)
+    ]
+    chains = [found.factor(kernel, given) for kernel in kernels]
+    factors = [torch.from_numpy(np.concatenate(parts)) for parts in zip(*chains, strict=True)]
+    chain = _chain(conv, found, factors)
+    return FactorisedConv2d(chain, method, given, conv.groups).train(conv.training)
 
 
 def shape_of(conv: nn.Conv2d) -> KernelShape:
-    """The sizes of its kernel."""
-    return KernelShape(*conv.weight.shape)
+    """The sizes of its kernel, or of that of one group."""
+    channels, *rest = conv.weight.shape
+    return KernelShape(channels // conv.groups, *rest)
 
 
 def check_fit(conv: nn.Module, name: str = "") -> None:
@@ -66,13 +73,13 @@ def check_fit(conv: nn.Module, name: str = "") -> None:
 
     Raises
     ------
-    InputError: no plain `nn.Conv2d`, grouped, with hooks, or a kernel that is empty, zero or not finite.
+    InputError: no plain `nn.Conv2d`, with hooks, or a kernel that is empty, zero or not finite.
     """
     problem = _misfit(conv)
     if problem:
         raise InputError(
             f"layer {name!r} {problem}" if name else f"the layer {problem}",
-            expected="a plain nn.Conv2d with one group",
+            expected="a plain nn.Conv2d",
             todo="leave it out of the layers",
         )
 
@@ -80,8 +87,6 @@ def check_fit(conv: nn.Module, name: str = "") -> None:
 def _misfit(conv: nn.Module) -> str:
     if type(conv) is not nn.Conv2d:
         return f"is {type(conv).__name__}"
-    if conv.groups != 1:
-        return f"has {conv.groups} groups"
     if conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks:
         return "has hooks, which would be lost"
     weight = conv.weight.detach()
@@ -89,7 +94,8 @@ def _misfit(conv: nn.Module) -> str:
         return f"has weights of {weight.dtype} on {weight.device}"
     if not bool(weight.isfinite().all()):
         return "has NaN or infinite weights"
-    return "" if bool(weight.any()) else "has a kernel of zeros"
+    whole = weight.reshape(conv.groups, -1).any(dim=1)
+    return "" if bool(whole.all()) else "has a kernel of zeros"
 
 
 def _chain(conv: nn.Conv2d, method: Method, factors: Sequence[Tensor]) -> list[nn.Conv2d]:

@@ -212,12 +212,14 @@ def unfit() -> list[tuple[nn.Module, str]]:
     hooked, parametrised = conv_of(), conv_of()
     hooked.register_forward_hook(lambda *_: None)
     nn.utils.parametrizations.weight_norm(parametrised)
-    broken, empty = conv_of(), conv_of()
+    broken, empty, silent = conv_of(), conv_of(), nn.Conv2d(4, 4, 3, groups=2)
     with torch.no_grad():
+        silent.weight[2:].zero_()
         broken.weight[0, 0, 0, 0] = math.nan
         empty.weight.zero_()
     return [
-        (nn.Conv2d(4, 4, 3, groups=2), "has 2 groups"),
+        (nn.ConvTranspose2d(4, 4, 3), "is ConvTranspose2d"),
+        (silent, "kernel of zeros"),
         (nn.Linear(4, 4), "is Linear"),
         (parametrised, "is ParametrizedConv2d"),
         (nn.Conv2d(4, 4, 3, device="meta"), "on meta"),
@@ -237,9 +239,9 @@ def test_an_unfit_layer_is_refused_and_nothing_is_changed(layer, why) -> None:
     assert model[0] is first
 
 
-def test_a_grouped_convolution_alone_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^the layer has 2 groups; expected a plain nn\.Conv2d"):
-        factorise(nn.Conv2d(4, 4, 3, groups=2), "o|ihw", (1,))
+def test_an_unfit_layer_alone_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^the layer is ConvTranspose2d; expected a plain nn\.Conv2d"):
+        factorise(nn.ConvTranspose2d(4, 4, 3), "o|ihw", (1,))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
