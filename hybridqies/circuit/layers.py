@@ -38,6 +38,10 @@ def _brick(n: int, distance: int) -> list[Pair]:
     return [pair for parity in (0, 1) for pair in chain if (pair[0] // distance) % 2 == parity]
 
 
+def _matching(n: int, distance: int) -> list[Pair]:
+    return [pair for pair in _chain(n, distance) if (pair[0] // distance) % 2 == 0]
+
+
 def _all_to_all(n: int, distance: int) -> list[Pair]:
     del distance
     return [(first, second) for first in range(n) for second in range(first + 1, n)]
@@ -47,6 +51,7 @@ PATTERNS: dict[str, Callable[[int, int], list[Pair]]] = {
     "ring": _ring,
     "chain": _chain,
     "brick": _brick,
+    "matching": _matching,
     "all-to-all": _all_to_all,
 }
 

@@ -151,6 +151,8 @@ def test_share_and_angle():
         ('pattern = "chain"', [(0, 1), (1, 2), (2, 3)]),
         ('pattern = "chain", distances = [2, 1]', [(0, 2), (1, 3), (0, 1), (1, 2), (2, 3)]),
         ('pattern = "brick"', [(0, 1), (2, 3), (1, 2)]),
+        ('pattern = "matching"', [(0, 1), (2, 3)]),
+        ('pattern = "matching", distances = [2, 3]', [(0, 2), (1, 3), (0, 3)]),
         ('pattern = "all-to-all"', [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]),
         ('distances = "2..n - 1"', [(0, 2), (1, 3), (2, 0), (3, 1), (0, 3), (1, 0), (2, 1), (3, 2)]),
     ],

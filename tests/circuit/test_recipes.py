@@ -42,6 +42,9 @@ COUNTS: dict[str, Callable[..., int]] = {
     "long-range-reupload": lambda n, layers=1, connectivity=None, ry_column=True, pqc2=True, **_: (
         (1 + pqc2) * (layers * n * (connectivity or min(3, n - 1)) + n * ry_column)
     ),
+    "long-range-sparse": lambda n, cone=16, layers=None, **_: (
+        3 * n * (1 + (layers or min(math.ceil(math.log2(n)), int(math.log2(cone)))))
+    ),
     "product": lambda n, layers=2, **_: layers * n * 3,
     "product-encoder": lambda n, layers=4, connectivity=None, ry_column=True, **_: (
         layers * n * (connectivity or min(3, n - 1)) + n * ry_column
@@ -57,6 +60,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "butterfly": [{}, {"layers": 1, "readout_qubits": 1}],
     "data-reuploading": [{}, {"layers": 1, "entangled": False, "readout_qubits": 1}, {"lattice": "ring"}],
     "hardware-efficient": [{}, {"layers": 1, "entangler": "CZ"}],
+    "long-range-sparse": [{}, {"cone": 2, "readout_qubits": 1}, {"cone": 8, "layers": 1}],
     "iqp": [{}, {"uploads": 1, "pairs": "chain"}, {"layers": 3, "pairs": "ring"}],
     "iqp-feature-map": [{}, {"uploads": 1, "pairs": "all-to-all"}, {"pairs": "ring", "readout_qubits": 1}],
     "kicked-ising": [{}, {"steps": 1, "theta_h": 0.1, "lattice": "ring", "readout_qubits": 1}],
@@ -205,6 +209,35 @@ def test_butterfly_doubles_its_distances():
     assert load_circuit("butterfly", 5).is_real
     for n in (2, 16, 17, 600, 1000, 1121, 2000):
         assert load_recipe("butterfly").n_weights(n, {"layers": 1}) == n * (1 + math.ceil(math.log2(n)))
+
+
+@pytest.mark.parametrize(
+    ("n", "cone", "distances"),
+    [
+        (16, 16, [1, 2, 4, 8]),
+        (128, 16, [1, 4, 16, 64]),
+        (128, 28, [1, 4, 16, 64]),
+        (128, 8, [1, 8, 64]),
+        (128, 128, [1, 2, 4, 8, 16, 32, 64]),
+        (100, 4, [1, 64]),
+        (2, 16, [1]),
+    ],
+)
+def test_long_range_sparse_leaves_distances_out_where_its_cone_is_capped(n, cone, distances):
+    circuit = load_circuit("long-range-sparse", n, cone=cone)
+    pairs = [each.qubits for each in circuit.gates if len(each.qubits) == 2]
+    assert list(dict.fromkeys(b - a for a, b in pairs)) == distances
+    # The pairs of a layer are disjoint, and with a power of two they take every qubit.
+    for distance in distances:
+        taken = [qubit for a, b in pairs if b - a == distance for qubit in (a, b)]
+        assert len(taken) == len(set(taken))
+        assert len(taken) == n or n & (n - 1)
+
+
+def test_long_range_sparse_counts_powers_up_to_the_largest_circuit():
+    for n in (3, 17, 600, 1000, 1121, 2000):
+        resolved = load_recipe("long-range-sparse").resolve(n, {"cone": 2048})
+        assert resolved["powers"] == resolved["layers"] == math.ceil(math.log2(n))
 
 
 def test_product_has_no_entangler():

@@ -83,6 +83,13 @@ def test_layers_of_cz_reach_one_neighbour_each(layers, most):
     assert columns == set(range(64 - layers, 64 + layers + 1))
 
 
+@pytest.mark.parametrize(
+    ("n", "cone", "most"), [(128, 16, 16), (128, 28, 16), (64, 4, 4), (100, 8, 8), (8, 16, 8)]
+)
+def test_long_range_sparse_caps_its_cones(n, cone, most):
+    assert max(sizes(load_circuit("long-range-sparse", n, cone=cone))) == most
+
+
 def test_diagonal_gates_drop_out_of_a_support_of_zs():
     ups = [gate("RY", q, feature(q)) for q in range(6)]
     diagonal = [gate(name, (q, q + 1), *[Weight(q)] * n) for name, n in (("CZ", 0), ("RZZ", 1), ("CRZ", 1))
