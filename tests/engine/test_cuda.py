@@ -3,12 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from engine.kernel_runs import encoder
 from references import inputs_of
 from strategies import case_of, every_gate
 
 from hybridqies.backends import load_backend
 from hybridqies.circuit import Circuit, Weight, gate, list_circuits, load_circuit
-from hybridqies.engine import bytes_needed, compile_plan
+from hybridqies.engine import bytes_needed, compile_plan, compile_states, expectations, final_states
+from hybridqies.engine.cuda import CudaKernels, is_compiler_installed
+from hybridqies.engine.kernels import find_kernels
 
 pytestmark = [
     pytest.mark.gpu,
@@ -38,6 +41,76 @@ def test_values_and_gradients_are_those_of_the_cpu(name, batch, dtype):
     for ours, theirs in zip(value_and_gradients(case, dtype, "cuda"), by_cpu, strict=True):
         largest = max(1.0, theirs.abs().max().item()) if theirs.numel() else 1.0
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCES[dtype] * largest)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("n_qubits", [1, 2, 3, 6, 8, 11, 13, 14, 15, 17])
+def test_every_gate_on_states_of_all_sizes(n_qubits, dtype):
+    circuit = encoder(n_qubits, 1) if n_qubits < 3 else every_gate(n_qubits)
+    case = case_of(circuit, seed=1, batch=3)
+    by_cpu = value_and_gradients(case, dtype, "cpu")
+    for ours, theirs in zip(value_and_gradients(case, dtype, "cuda"), by_cpu, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=10 * TOLERANCES[dtype])
+
+
+def test_compiled_kernels_run_where_their_compiler_is_installed():
+    if not is_compiler_installed():
+        pytest.skip("NVRTC is not installed; pip install 'hybridqies[cuda]'")
+    assert isinstance(find_kernels("cuda"), CudaKernels)
+
+
+@pytest.mark.parametrize("n_qubits", [4, 10, 15])
+def test_the_same_bits_from_run_to_run(n_qubits):
+    case = case_of(load_circuit("rot-ring", n_qubits), seed=1, batch=70)
+    first, second = (value_and_gradients(case, torch.float32, "cuda") for _ in range(2))
+    assert all(map(torch.equal, first, second))
+
+
+@pytest.mark.parametrize("n_qubits", [5, 15])
+def test_final_states_are_those_of_the_cpu(n_qubits):
+    circuit = every_gate(n_qubits)
+    plan = compile_states(circuit)
+    features, weights, _ = inputs_of(case_of(circuit, seed=1, batch=3))
+    found = final_states(plan, features.cuda(), weights.cuda())
+    np.testing.assert_allclose(found.cpu(), final_states(plan, features, weights), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_qubits", [4, 15])
+def test_steps_can_be_captured_as_a_graph(n_qubits):
+    circuit = load_circuit("rot-ring", n_qubits)
+    plan = compile_plan(circuit)
+    features, weights, _ = inputs_of(case_of(circuit, seed=1, batch=9), torch.float32)
+    features, weights = features.cuda(), weights.cuda().requires_grad_()
+
+    def step():
+        values = expectations(plan, features, weights)
+        return values.detach(), *torch.autograd.grad(values.square().sum(), [weights])
+
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = step()
+    features.copy_(-features)
+    graph.replay()
+    for ours, theirs in zip(found, step(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_kernels_follow_the_stream_of_their_inputs():
+    circuit = load_circuit("rot-ring", 8)
+    plan, stream = compile_plan(circuit), torch.cuda.Stream()
+    features, weights, _ = inputs_of(case_of(circuit, seed=1, batch=64), torch.float32)
+    expected = expectations(plan, features, weights)
+    with torch.cuda.stream(stream):
+        # The stream is busy when the features arrive on it.
+        torch.cuda._sleep(50_000_000)
+        found = expectations(plan, features.cuda(), weights.cuda())
+    stream.synchronize()
+    np.testing.assert_allclose(found.cpu(), expected, rtol=0, atol=1e-5)
 
 
 def test_neither_autocast_nor_tf32_touches_the_state(monkeypatch):
