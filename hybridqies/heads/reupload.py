@@ -27,7 +27,7 @@ class ReuploadConfig:
 
     Before the trained scale, the training values of a column span ±`reach` radians. With `reduce` PCA a head
     of too few qubits takes principal components of the training set for its columns, as many as it has room
-    for; with enough qubits it takes the columns as they are.
+    for, and the widest spans ±`reach`; with enough qubits it takes the columns as they are.
     """
 
     n_qubits: int | None = None
@@ -93,15 +93,17 @@ class ReuploadHead(Head):
     def adapt(self, embeddings: Tensor) -> None:
         """The principal components, if it takes them, and the range of every column.
 
-        A column that never changes is only centred.
+        A column that never changes is only centred. Principal components keep their proportions: all are
+        scaled as the widest is, or those of little variance would be as loud as the first.
         """
         if self.is_reduced:
             mean, directions = fit_directions(embeddings, len(self.directions), Reduce.PCA)
             self.mean.copy_(mean)
-            self.directions.copy_(directions)
+            self.directions.copy_(nn.functional.normalize(directions, dim=1))
         low, high = self._columns(embeddings).aminmax(dim=0)
+        span = (high - low).amax().expand_as(high) if self.is_reduced else high - low
         self.centre.copy_((low + high) / 2)
-        self.width.copy_(torch.where(high > low, high - low, torch.full_like(high, 2.0)))
+        self.width.copy_(torch.where(span > 0, span, torch.full_like(span, 2.0)))
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits (B, K) for embeddings (B, D)."""
