@@ -44,8 +44,10 @@ def main(arguments: list[str] | None = None) -> None:
     seen = collect_covariances(model, options.types, calibration, lambda ids: model(input_ids=ids[None]))
     untouched = measure_perplexity(model, windows)
     report(f"untouched {sum(sizes.values()):11,} of {len(sizes)} layers", untouched, untouched, 0.0)
-    found = find_sensitivities(model, calibration, seen, options)
-    plans = {keep: spare_sensitive(found, sizes, keep, options.spare) for keep in options.keep}
+    plans = {keep: dict.fromkeys(sizes, keep) for keep in options.keep}
+    if options.spare:
+        found = find_sensitivities(model, calibration, seen, options)
+        plans = {keep: spare_sensitive(found, sizes, keep, options.spare) for keep in options.keep}
     for keep, shares in plans.items():
         print(f"keep {keep}: {len(sizes) - len(shares)} of {len(sizes)} layers spared", flush=True)
     for method in options.methods:
@@ -96,7 +98,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--types", nargs="+", default=["*_proj"])
     parser.add_argument("--methods", nargs="+", default=["svd", "wsvd", "mpo", "wmpo"], choices=METHODS)
     parser.add_argument("--keep", nargs="+", type=float, default=[0.7, 0.5])
-    parser.add_argument("--spare", type=float, default=0.2)
+    parser.add_argument("--spare", type=float, default=0.2, help="0: keep the same share of every layer")
     parser.add_argument("--windows", type=int, default=6, help="to measure on, and as many to calibrate")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--profile", type=int, default=4, help="quarters of windows to profile on")
