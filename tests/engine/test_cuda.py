@@ -12,6 +12,9 @@ from hybridqies.circuit import Circuit, Weight, gate, list_circuits, load_circui
 from hybridqies.engine import bytes_needed, compile_plan, compile_states, expectations, final_states
 from hybridqies.engine.cuda import CudaKernels, is_compiler_installed
 from hybridqies.engine.kernels import find_kernels
+from hybridqies.heads import build_head, head_options
+from hybridqies.heads.base import HeadContext
+from hybridqies.training import CrossEntropy, Labelled, TrainingConfig, fit
 
 pytestmark = [
     pytest.mark.gpu,
@@ -111,6 +114,21 @@ def test_kernels_follow_the_stream_of_their_inputs():
         found = expectations(plan, features.cuda(), weights.cuda())
     stream.synchronize()
     np.testing.assert_allclose(found.cpu(), expected, rtol=0, atol=1e-5)
+
+
+def trained_on(where: str) -> list[torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    inputs, labels = torch.randn(24, 8, generator=random), torch.randint(0, 2, (24,), generator=random)
+    options = head_options("two-module", {"n_qubits": 4, "encoders": 2})
+    head = build_head("two-module", options, HeadContext(8, 2, generator=random)).to(where)
+    rows = Labelled(inputs.to(where), labels.to(where))
+    fit(head, rows, None, CrossEntropy(), TrainingConfig(epochs=2, batch_size=8))
+    return [parameter.detach().cpu() for parameter in head.parameters()]
+
+
+def test_a_head_trains_as_on_the_cpu():
+    for ours, theirs in zip(trained_on("cuda"), trained_on("cpu"), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
 
 
 def test_neither_autocast_nor_tf32_touches_the_state(monkeypatch):

@@ -88,7 +88,7 @@ def choose_shape(n_qubits: int, planes: int, *, is_double: bool, shared_bytes: i
         raise CapabilityError(
             f"{n_qubits} qubits on a CUDA device",
             expected=f"at most {_MOST_QUBITS}",
-            todo="use fewer qubits, or backend mps",
+            todo="use fewer qubits, or backend tensor:mps",
         )
     variant = Variant(is_double, planes, min(3, n_qubits))
     whole = Shape(variant, n_qubits, n_qubits)
