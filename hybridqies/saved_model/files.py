@@ -19,8 +19,6 @@ TUNED = ("encoder.safetensors", "adapter/adapter_model.safetensors", "adapter/ad
 FORMAT = 3
 _NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
 _NEEDED_OF_MODEL: Needed = {"head": str, "circuits": dict, "weights_sha256": str}
-# What stood in the place of `tuning` in format 2.
-_LAYERS = "trainable_layers"
 
 
 def check_weights(folder: Path, model: Mapping[str, Any]) -> None:
@@ -76,7 +74,7 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
             f"{str(folder)!r} holds no {CONFIG}",
             expected="a folder written by save_pretrained or `hybridqies train`",
         )
-    content = _upgrade(read_record(path, needed=_NEEDED, what="model configuration"))
+    content = read_record(path, needed=_NEEDED, what="model configuration")
     if content["format"] != FORMAT:
         raise ModelFolderError(
             f"{str(path)!r} has format {content['format']}", expected=f"format {FORMAT}", todo="train again"
@@ -103,15 +101,3 @@ def refuse_damage(folder: Path, problem: str) -> None:
         raise ModelFolderError(
             f"model configuration {str(path)!r} is damaged: {problem}", todo="restore it or train again"
         )
-
-
-def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
-    """A configuration of format 2 as one of format 3, where its encoder stayed as it was."""
-    parts = [content[name] for name in ("model", "run") if content[name] is not None]
-    if content["format"] != 2 or any(part.get(_LAYERS) for part in parts):
-        return content
-    for part in parts:
-        part.pop(_LAYERS, None)
-    if content["model"] is not None:
-        content["model"] |= {"tuning": None, "tuned_files": {}}
-    return content | {"format": FORMAT}
