@@ -35,6 +35,9 @@ Floats = NDArray[np.float64]
 
 # Qubits up to which samples are drawn from probabilities, the same distribution 10 times faster than by Aer.
 _DENSE = 12
+# A chain of as many qubits as a state vector takes needs no more memory than that.
+_ALWAYS_HELD = 28
+_MOST_BOND = 4096
 # Amplitudes of all rows up to which Aer binds at run time: twice as fast, but it holds every state at once.
 _HELD = 2**22
 
@@ -73,6 +76,21 @@ def _variant(target: str, summary: str, max_qubits: int) -> Variant:
         costs_money=False,
     )
     return Variant(target, summary, able, packages=("qiskit_aer",))
+
+
+def bound_bond(circuit: Circuit) -> int:
+    """The largest bond dimension that a chain of the circuit's qubits can need, counted by its gates.
+
+    A gate on two qubits is a sum of at most two products, a SWAP of four, and multiplies the dimension of
+    every bond between them by that number; no bond needs more than the smaller of its sides has.
+    """
+    n = circuit.n_qubits
+    powers = [0] * (n - 1)
+    for each in circuit.gates:
+        if len(each.qubits) == 2:
+            for cut in range(min(each.qubits), max(each.qubits)):
+                powers[cut] += 2 if each.type.name == "SWAP" else 1
+    return 1 << max((min(power, cut + 1, n - 1 - cut) for cut, power in enumerate(powers)), default=0)
 
 
 class Aer(ExecutingBackend):
@@ -116,6 +134,20 @@ class Aer(ExecutingBackend):
     def resources(self, circuit: Circuit) -> Resources:
         """As it is written, or as it is compiled for the device."""
         return self._transpiler.resources(circuit) if self.options.device else super().resources(circuit)
+
+    def _check_size(self, circuit: Circuit) -> None:
+        """Refuses too many qubits, and long chains whose bonds may need more memory than there is."""
+        super()._check_size(circuit)
+        if self.target != "matrix_product_state" or circuit.n_qubits <= _ALWAYS_HELD:
+            return
+        bond = bound_bond(circuit)
+        if bond > _MOST_BOND:
+            raise CapabilityError(
+                f"the bonds of circuit {circuit.name!r} on {circuit.n_qubits} qubits may need dimension "
+                f"{bond:,} on backend {self.label!r}",
+                expected=f"at most {_MOST_BOND:,}, which is exact in half a gigabyte a qubit",
+                todo="use fewer qubits, or fewer gates across the middle of the chain",
+            )
 
     @property
     def _is_mixed(self) -> bool:

@@ -12,6 +12,7 @@ from strategies import case_of, cases, circuits
 
 from hybridqies.backends import QuantumLayer, load_backend
 from hybridqies.backends import memory as memory_module
+from hybridqies.backends.aer import bound_bond
 from hybridqies.backends.plan_cache import PlanCache
 from hybridqies.backends.statevector import StateVector
 from hybridqies.circuit import Circuit, PauliString, Start, Weight, feature, gate, load_circuit
@@ -175,16 +176,6 @@ def test_backends_without_light_cones_refuse_wide_circuits():
             load_backend(name).check(circuit)
 
 
-def test_wide_cones_are_refused_by_name():
-    with pytest.raises(CapabilityError) as caught:
-        QuantumLayer(load_circuit("long-range-reupload", 40), "statevector")
-    assert str(caught.value) == (
-        "the light cone of observable Z0 of circuit 'long-range-reupload' has 40 qubits, too many for "
-        "backend 'statevector'; expected at most 28 in each cone; use fewer layers of entangling "
-        "gates, gates of shorter reach, or CZ in place of CNOT"
-    )
-
-
 def test_the_widest_cone_is_named():
     wide = [gate("RY", q, feature(q)) for q in range(64)]
     strings = [PauliString.on("Z", 0), PauliString.on("Z", *range(29)), PauliString.on("Z", *range(30))]
@@ -242,3 +233,51 @@ def test_the_cache_counts_the_plans_of_cones():
     small(circuit).cone_plan(batched_weights=False)
     small(load_circuit("data-reuploading", 41, layers=2)).cone_plan(batched_weights=False)
     assert len(small) == 1
+
+
+# What each simulator says to `long-range-reupload` on 40 qubits, whose one observable depends on all of them.
+REFUSALS = {
+    "statevector": "the light cone of observable Z0 of circuit 'long-range-reupload' has 40 qubits, too "
+    "many for backend 'statevector'; expected at most 28 in each cone; use fewer layers of entangling gates, "
+    "gates of shorter reach, or CZ in place of CNOT",
+    "statevector,shots=100": "40 qubits were asked of backend 'statevector,shots=100', which runs the whole "
+    "state; expected at most 28 qubits; use 'statevector' without options, which runs the light cone of each "
+    "observable",
+    "aer:matrix_product_state": "the bonds of circuit 'long-range-reupload' on 40 qubits may need dimension "
+    "1,048,576 on backend 'aer:matrix_product_state'; expected at most 4,096, which is exact in half a "
+    "gigabyte a qubit; use fewer qubits, or fewer gates across the middle of the chain",
+} | {
+    name: f"40 qubits were asked of backend '{name}'; expected at most {most}; use fewer qubits or another "
+    "backend (see: hybridqies backends)"
+    for name, most in {
+        "pennylane:default.qubit": 28,
+        "pennylane:lightning.qubit": 28,
+        "aer:statevector": 28,
+        "aer:density_matrix": 12,
+    }.items()
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_long_range_reupload_on_40_qubits_is_refused_by_every_exact_simulator(name):
+    circuit = load_circuit("long-range-reupload", 40)
+    backend = load_backend(name)
+    for ask in (
+        lambda: backend.check(circuit),
+        lambda: QuantumLayer(circuit, backend),
+        lambda: backend.expectations(circuit, torch.zeros(1, 40), torch.zeros(circuit.n_weights)),
+    ):
+        with pytest.raises(CapabilityError) as caught:
+            ask()
+        assert str(caught.value) == REFUSALS[name]
+
+
+def test_chains_whose_bonds_stay_small_are_taken_by_matrix_product_states():
+    backend = load_backend("aer:matrix_product_state")
+    for name, options in (("product", {}), ("data-reuploading", {"layers": 2}), ("hardware-efficient", {})):
+        backend.check(load_circuit(name, 40, **options))
+    ladder = [gate("SWAP", (q, q + 20)) for q in range(6)]
+    assert bound_bond(Circuit.of(40, ladder)) == 2**12
+    assert bound_bond(Circuit.of(40, [*ladder, gate("CZ", (0, 39))])) == 2**13
+    assert bound_bond(Circuit.of(40, [gate("CNOT", (0, 39))] * 50)) == 2**20
+    assert bound_bond(Circuit.of(1, [gate("RX", 0, Weight(0))])) == 1
