@@ -43,6 +43,7 @@ class Variant:
     """One target of a family: a row of the table of backends.
 
     `target` follows the family's name and a colon; a target in angle brackets stands for any other.
+    `options` are its own options where they are not those of the family.
     `packages` are the modules it needs, and `extra` installs them.
     """
 
@@ -51,6 +52,7 @@ class Variant:
     capabilities: Capabilities
     packages: tuple[str, ...] = ()
     extra: str = ""
+    options: type | None = None
 
     @property
     def is_open(self) -> bool:
@@ -90,7 +92,9 @@ class Backend(ABC):
         self.target = target or self.variant.target
         if self.variant.missing:
             raise MissingExtraError(f"backend {self.label!r}", self.variant.extra)
-        self.options: Any = from_mapping(self.Options, options, what=f"option of backend {self.label!r}:")
+        self.options: Any = from_mapping(
+            self.variant.options or self.Options, options, what=f"option of backend {self.label!r}:"
+        )
         self.capabilities = self.variant.capabilities
 
     @classmethod
@@ -121,7 +125,7 @@ class Backend(ABC):
     @property
     def spec(self) -> str:
         """The string from which `load_backend` makes an equal backend; it holds no credentials."""
-        defaults = to_mapping(self.Options())
+        defaults = to_mapping(type(self.options)())
         given = {key: value for key, value in to_mapping(self.options).items() if value != defaults[key]}
         return str(BackendSpec(self.name, self.target, given))
 

@@ -1,4 +1,4 @@
-"""Tensor networks as a backend: graph-PEPS and matrix product states, which say what they discard."""
+"""Tensor networks as a backend: exact on trees and rings, else graph-PEPS and matrix product states."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hybridqies.backends.base import Capabilities, Variant
 from hybridqies.backends.circuit_cache import CircuitCache
 from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.executor import ExecutingBackend, ExecutionOptions
+from hybridqies.backends.gradient_rules import Gradient
 from hybridqies.backends.memory import check_memory
 from hybridqies.backends.resources import Resources
 from hybridqies.backends.truncation import Truncation
@@ -20,7 +21,7 @@ from hybridqies.circuit import Circuit, Lattice, load_lattice
 from hybridqies.circuit.lattices import MAX_SITES
 from hybridqies.errors import CapabilityError
 from hybridqies.options import within
-from hybridqies.tensornet import Program, Simulated
+from hybridqies.tensornet import ExactNetwork, Program, Simulated
 from hybridqies.tensornet.routing import count_swaps, route
 
 # Bytes of tensors of the samples that run together.
@@ -44,18 +45,26 @@ class Route(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class TensorOptions(ExecutionOptions):
-    """Bonds keep at most `chi` values; values are warned of where more than `threshold` is discarded.
+class ExactOptions(ExecutionOptions):
+    """Of `exact`: at most `cuts` edges are cut in each connected part of a circuit. A ring needs one."""
 
-    `lattice` is that of `peps`, by default the pairs of qubits that the circuit's own gates act on.
+    gradient: Gradient = Gradient.ADJOINT
+    cuts: int = 1
+
+    def __post_init__(self) -> None:
+        ExecutionOptions.__post_init__(self)
+        within(self, "backend option", cuts=(0, 20))
+
+
+@dataclass(frozen=True, slots=True)
+class TruncatedOptions(ExecutionOptions):
+    """Bonds keep at most `chi` values; a warning is given where more than `threshold` is discarded.
+
     Gates off the lattice are refused, or moved onto it with `route` swap.
-    `environment` is what `peps` takes for the surroundings of an observable.
     """
 
     chi: int = 32
-    lattice: str | None = None
     route: Route = Route.NONE
-    environment: Surroundings = Surroundings.MEAN_FIELD
     threshold: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -63,9 +72,25 @@ class TensorOptions(ExecutionOptions):
         within(self, "backend option", chi=(1, 4096), threshold=(0, 1e9))
 
 
-def _variant(target: str, summary: str) -> Variant:
+@dataclass(frozen=True, slots=True)
+class PepsOptions(TruncatedOptions):
+    """`lattice` is by default the pairs of qubits that the circuit's own gates act on.
+
+    `environment` is what an observable's surroundings are taken for.
+    """
+
+    lattice: str | None = None
+    environment: Surroundings = Surroundings.MEAN_FIELD
+
+    def __post_init__(self) -> None:
+        TruncatedOptions.__post_init__(self)
+        if self.lattice is None:
+            self.refuse_idle("lattice", "route")
+
+
+def _variant(target: str, summary: str, options: type, *, native_gradients: bool = False) -> Variant:
     able = Capabilities(
-        native_gradients=False,
+        native_gradients=native_gradients,
         shots=False,
         noise=False,
         hardware=False,
@@ -73,34 +98,41 @@ def _variant(target: str, summary: str) -> Variant:
         max_qubits=MAX_SITES,
         costs_money=False,
     )
-    return Variant(target, summary, able)
+    return Variant(target, summary, able, options=options)
 
 
 class TensorNetwork(ExecutingBackend):
-    """States on a lattice by simple update, in double precision on the CPU; gradients by shift rules.
+    """Tensor networks in torch: exact on trees and rings, or with bounded bonds by simple update.
 
-    Estimates have a `truncation`. Values are exact only where nothing is discarded and no loop of the lattice
-    is in a light cone.
+    `exact` differentiates by backpropagation, on the device of its tensors. `peps` and `mps` run in double
+    precision on the CPU and have shift rules. Their estimates have a `truncation`: values are exact only
+    where nothing is discarded and no loop of the lattice is in a light cone.
 
     Raises
     ------
-    CapabilityError: a circuit with gates off the lattice, or that needs more memory than is free.
+    CapabilityError: a circuit with other loops, with gates off the lattice, or that needs more memory than is
+        free.
     """
 
     name: ClassVar[str] = "tensor"
     variants: ClassVar[tuple[Variant, ...]] = (
-        _variant("peps", "graph-PEPS by simple update: lattices of many qubits, approximate"),
-        _variant("mps", "matrix product state on a chain: little entanglement, approximate"),
+        _variant(
+            "exact",
+            "exact contraction of circuits on trees and rings, with gradients",
+            ExactOptions,
+            native_gradients=True,
+        ),
+        _variant("peps", "graph-PEPS by simple update: lattices of many qubits, approximate", PepsOptions),
+        _variant(
+            "mps", "matrix product state on a chain: little entanglement, approximate", TruncatedOptions
+        ),
     )
-    Options: ClassVar[type] = TensorOptions
 
     def __init__(self, target: str = "", **options: Any) -> None:
         super().__init__(target, **options)
-        if self._is_chain:
-            self.options.refuse_idle("tensor:peps", "lattice", "environment")
-        elif self.options.lattice is None:
-            self.options.refuse_idle("lattice", "route")
-        self._lattice = None if self.options.lattice is None else load_lattice(self.options.lattice)
+        given = getattr(self.options, "lattice", None)
+        self._lattice = None if given is None else load_lattice(given)
+        self._networks = CircuitCache(lambda circuit: ExactNetwork.of(circuit, self.options.cuts))
         self._programs = CircuitCache(self._compile)
 
     @property
@@ -109,22 +141,44 @@ class TensorNetwork(ExecutingBackend):
 
     @property
     def is_exact(self) -> bool:
-        """False: what is discarded depends on the circuit and its angles."""
-        return False
+        """Whether it is `tensor:exact`; what the others discard depends on the circuit and its angles."""
+        return self.target == "exact"
 
     @property
     def tells_errors(self) -> bool:
-        """False: an error is estimated by what a larger `chi` changes."""
-        return False
+        """False where values are approximate: an error is estimated by what a larger `chi` changes."""
+        return self.is_exact
 
     def check(self, circuit: Circuit) -> None:
-        """Refuses a circuit as all backends do, and for gates off the lattice or too little memory."""
+        """Refuses a circuit as all backends do, and for loops, gates off the lattice or too little memory."""
         super().check(circuit)
-        self._programs(self.free(circuit).circuit)
+        if self.is_exact:
+            network = self._networks(circuit)
+            self._check_bytes(network, torch.empty(1), network.bytes_needed())
+        else:
+            self._programs(self.free(circuit).circuit)
+
+    def _check_bytes(self, network: ExactNetwork, features: Tensor, needed: int) -> None:
+        # Fewer bytes are always there: asking takes longer than a small circuit.
+        if needed > _AT_ONCE:
+            todo = "use fewer layers or a smaller batch"
+            check_memory(features, network.circuit.n_qubits, needed, todo=todo)
 
     def resources(self, circuit: Circuit) -> Resources:
         """Depth and gates, with the SWAPs that were added."""
-        return Resources.of(self._programs(self.free(circuit).circuit).circuit)
+        return Resources.of(circuit if self.is_exact else self._programs(self.free(circuit).circuit).circuit)
+
+    def _run(self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> Tensor:
+        if self.is_exact and self.options.gradient is Gradient.ADJOINT:
+            return self._contract(circuit, features, weights)
+        return super()._run(circuit, features, weights, amplitudes)
+
+    def _contract(self, circuit: Circuit, features: Tensor, weights: Tensor) -> Tensor:
+        """Exact values, differentiable."""
+        network = self._networks(circuit)
+        itemsize = features.dtype.to_complex().itemsize
+        self._check_bytes(network, features, len(features) * network.bytes_needed(itemsize))
+        return network.run(features, weights.expand(len(features), -1))
 
     def _compile(self, circuit: Circuit) -> Program:
         edges = self._edges(circuit)
@@ -146,6 +200,10 @@ class TensorNetwork(ExecutingBackend):
         return self._lattice.edges
 
     def _execute(self, circuit: Circuit, angles: Tensor, amplitudes: Tensor | None) -> Estimate:  # noqa: ARG002
+        if self.is_exact:
+            network = self._networks(circuit)
+            rows = angles.split(max(1, _AT_ONCE // network.bytes_needed()))
+            return Estimate(torch.cat([self._contract(circuit, each[:, :0], each) for each in rows]))
         estimate, truncation = self._approximate(circuit, angles)
         truncation.warn(self.spec, self.options.threshold)
         return replace(estimate, truncation=truncation)
@@ -155,9 +213,11 @@ class TensorNetwork(ExecutingBackend):
         circuit: Circuit,
         features: Tensor,
         weights: Tensor,
-        amplitudes: Tensor | None,  # noqa: ARG002
+        amplitudes: Tensor | None,
     ) -> Estimate:
-        """Values and what half of `chi` changes about them."""
+        """Values, and for approximate ones what half of `chi` changes about them."""
+        if self.is_exact:
+            return super()._estimate(circuit, features, weights, amplitudes)
         free = self.free(circuit)
         angles = free.values(features, weights).detach().cpu().double()
         estimate, truncation = self._approximate(free.circuit, angles)
@@ -177,6 +237,7 @@ class TensorNetwork(ExecutingBackend):
 
     def _simulate(self, program: Program, angles: Tensor, chi: int) -> Simulated:
         at_once = max(1, _AT_ONCE // program.bytes_needed(chi))
+        # A chain has no loops: beliefs are its exact environment.
         beliefs = self._is_chain or self.options.environment is Surroundings.BELIEFS
         pieces = [
             program.run(rows.new_zeros(len(rows), 0), rows, chi, beliefs=beliefs)

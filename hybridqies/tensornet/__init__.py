@@ -2,6 +2,7 @@
 
 from hybridqies.tensornet.brickwork import Brickwork, improve_gates
 from hybridqies.tensornet.disentangle import Disentangled, count_qubits, disentangle, qubit_sites
+from hybridqies.tensornet.exact import ExactNetwork
 from hybridqies.tensornet.fit import improve, squared_error
 from hybridqies.tensornet.graph_peps import GraphPEPS
 from hybridqies.tensornet.mpo import MPO, bond_dimensions, contract, count_parameters
@@ -11,6 +12,7 @@ __all__ = [
     "MPO",
     "Brickwork",
     "Disentangled",
+    "ExactNetwork",
     "GraphPEPS",
     "Program",
     "Simulated",

@@ -8,12 +8,13 @@ propagation is exact on trees in any case.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hybridqies.circuit import PauliString
 from hybridqies.circuit.matrices import PAULI_X, PAULI_Y, PAULI_Z
 from hybridqies.errors import CapabilityError
+from hybridqies.tensornet.graphs import join
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,28 +45,10 @@ class Environment:
         value = torch.ones_like(self.state.discarded)
         while letters:
             root = min(letters)
-            parents = self._reach(root, letters)
+            parents = join(self.state.neighbours, root, letters)
             own = {site: letters.pop(site) for site in parents if site in letters}
             value = value * self._contract(parents, own) / self._contract(parents, {})
         return value
-
-    def _reach(self, root: int, sites: Iterable[int]) -> dict[int, int | None]:
-        """The paths from those of the sites that can be reached to the root, as parents; leaves come last."""
-        parents: dict[int, int | None] = {root: None}
-        waiting, wanted = deque([root]), set(sites) - {root}
-        while waiting and not wanted <= parents.keys():
-            site = waiting.popleft()
-            for other in self.state.neighbours[site]:
-                if other not in parents:
-                    parents[other] = site
-                    waiting.append(other)
-        kept: set[int] = {root}
-        for site in wanted & parents.keys():
-            at: int | None = site
-            while at is not None and at not in kept:
-                kept.add(at)
-                at = parents[at]
-        return {site: parent for site, parent in parents.items() if site in kept}
 
     def _contract(self, parents: Mapping[int, int | None], letters: Mapping[int, str]) -> Tensor:
         """The sites of a tree between the messages of all others, (B,)."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hybridqies.circuit import Circuit
 from hybridqies.errors import CapabilityError
 from hybridqies.tensornet.environment import Environment, propagate_beliefs
-from hybridqies.tensornet.gate_matrices import Angles, apply_phases
+from hybridqies.tensornet.gate_tables import AngleTable, TurnTable, ising_phases
 from hybridqies.tensornet.graph_peps import GraphPEPS
 from hybridqies.tensornet.ising_form import drop_unread, to_ising_form
 from hybridqies.tensornet.schedule import Round, schedule
@@ -38,13 +38,15 @@ class Simulated:
     bond: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Program:
     """A circuit as rounds on the edges of a graph."""
 
     circuit: Circuit
     edges: tuple[Pair, ...]
     rounds: tuple[Round, ...]
+    turns: TurnTable
+    angles: AngleTable
 
     @classmethod
     def of(cls, circuit: Circuit, edges: Sequence[Pair] | None = None) -> Program:
@@ -67,7 +69,11 @@ class Program:
                 expected="gates on edges of the lattice",
                 todo="choose the lattice of the circuit, or move qubits together with route=swap",
             )
-        return cls(circuit, tuple(edges), tuple(schedule(form)))
+        rounds = tuple(schedule(form))
+        counts = circuit.n_features, circuit.n_weights
+        turns = TurnTable.of([gates for each in rounds for gates in each.turns.values()], *counts)
+        angles = AngleTable.of([angle for each in rounds for angle in each.bonds.values()], *counts)
+        return cls(circuit, tuple(edges), rounds, turns, angles)
 
     def bytes_needed(self, chi: int) -> int:
         """An upper bound on the bytes of all tensors of a sample, from the bonds alone."""
@@ -105,12 +111,15 @@ class Program:
         self, features: Tensor, weights: Tensor, chi: int, on_round: OnRound | None = None
     ) -> GraphPEPS:
         """The state after all rounds."""
-        angles = Angles(features.double(), weights.double())
-        state = GraphPEPS(self.circuit.n_qubits, self.edges, chi=chi, batch=angles.batch, dtype=angles.dtype)
-        turn, bond = _Memory(angles.matrix), _Memory(lambda angle: apply_phases(angles.value(angle)))
+        features, weights = features.double(), weights.double()
+        dtype = features.dtype.to_complex()
+        state = GraphPEPS(self.circuit.n_qubits, self.edges, chi=chi, batch=len(features), dtype=dtype)
+        matrices = iter(self.turns.evaluate(features, weights))
+        phases = iter(ising_phases(self.angles.evaluate(features, weights)))
         for done, each in enumerate(self.rounds, 1):
-            state.turn({site: turn(tuple(gates)) for site, gates in each.turns.items()})
-            state.bond({pair: bond(angle) for pair, angle in each.bonds.items()})
+            # The tables have the gates in this order.
+            state.turn(dict(zip(each.turns, matrices, strict=False)))
+            state.bond(dict(zip(each.bonds, phases, strict=False)))
             if on_round is not None:
                 on_round(done, len(self.rounds))
         return state
@@ -127,19 +136,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-class _Memory:
-    """What a function gave for the same gates or angles before: a lattice has many equal ones."""
-
-    def __init__(self, function: Callable[..., Tensor]) -> None:
-        self._function = function
-        self._known: dict[object, Tensor] = {}
-
-    def __call__(self, given: object) -> Tensor:
-        key = given
-        if isinstance(given, tuple):
-            key = tuple((each.type.name, each.angles) for each in given)
-        if key not in self._known:
-            self._known[key] = self._function(given)
-        return self._known[key]

@@ -131,8 +131,11 @@ def test_gradients_by_the_shift_rule_on_a_lattice():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tensor:mps,lattice=chain:4", "'lattice' was given without tensor:peps"),
-        ("tensor:mps,environment=beliefs", "'environment' was given without tensor:peps"),
+        ("tensor:mps,lattice=chain:4", "unknown option of backend 'tensor:mps': 'lattice'"),
+        ("tensor:mps,environment=beliefs", "unknown option of backend 'tensor:mps': 'environment'"),
+        ("tensor:exact,chi=4", "unknown option of backend 'tensor:exact': 'chi'"),
+        ("tensor:exact,cuts=-1", "'cuts' was given -1"),
+        ("tensor:mps,gradient=adjoint", "gradient=adjoint"),
         ("tensor:peps,route=swap", "'route' was given without lattice"),
         ("tensor:peps,lattice=heavyhex:127", "did you mean 'heavy-hex'"),
         ("tensor:peps,chi=0", "'chi' was given 0"),
@@ -145,6 +148,28 @@ def test_options_that_do_not_fit_are_refused(text, said):
     with pytest.raises(InputError, match=said) as caught:
         load_backend(text)
     assert "\n" not in str(caught.value)
+
+
+def test_exact_is_the_default_and_says_that_it_is_exact():
+    backend = load_backend("tensor")
+    assert (backend.spec, backend.is_exact, backend.tells_errors, backend.gradient) == (
+        "tensor:exact",
+        True,
+        True,
+        "adjoint",
+    )
+    assert not load_backend("tensor:peps").is_exact
+    assert not load_backend("tensor:mps").tells_errors
+
+
+def test_exact_refuses_loops_and_sizes():
+    grid = load_circuit("kicked-ising", 9, lattice="square:3x3", steps=2)
+    with pytest.raises(CapabilityError, match="4 loops"):
+        QuantumLayer(grid, "tensor:exact")
+    assert QuantumLayer(grid, "tensor:exact,cuts=4").backend.spec == "tensor:exact,cuts=4"
+    deep = load_circuit("kicked-ising", 40, steps=30)
+    with pytest.raises(CapabilityError, match=r"GiB.*use fewer layers"):
+        QuantumLayer(deep, "tensor:exact")
 
 
 def test_memory_is_refused_before_anything_is_allocated():

@@ -8,8 +8,20 @@ import pytest
 import torch
 from tensornet.circuits_on_graphs import RING, inputs, random_circuit
 
-from hybridqies.circuit import GATES, Circuit, Gate, PauliString, gate, load_circuit
-from hybridqies.tensornet.gate_matrices import Angles, apply_phases
+from hybridqies.circuit import (
+    GATES,
+    Circuit,
+    Constant,
+    Gate,
+    PauliString,
+    Weight,
+    add,
+    evaluate,
+    feature,
+    gate,
+    load_circuit,
+)
+from hybridqies.tensornet.gate_tables import AngleTable, TurnTable, ising_phases
 from hybridqies.tensornet.ising_form import drop_unread, to_ising_form
 from hybridqies.tensornet.schedule import schedule
 from hybridqies.testing import dense
@@ -32,7 +44,7 @@ def test_every_gate_in_ising_form_is_the_gate(name):
 def test_matrices_are_those_of_the_gates_up_to_a_phase(name):
     angles = [0.3, -1.1, 2.0][: len(GATES[name].angles)]
     none = torch.zeros(1, 0, dtype=torch.float64)
-    ours = Angles(none, none).matrix([gate(name, 0, *angles)])[0]
+    ours = TurnTable.of([[gate(name, 0, *angles)]], 0, 0).evaluate(none, none)[0, 0]
     theirs = torch.tensor(GATES[name].matrix(*angles), dtype=torch.complex128)
     overlap = (theirs.conj() * ours).sum()
     assert abs(abs(overlap) - 2) < 1e-13
@@ -40,7 +52,7 @@ def test_matrices_are_those_of_the_gates_up_to_a_phase(name):
 
 
 def test_phases_are_those_of_rzz():
-    table = apply_phases(torch.tensor([0.7], dtype=torch.float64))[0]
+    table = ising_phases(torch.tensor(0.7, dtype=torch.float64))
     close(torch.diag(table.flatten()), torch.tensor(GATES["RZZ"].matrix(0.7), dtype=torch.complex128))
 
 
@@ -84,3 +96,22 @@ def test_commuting_gates_share_rounds():
     twice = Circuit.of(2, 2 * [Gate(GATES["CZ"], (0, 1))])
     (bonds, turns) = schedule(to_ising_form(twice))
     assert (list(bonds.bonds), list(turns.turns), turns.bonds) == ([(0, 1)], [0, 1], {})
+
+
+def test_tables_have_every_angle_and_every_sequence_in_its_place():
+    angles = [add(Weight(0, 0.5), feature(0, 1, 1, scale=2.0), 0.3), feature(1), Constant(-1.0), Weight(0)]
+    features, weights = inputs(4)
+    ours = AngleTable.of(angles, 2, 3).evaluate(features, weights)
+    theirs = [evaluate(each, lambda i: features[:, i], lambda i: weights[:, i]) for each in angles]
+    close(ours, torch.stack([torch.as_tensor(each).expand(2).double() for each in theirs]))
+    sequences = [
+        [gate("RX", 0, angles[0]), gate("S", 0)],
+        [gate("ROT", 0, *angles[1:])],
+        [gate("RX", 0, angles[3]), gate("S", 0)],
+    ]
+    found = TurnTable.of(sequences, 2, 3).evaluate(features, weights)
+    for at, sequence in enumerate(sequences):
+        close(found[at], TurnTable.of([sequence], 2, 3).evaluate(features, weights)[0])
+    product = TurnTable.of([sequences[0][1:]], 2, 3).evaluate(features, weights)[0]
+    product = product @ TurnTable.of([sequences[0][:1]], 2, 3).evaluate(features, weights)[0]
+    close(found[0], product)
