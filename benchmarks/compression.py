@@ -33,8 +33,8 @@ TYPES = ("k_proj", "q_proj", "o_proj", "v_proj", "gate_proj", "up_proj", "down_p
 def main(arguments: list[str] | None = None) -> None:
     options = read_options(arguments)
     model, tokenizer = load_causal_model(options.model)
-    windows = read(tokenizer, options.text, options)
-    calibration = read(tokenizer, options.calibrate, options)
+    windows = read(tokenizer, options.text, options.windows, options.width)
+    calibration = read(tokenizer, options.calibrate, options.seen or options.windows, options.width)
     untouched = measure_perplexity(model, windows)
     show = untouched.interval
     print(f"untouched: {show.value:.2f} [{show.low:.2f}, {show.high:.2f}] on {windows.numel()} tokens")
@@ -68,9 +68,9 @@ def choose_patterns(model: Any, kind: str, blocks: str | None) -> list[str]:
     return [name for name in find_layers(model, kind) if wanted & set(name.split("."))]
 
 
-def read(tokenizer: Any, path: Path, options: argparse.Namespace) -> torch.Tensor:
-    ids = tokenizer(path.read_text(encoding="utf-8")[: 40 * options.windows * options.width])["input_ids"]
-    return cut_windows(ids, options.windows, options.width)
+def read(tokenizer: Any, path: Path, windows: int, width: int) -> torch.Tensor:
+    text = path.read_text(encoding="utf-8")[: 40 * windows * width]
+    return cut_windows(tokenizer(text)["input_ids"], windows, width)
 
 
 def read_options(arguments: list[str] | None) -> argparse.Namespace:
@@ -85,6 +85,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--blocks")
     parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--seen", type=int, help="windows to calibrate on; default: as many as --windows")
     return parser.parse_args(arguments)
 
 
