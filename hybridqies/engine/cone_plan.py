@@ -48,6 +48,14 @@ class ConeGroup:
             rows = slice(at, at + at_once)
             yield ConeGroup(self.plan, self.features[rows], self.weights[rows], self.members[rows])
 
+    def bytes_needed(self, features: Tensor, count: int) -> int:
+        """Bytes of the states of `count` cones and this batch."""
+        return state_bytes(self.plan, len(features) * count, features)
+
+    def count_at_once(self, features: Tensor) -> int:
+        """How many cones are run at a time where not all states are kept."""
+        return min(len(self), max(1, _AT_ONCE // self.bytes_needed(features, 1)))
+
     def run(self, features: Tensor, weights: Tensor, *, keep_states: bool) -> Tensor:
         """⟨P⟩ (B, cones * observables) for the inputs of the circuit."""
         batch, count = len(features), len(self)
@@ -95,32 +103,23 @@ class ConePlan:
 
     def expectations(self, features: Tensor, weights: Tensor) -> Tensor:
         """As `engine.expectations`; gradients of inputs are sums over the cones that take them."""
+        keeps = self._bytes_of_all(features) <= _MOST_KEPT
         values = [
-            piece.run(features, weights, keep_states=self._keeps_states(features))
+            piece.run(features, weights, keep_states=keeps)
             for group in self.groups
-            for piece in group.pieces(self._at_once(group, features))
+            for piece in group.pieces(len(group) if keeps else group.count_at_once(features))
         ]
         return torch.cat(values, dim=1).index_select(1, self.order.to(features.device))
 
     def bytes_needed(self, features: Tensor) -> int:
         """Bytes that states take in a forward and backward pass of this batch, without its inputs."""
-        if self._keeps_states(features):
-            return self._bytes_of_all(features)
-        return max(
-            state_bytes(group.plan, len(features) * self._at_once(group, features), features)
-            for group in self.groups
-        )
+        of_all = self._bytes_of_all(features)
+        if of_all <= _MOST_KEPT:
+            return of_all
+        return max(group.bytes_needed(features, group.count_at_once(features)) for group in self.groups)
 
     def _bytes_of_all(self, features: Tensor) -> int:
-        return sum(state_bytes(group.plan, len(features) * len(group), features) for group in self.groups)
-
-    def _keeps_states(self, features: Tensor) -> bool:
-        return self._bytes_of_all(features) <= _MOST_KEPT
-
-    def _at_once(self, group: ConeGroup, features: Tensor) -> int:
-        if self._keeps_states(features):
-            return len(group)
-        return min(len(group), max(1, _AT_ONCE // state_bytes(group.plan, len(features), features)))
+        return sum(group.bytes_needed(features, len(group)) for group in self.groups)
 
 
 def compile_cones(
