@@ -73,6 +73,11 @@ def read(tokenizer: Any, path: Path, windows: int, width: int) -> torch.Tensor:
     return cut_windows(tokenizer(text)["input_ids"], windows, width)
 
 
+def without_circuits() -> list[str]:
+    """Those that take minutes rather than hours."""
+    return [name for name, row in METHODS.items() if not row.has_circuits]
+
+
 def read_options(arguments: list[str] | None) -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
@@ -80,7 +85,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--calibrate", type=Path, required=True)
     parser.add_argument("--types", nargs="+", default=TYPES)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=without_circuits(), choices=METHODS)
     parser.add_argument("--keep", nargs="+", type=float, default=[0.5, 0.25])
     parser.add_argument("--blocks")
     parser.add_argument("--windows", type=int, default=4)
