@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -22,8 +23,11 @@ from hybridqies.circuit.lattices import MAX_SITES
 from hybridqies.errors import CapabilityError
 from hybridqies.options import within
 from hybridqies.tensornet import ExactNetwork, Program, Simulated
+from hybridqies.tensornet.exact import MAX_CUTS
 from hybridqies.tensornet.routing import count_swaps, route
 
+MAX_NEIGHBOURS = 4
+"""With more, a graph is full of short loops, and simple update returns values that only look right."""
 # Bytes of tensors of the samples that run together.
 _AT_ONCE = 2**28
 # An update holds the tensors before and after it, and their factors.
@@ -53,7 +57,7 @@ class ExactOptions(ExecutionOptions):
 
     def __post_init__(self) -> None:
         ExecutionOptions.__post_init__(self)
-        within(self, "backend option", cuts=(0, 20))
+        within(self, "backend option", cuts=(0, MAX_CUTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,7 @@ class TensorNetwork(ExecutingBackend):
         if self.options.route is Route.SWAP and edges is not None:
             circuit = route(circuit, edges)
         program = Program.of(circuit, edges)
+        _check_neighbours(program)
         needed = _COPIES * program.bytes_needed(self.options.chi)
         check_memory(torch.empty(1), circuit.n_qubits, needed, todo="use a smaller chi or fewer layers")
         return program
@@ -248,6 +253,17 @@ class TensorNetwork(ExecutingBackend):
             torch.cat([piece.discarded for piece in pieces]),
             torch.cat([piece.largest for piece in pieces]),
             max(piece.bond for piece in pieces),
+        )
+
+
+def _check_neighbours(program: Program) -> None:
+    ends = Counter(site for pair in program.edges for site in pair)
+    site, most = max(ends.items(), key=lambda each: each[1], default=(0, 0))
+    if most > MAX_NEIGHBOURS:
+        raise CapabilityError(
+            f"gates of circuit {program.circuit.name!r} join qubit {site} with {most} others",
+            expected=f"at most {MAX_NEIGHBOURS} neighbours: simple update takes the rest for a tree",
+            todo="use gates of shorter reach, or fewer qubits and a state vector",
         )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pair = tuple[int, int]
+MAX_CUTS = 20
+"""More cuts are never of use: each multiplies the cost by 4 for each gate on its edge."""
 _PAULIS = {"X": PAULI_X, "Y": PAULI_Y, "Z": PAULI_Z}
 
 
@@ -131,6 +133,12 @@ class ExactNetwork:
 
 def _check_cuts(circuit: Circuit, parts: Sequence[int], cuts: int) -> None:
     most = max((parts.count(part) for part in parts), default=0)
+    if most > MAX_CUTS:
+        raise CapabilityError(
+            f"the gates of circuit {circuit.name!r} lie on a graph with {most} loops",
+            expected="a tree or a ring",
+            todo="use fewer qubits and a state vector, or gates on fewer pairs of qubits",
+        )
     if most > cuts:
         raise CapabilityError(
             f"the gates of circuit {circuit.name!r} lie on a graph with {most} loops, and cuts is {cuts}",

@@ -178,6 +178,36 @@ def test_memory_is_refused_before_anything_is_allocated():
         QuantumLayer(circuit, "tensor:peps,chi=512")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tensor:exact", "a graph with 81 loops; expected a tree or a ring"),
+        ("tensor:exact,cuts=20", "a graph with 81 loops"),
+        ("tensor:peps", "join qubit 0 with 6 others; expected at most 4 neighbours"),
+        ("tensor:mps", "81 pairs of qubits off the lattice"),
+    ],
+)
+def test_the_second_module_of_the_paper_is_refused_on_40_qubits(text, said):
+    with pytest.raises(CapabilityError, match=said) as caught:
+        load_backend(text).check(load_circuit("long-range-reupload", 40))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_exact_on_a_cuda_device():
+    circuit = load_circuit("long-range-reupload", 6, connectivity=1, pqc2=False)
+    random = torch.Generator().manual_seed(5)
+    features, weights = (
+        torch.rand(size, generator=random, dtype=torch.float64) for size in ((3, 6), circuit.n_weights)
+    )
+    found = load_backend("tensor:exact").expectations(circuit, features.cuda(), weights.cuda())
+    assert found.device.type == "cuda"
+    torch.testing.assert_close(
+        found.cpu(), dense.expectations(circuit, features, weights), rtol=0, atol=1e-12
+    )
+
+
 def test_more_qubits_than_sites_are_refused():
     circuit = load_circuit("kicked-ising", 5)
     with pytest.raises(CapabilityError, match="4 sites and circuit 'kicked-ising' 5 qubits"):
