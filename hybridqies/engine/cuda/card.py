@@ -81,13 +81,12 @@ class Card:
         MissingExtraError: NVRTC is not installed.
         CapabilityError: the driver is missing, or too old for NVRTC.
         """
-        compiler = Nvrtc.find()
+        driver = Driver.load()
+        compiler = Nvrtc.find(driver.version())
         if compiler is None:
             raise MissingExtraError("running circuits on a CUDA device by compiled kernels", "cuda")
         number = torch.cuda.current_device() if device.index is None else device.index
-        return cls(
-            Driver.load(), compiler, number, lambda: int(torch.cuda.current_stream(number).cuda_stream)
-        )
+        return cls(driver, compiler, number, lambda: int(torch.cuda.current_stream(number).cuda_stream))
 
     def launch(self, variant: Variant, name: str, shape: Launch, *structures: ctypes.Structure) -> None:
         """Starts a kernel on these arguments."""

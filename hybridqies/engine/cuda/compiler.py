@@ -37,14 +37,18 @@ class Nvrtc:
         self._library = library
 
     @classmethod
-    def find(cls) -> Nvrtc | None:
-        """The newest one that is installed, as a wheel or on the system."""
+    def find(cls, driver: tuple[int, int] | None = None) -> Nvrtc | None:
+        """The newest one, a wheel or the system's, that the driver runs; else the newest."""
+        too_new = None
         for name in (*_wheels(), "libnvrtc.so.13", "libnvrtc.so.12"):
             try:
-                return cls(ctypes.CDLL(name))
+                found = cls(ctypes.CDLL(name))
             except OSError:
                 continue
-        return None
+            if driver is None or found.version()[0] <= driver[0]:
+                return found
+            too_new = too_new or found
+        return too_new
 
     def version(self) -> tuple[int, int]:
         """The version of CUDA that it compiles for."""

@@ -6,10 +6,11 @@ import os
 import stat
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from engine.cuda.emulation import GppCompiler, emulated_card, load_driver
+from engine.cuda.emulation import GppCompiler, emulated_card, load_driver, read_number
 from engine.kernel_runs import encoder
 
 from hybridqies.engine import compile_plan, torch_kernels
@@ -64,10 +65,41 @@ def test_a_compiler_that_is_newer_than_the_driver(built, monkeypatch):
         emulated_card(built)
 
 
-def test_no_compiler(monkeypatch):
-    monkeypatch.setattr(compiler.Nvrtc, "find", lambda: None)
+def test_no_compiler(built, monkeypatch):
+    monkeypatch.setattr(Driver, "load", lambda: Driver(load_driver(built)))
+    monkeypatch.setattr(compiler.Nvrtc, "find", lambda driver: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'hybridqies\[cuda\]'"):
         Card.open(torch.device("cuda", 0))
+
+
+class Library:
+    """An NVRTC of some version, under the name of its file."""
+
+    def __init__(self, name: str) -> None:
+        self.major = int(name.rpartition(".")[2])
+
+    def nvrtcVersion(self, major, minor) -> int:
+        major._obj.value, minor._obj.value = self.major, 0
+        return 0
+
+
+def test_the_newest_compiler_that_the_driver_runs(monkeypatch):
+    monkeypatch.setattr(compiler, "_wheels", lambda: iter(["a/libnvrtc.so.13", "a/libnvrtc.so.12"]))
+    monkeypatch.setattr("ctypes.CDLL", Library)
+    for driver, version in ((None, 13), ((13, 1), 13), ((12, 4), 12), ((11, 8), 13)):
+        assert compiler.Nvrtc.find(driver).version() == (version, 0)
+
+
+def test_an_opened_card_runs_on_torchs_stream(built, cache, monkeypatch):
+    streams = iter([SimpleNamespace(cuda_stream=5), SimpleNamespace(cuda_stream=6)])
+    monkeypatch.setattr(Driver, "load", lambda: Driver(load_driver(built)))
+    monkeypatch.setattr(compiler.Nvrtc, "find", lambda driver: GppCompiler(built))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda number: next(streams))
+    card = Card.open(torch.device("cuda"))
+    for stream in (5, 6):
+        run_once(card)
+        assert read_number(built, "emulated_stream") == stream
 
 
 def test_a_card_that_is_not_there(built):
