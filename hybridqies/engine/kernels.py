@@ -5,6 +5,7 @@ A further device is a module that satisfies `Kernels` and one row in `KERNELS`.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from hybridqies.engine.plan import Plan
+from hybridqies.errors import InputError
 
 
 class Kernels(Protocol):
@@ -77,9 +79,25 @@ def _load_cuda() -> Kernels:
 KERNELS: dict[str, Callable[[], Kernels]] = {"cpu": _load_cpu, "cuda": _load_cuda, "torch": _load_torch}
 # For every device without a row of its own: it runs wherever torch runs.
 _GENERAL = "torch"
+# With the value "torch" it puts torch's operations in the place of all others.
+_CHOICE = "HYBRIDQIES_KERNELS"
 
 
 @cache
 def find_kernels(device_type: str) -> Kernels:
-    """The kernels for tensors on one type of device, such as "cpu" or "cuda"."""
+    """The kernels for tensors on one type of device, such as "cpu" or "cuda".
+
+    Raises
+    ------
+    InputError: $HYBRIDQIES_KERNELS is set to anything but "torch".
+    """
+    chosen = os.environ.get(_CHOICE, "")
+    if chosen:
+        if chosen != _GENERAL:
+            raise InputError(
+                f"{_CHOICE} is set to {chosen!r}",
+                expected=f"{_GENERAL}, which runs circuits by torch's operations on every device",
+                todo="unset it to have the kernels of the device",
+            )
+        return KERNELS[_GENERAL]()
     return KERNELS[device_type if device_type in KERNELS else _GENERAL]()

@@ -19,7 +19,7 @@ from hybridqies.engine.cuda import CudaKernels, compiler
 from hybridqies.engine.cuda.card import Card, Launch, Variant
 from hybridqies.engine.cuda.driver import Driver
 from hybridqies.engine.cuda.shapes import choose_shape
-from hybridqies.errors import CapabilityError, MissingExtraError
+from hybridqies.errors import CapabilityError, InputError, MissingExtraError
 
 VARIANT = Variant(is_double=True, planes=1, held=1)
 SMALL = torch.zeros(1, 1, dtype=torch.float64)
@@ -165,6 +165,16 @@ def test_amd_cards_run_torch_operations(with_cuda, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert table.find_kernels("cuda") is torch_kernels
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_torch_operations_by_name(with_cuda, monkeypatch, device):
+    monkeypatch.setenv("HYBRIDQIES_KERNELS", "torch")
+    assert table.find_kernels(device) is torch_kernels
+    table.find_kernels.cache_clear()
+    monkeypatch.setenv("HYBRIDQIES_KERNELS", "cuda")
+    with pytest.raises(InputError, match="HYBRIDQIES_KERNELS is set to 'cuda'; expected torch"):
+        table.find_kernels(device)
 
 
 # The cache of compiled kernels
