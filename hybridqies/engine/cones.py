@@ -31,7 +31,7 @@ Places = tuple[int, ...]
 class Cone:
     """A part of a circuit that starts at |0…0⟩, and the observables that it gives.
 
-    Observable `members`[i] of the circuit is number i of the part, and the first of them needs all of it;
+    Observable ``members[i]`` of the circuit is number i of the part, and the first of them needs all of it;
     features and weights are numbered likewise.
     """
 
