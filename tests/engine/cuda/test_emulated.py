@@ -64,7 +64,7 @@ def test_any_circuit(kernels, circuit, batched_weights, complex_amplitudes, batc
 
 
 @pytest.mark.slow
-@settings(SHARED, max_examples=1500)
+@settings(SHARED, max_examples=500)
 @given(circuits(max_qubits=7, max_gates=40), *ANY_CASE)
 def test_many_circuits(kernels, circuit, batched_weights, complex_amplitudes, batch, seed):
     assert_any_case(kernels, circuit, batched_weights, complex_amplitudes, batch, seed)
@@ -120,7 +120,7 @@ def test_any_circuit_in_cosets(small_card, circuit, batched_weights, complex_amp
 
 
 @pytest.mark.slow
-@settings(SHARED, max_examples=500)
+@settings(SHARED, max_examples=150)
 @given(circuits(min_qubits=6, max_qubits=9, max_gates=60), *ANY_CASE)
 def test_many_circuits_in_cosets(small_card, circuit, batched_weights, complex_amplitudes, batch, seed):
     assert_any_case(small_card, circuit, batched_weights, complex_amplitudes, batch, seed)
