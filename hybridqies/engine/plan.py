@@ -145,6 +145,11 @@ class Rules:
 class Prepared(dict[Any, Any]):
     """What kernels have made of a plan for their device; copies of the plan begin without it."""
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its arrays, on whatever device."""
+        return sum(each.nbytes for each in self.values())
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Prepared, ()
 
@@ -165,7 +170,7 @@ class Plan:
     def nbytes(self) -> int:
         """The bytes of its arrays and, roughly, of its steps, without the workspace."""
         arrays = (*self.flat.tables, *self.flat.layout, *self.packed)
-        in_arrays = sum(each.nbytes for each in arrays if isinstance(each, np.ndarray))
+        in_arrays = sum(each.nbytes for each in arrays if isinstance(each, np.ndarray)) + self.prepared.nbytes
         return in_arrays + _STEP_BYTES * (len(self.steps) + int(self.flat.tables.step_first[-1]))
 
     @property

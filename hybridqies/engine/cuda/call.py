@@ -73,6 +73,12 @@ class PlanOnCard:
             log_samples=shape.log_samples, window_rows=shape.window_rows, cells=shape.cells, pieces=1
         )
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its tables, on the card and here."""
+        here = sum(array.nbytes for array in self.part.arrays.values() if isinstance(array, np.ndarray))
+        return self._integers.nbytes + self._doubles.nbytes + here
+
     def call(self, **given: Tensor | int | None) -> Call:
         """The structure of a launch, with further fields by name: tensors as such."""
         call = Call.from_buffer_copy(self._usual)

@@ -234,6 +234,8 @@ def test_a_plan_is_laid_out_once_and_its_copies_begin_without(kernels):
     features, weights, amplitudes = inputs_of(case_of(encoder(2, 1), seed=1))
     kernels.forward(plan, features, weights, amplitudes, keep=False)
     (first,) = plan.prepared.values()
+    assert plan.nbytes - plan.prepared.nbytes == compile_plan(encoder(2, 1)).nbytes
+    assert plan.prepared.nbytes > first.part.arrays["steps"].nbytes > 0
     kernels.forward(plan, features, weights, amplitudes, keep=False)
     assert list(plan.prepared.values()) == [first]
     assert replace(plan, is_real=False).prepared is plan.prepared
