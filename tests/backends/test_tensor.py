@@ -12,7 +12,7 @@ from hybridqies.backends import Estimate, QuantumLayer, TruncationWarning, load_
 from hybridqies.backends.tensor import TensorNetwork
 from hybridqies.circuit import Circuit, PauliString, Weight, gate, load_circuit
 from hybridqies.errors import CapabilityError, InputError
-from hybridqies.testing import GateContract, RuleContract, SamplingContract, dense
+from hybridqies.testing import GateContract, SamplingContract, dense
 
 NONE = torch.zeros(1, 0, dtype=torch.float64)
 
@@ -32,7 +32,7 @@ class Untruncated:
         return self.having(**options) if options else self.backend()  # type: ignore[attr-defined]
 
 
-class TestChain(Untruncated, GateContract, SamplingContract, RuleContract):
+class TestChain(Untruncated, GateContract, SamplingContract):
     text = "tensor:mps,chi=8,route=swap"
 
 
@@ -40,7 +40,7 @@ class TestTree(Untruncated, GateContract):
     text = "tensor:peps,chi=8"
 
 
-class TestRoutedTree(Untruncated, GateContract, SamplingContract, RuleContract):
+class TestRoutedTree(Untruncated, SamplingContract):
     text = "tensor:peps,chi=8,lattice=chain:3,route=swap,environment=beliefs"
 
 

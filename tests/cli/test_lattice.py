@@ -30,11 +30,6 @@ def test_json_then_resumed_as_a_table(say: Say, tmp_path) -> None:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_scan_that_has_not_converged_says_so(say: Say, tmp_path) -> None:
-    out, _ = say("lattice", "--device", "chain:5", "--steps", 4, "--chi", 2, "--out", tmp_path / "scan")
-    assert "θ = 0.6, 4 steps: not converged at χ = 2 (discarded" in out
-
-
 def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch, capsys) -> None:
     run_point = lattice_scan._Runner.run
     calls: list[int] = []

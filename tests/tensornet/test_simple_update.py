@@ -62,7 +62,9 @@ def test_pauli_propagation_agrees_on_every_site_that_differs():
         assert abs(pauli_propagation.expectation(circuit, PauliString.on("Z", site)) - values[site]) < 1e-13
 
 
-@pytest.mark.parametrize("k", ANGLES)
+@pytest.mark.parametrize(
+    "k", [k if k in (4, 10, 16) else pytest.param(k, marks=pytest.mark.slow) for k in ANGLES]
+)
 def test_the_exact_table_of_angles(k):
     values = kicked_ising("127", 32, theta=k * math.pi / 32).values[0]
     mean, one = ANGLES[k]
@@ -71,7 +73,12 @@ def test_the_exact_table_of_angles(k):
 
 
 @pytest.mark.parametrize(
-    ("size", "mean"), [("433", 0.709485137), ("1121", 0.705560931), ("infinite", 0.699066350)]
+    ("size", "mean"),
+    [
+        pytest.param("433", 0.709485137, marks=pytest.mark.slow),
+        ("1121", 0.705560931),
+        ("infinite", 0.699066350),
+    ],
 )
 def test_larger_and_infinite_lattices(size, mean):
     values = kicked_ising(size, 32).values[0]
