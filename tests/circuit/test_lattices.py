@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridqies.circuit import load_circuit, load_lattice
@@ -44,6 +44,7 @@ def test_heavy_hex_is_numbered_as_ibm_numbers_it():
     assert not {(13, 14), (17, 18), (13, 18), (108, 109)} & edges
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=40))
 def test_rounds_hold_every_edge_once(pairs):
     edges = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
@@ -53,6 +54,7 @@ def test_rounds_hold_every_edge_once(pairs):
         assert len({site for edge in each for site in edge}) == 2 * len(each)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 5), st.integers(6, 11)), max_size=36))
 def test_graphs_of_two_halves_need_no_more_rounds_than_neighbours(edges):
     degrees = Counter(site for edge in edges for site in edge)
