@@ -27,77 +27,97 @@ _ONLY_WITH_TEXT = ("heal", "profile", "spare", "windows", "width", "backend", "r
 _ONLY_WITH_DATA = ("text_column", "label_column", "per_class")
 
 
+_Model = Annotated[
+    str, typer.Argument(help="A causal language model or a sentence encoder, by folder or name.")
+]
+_Out = Annotated[Path, typer.Option(help="The new folder for the model and its report.")]
+_Layers = Annotated[
+    str, typer.Option(help="Layers by the last part of their names or by patterns, separated by commas.")
+]
+_Text = Annotated[
+    Path | None,
+    typer.Option(
+        help="For language models: a text file whose first tokens calibrate, and the next ones measure."
+    ),
+]
+_Data = Annotated[
+    str | None,
+    typer.Option(help="For encoders: labelled texts, on which a logistic head is trained and measured."),
+]
+_Method = Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")]
+_Keep = Annotated[float, typer.Option(help="The share of the parameters that the layers may keep.")]
+_Sites = Annotated[int, typer.Option(help="Number of sites of matrix-product operators.")]
+_Profile = Annotated[
+    bool, typer.Option("--profile", help="Also measure each layer and each type of layer alone.")
+]
+_Spare = Annotated[
+    float,
+    typer.Option(
+        help="Leave the most sensitive layers as they are, up to this share of the parameters, "
+        "and compress the others further. Profiles the layers first."
+    ),
+]
+_Windows = Annotated[int, typer.Option(help="Number of windows to calibrate, and to measure on.")]
+_Width = Annotated[int, typer.Option(help="Number of tokens in a window.")]
+_Forward = Annotated[
+    str | None,
+    typer.Option(
+        help="factorised: multiply by one factor after the other. rebuilt: contract them to the weight "
+        "first. Default: the faster one for the method."
+    ),
+]
+_Export = Annotated[
+    str | None,
+    typer.Option(
+        help="factorised: save the factors, the default for language models. "
+        "dense: save as a plain model, the only way for encoders."
+    ),
+]
+_Seed = Annotated[int, typer.Option(help="Seed of the Gaussian control, and of the test part.")]
+_Heal = Annotated[
+    Path | None, typer.Option(help="A text file to train the factors on afterwards.", metavar="TEXT")
+]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="An option of healing or of the circuits of method disentangled, "
+        "such as heal.windows=100 or circuits.depth=4.",
+    ),
+]
+_Backend = Annotated[
+    str | None,
+    typer.Option(
+        help="With method disentangled: also print how many circuits and shots the measured tokens would "
+        "take on this backend. Nothing is sent."
+    ),
+]
+
+
 def command(
     context: typer.Context,
-    model: Annotated[
-        str, typer.Argument(help="A causal language model or a sentence encoder, by folder or name.")
-    ],
-    out: Annotated[Path, typer.Option(help="The new folder for the model and its report.")],
-    layers: Annotated[
-        str, typer.Option(help="Layers by the last part of their names or by patterns, separated by commas.")
-    ],
-    text: Annotated[
-        Path | None,
-        typer.Option(
-            help="For language models: a text file whose first tokens calibrate, and the next ones measure."
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="For encoders: labelled texts, on which a logistic head is trained and measured."),
-    ] = None,
+    model: _Model,
+    out: _Out,
+    layers: _Layers,
+    text: _Text = None,
+    data: _Data = None,
     text_column: flags.TextColumn = "text",
     label_column: flags.LabelColumn = "label",
     per_class: flags.PerClass = None,
-    method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "wsvd",
-    keep: Annotated[float, typer.Option(help="The share of the parameters that the layers may keep.")] = 0.5,
-    sites: Annotated[int, typer.Option(help="Number of sites of matrix-product operators.")] = 2,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Also measure each layer and each type of layer alone.")
-    ] = False,
-    spare: Annotated[
-        float,
-        typer.Option(
-            help="Leave the most sensitive layers as they are, up to this share of the parameters, "
-            "and compress the others further. Profiles the layers first."
-        ),
-    ] = 0.0,
-    windows: Annotated[int, typer.Option(help="Number of windows to calibrate, and to measure on.")] = 8,
-    width: Annotated[int, typer.Option(help="Number of tokens in a window.")] = 256,
-    forward: Annotated[
-        str | None,
-        typer.Option(
-            help="factorised: multiply by one factor after the other. rebuilt: contract them to the weight "
-            "first. Default: the faster one for the method."
-        ),
-    ] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(
-            help="factorised: save the factors, the default for language models. "
-            "dense: save as a plain model, the only way for encoders."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the Gaussian control, and of the test part.")] = 0,
-    heal: Annotated[
-        Path | None, typer.Option(help="A text file to train the factors on afterwards.", metavar="TEXT")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="An option of healing or of the circuits of method disentangled, "
-            "such as heal.windows=100 or circuits.depth=4.",
-        ),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            help="With method disentangled: also print how many circuits and shots the measured tokens would "
-            "take on this backend. Nothing is sent."
-        ),
-    ] = None,
+    method: _Method = "wsvd",
+    keep: _Keep = 0.5,
+    sites: _Sites = 2,
+    profile: _Profile = False,
+    spare: _Spare = 0.0,
+    windows: _Windows = 8,
+    width: _Width = 256,
+    forward: _Forward = None,
+    export: _Export = None,
+    seed: _Seed = 0,
+    heal: _Heal = None,
+    set_: _Set = None,
+    backend: _Backend = None,
     rates: flags.RatesFile = None,
     json: flags.AsJson = False,
 ) -> None:
@@ -115,18 +135,23 @@ def command(
     plans = plan(out, report.get("tokens", 0))
     if json:
         say_json({**report, "circuits": plans})
-        return
-    show(_table(report))
+    else:
+        _print(report, plans)
+        say(f"{out}: the model, its tokenizer and compression.json")
+
+
+def _print(report: dict[str, Any], plans: list[dict[str, Any]]) -> None:
+    from hybridqies.report import dry_run_table
+    from hybridqies.report.compression import compression_table, profile_table
+
+    show(compression_table(report))
     for title, rows in (("layer", report.get("profile")), ("type", report.get("profile_by_type"))):
         if rows:
-            show(_profile_table(title, rows))
+            show(profile_table(title, rows))
     if plans:
-        from hybridqies.report import dry_run_table
-
         show(dry_run_table(plans))
     if report.get("spared"):
         say(f"spared: {', '.join(report['spared'])}")
-    say(f"{out}: the model, its tokenizer and compression.json")
 
 
 def _check_kind(context: typer.Context, text: Path | None, data: str | None) -> None:
@@ -264,44 +289,3 @@ def _planner(
     return lambda folder, n_tokens: [
         asdict(each) for each in plan_circuits(load_compressed(folder), target, n_tokens, prices)
     ]
-
-
-def _table(report: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    if "tokens" in report:
-        title = f"on {report['tokens']} tokens; 95 % intervals over windows"
-        measured = {"perplexity": 2, "ratio": 3}
-        speed = "tokens_per_second"
-    else:
-        title = f"on {report['data']['rows']['test']} test texts; 95 % intervals over texts"
-        measured = {"accuracy": 4, "difference": 4}
-        speed = "texts_per_second"
-    table = Table(title=title)
-    for heading in ("arm", "parameters", "layers", "MB", *measured, speed.replace("_per_second", "/s")):
-        table.add_column(heading, justify="left" if heading == "arm" else "right")
-    for arm in report["arms"]:
-        table.add_row(
-            arm["arm"],
-            f"{arm['parameters']:,.0f}",
-            f"{arm['layer_parameters']:,.0f}",
-            f"{arm['bytes'] / 1e6:.1f}",
-            *(_interval(arm[name], digits) for name, digits in measured.items()),
-            f"{arm[speed]:.0f}",
-        )
-    return table
-
-
-def _profile_table(title: str, rows: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
-
-    table = Table()
-    for heading in (title, "layers", "ratio of perplexity"):
-        table.add_column(heading, justify="left" if heading == title else "right")
-    for row in rows:
-        table.add_row(row["name"], str(row["n_layers"]), _interval(row["ratio"], 3))
-    return table
-
-
-def _interval(found: dict[str, float], digits: int) -> str:
-    return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
