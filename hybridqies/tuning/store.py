@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -50,7 +51,8 @@ class TuningStore:
             "encoder": encoder.fingerprint,
             "tuning": to_mapping(tuning),
             "rows": [training.fingerprint, None if validation is None else validation.fingerprint],
-            "config": to_mapping(config),
+            # Those of the head have no part in it.
+            "config": to_mapping(replace(config, epochs=tuning.epochs)),
             # Sums are rounded by the number of threads.
             "made by": [__version__, torch.__version__, torch.get_num_threads(), encoder.device],
         }

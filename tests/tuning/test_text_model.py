@@ -161,7 +161,7 @@ def test_what_was_tuned_is_kept_for_the_next_head(
     logistic = HybridClassifier(encoder, "logistic", cache=cache, **options).fit(texts, labels)
     (kept,) = (tmp_path / "tuned").iterdir()
     before = kept.stat().st_mtime_ns
-    other = HybridClassifier(encoder, "mlp", cache=cache, **options).fit(texts, labels)
+    other = HybridClassifier(encoder, "mlp", cache=cache, **{**options, "epochs": 2}).fit(texts, labels)
     assert kept.stat().st_mtime_ns == before
     assert tuned_encoder(other).change.is_kept
     assert tuned_encoder(other).fingerprint == tuned_encoder(logistic).fingerprint
