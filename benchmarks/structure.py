@@ -15,7 +15,7 @@ from typing import Any
 
 NAMES = {
     "head": {"two-module", "dressed", "reupload", "logistic", "mlp", "matched-mlp", "svc", "quantum-kernel"},
-    "backend": {"statevector", "pennylane", "aer", "ibm", "ionq"},
+    "backend": {"statevector", "tensor", "pennylane", "aer", "ibm", "ionq"},
     "gate": {
         *("SDG", "TDG", "SX", "SXDG", "RX", "RY", "RZ", "ROT", "CNOT", "CY", "CZ", "SWAP"),
         *("CRX", "CRY", "CRZ", "RXX", "RYY", "RZZ"),

@@ -41,12 +41,12 @@ class TunableEncoder(nn.Module):
         self.model = encoder.copy_model().requires_grad_(False)
         self.tuning = tuning
         self._dimension = encoder.dimension
-        self._transformer = find_transformer(self.model, encoder.name)
+        self._name = encoder.name
         method = method_of(tuning.method)
         if method.is_adapter:
             self._add_adapter(tuning, seed)
         else:
-            for weight in _weights(self.model, tuning, encoder.name):
+            for weight in _weights(self._transformer, self.model, tuning):
                 weight.requires_grad_(True)
         self.roles: Mapping[str, Role] = {"model": role_of(method)}
 
@@ -117,16 +117,21 @@ class TunableEncoder(nn.Module):
         found = {**config.to_dict(), "base_model_name_or_path": None, "inference_mode": True}
         return {name: sorted(each) if isinstance(each, set) else each for name, each in found.items()}
 
+    @property
+    def _transformer(self) -> nn.Module:
+        # Not kept as a member: its weights would stand in the state twice.
+        return find_transformer(self.model, self._name)
+
     def _add_adapter(self, tuning: Tuning, seed: int) -> None:
         from hybridqies.adapters.registration import check_peft
 
         check_peft()
         from peft import inject_adapter_in_model
 
-        config = tuning.parsed.peft_config(_adapted(self._transformer, tuning))
-        device = next(self._transformer.parameters()).device
-        with seeded(seed, device):
-            inject_adapter_in_model(config, self._transformer, adapter_name=ADAPTER)
+        transformer = self._transformer
+        config = tuning.parsed.peft_config(_adapted(transformer, tuning))
+        with seeded(seed, next(transformer.parameters()).device):
+            inject_adapter_in_model(config, transformer, adapter_name=ADAPTER)
 
 
 def role_of(method: Method) -> Role:
@@ -150,9 +155,8 @@ def find_transformer(model: nn.Module, name: str) -> nn.Module:
     raise InputError(f"encoder {name!r} has no transformer", expected="a transformer, to tune it")
 
 
-def _weights(model: nn.Module, tuning: Tuning, name: str) -> list[nn.Parameter]:
-    """The weights that are trained themselves."""
-    transformer = find_transformer(model, name)
+def _weights(transformer: nn.Module, model: nn.Module, tuning: Tuning) -> list[nn.Parameter]:
+    """The weights of a model, and of the transformer in it, that are trained themselves."""
     if tuning.layers:
         return [each for key in _adapted(transformer, tuning) for each in _own(transformer, key)]
     if tuning.last is not None:

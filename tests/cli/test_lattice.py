@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 
 import pytest
 from cli.program import Say
@@ -37,7 +36,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch, capsys) -> None:
     def interrupted(self, point):
         calls.append(1)
         if len(calls) == 2:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         return run_point(self, point)
 
     monkeypatch.setattr(lattice_scan._Runner, "run", interrupted)

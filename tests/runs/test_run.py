@@ -197,7 +197,7 @@ class TestRefusal:
             ({"head": "logistic", "compare": ()}, "head 'logistic' was given n_qubits, and has no circuit"),
             ({"settings": {"n_qubits": 5}}, "'n_qubits' was given twice"),
             ({"settings": {"cache": "x"}}, "unknown setting of head 'dressed': 'cache'"),
-            ({"n_qubits": 60}, "60 qubits were asked of backend 'statevector'; expected at most 28"),
+            ({"n_qubits": 60}, "has 60 qubits, too many for backend 'statevector'"),
             ({"n_qubits": 0}, "0 qubits"),
             ({"device": "tpu"}, "device 'tpu'; expected cpu, cuda"),
             ({"n_qubits": None, "settings": {"n_qubits": 99}}, "99 qubits"),

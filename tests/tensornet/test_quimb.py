@@ -27,6 +27,6 @@ def test_the_same_values_as_quimb(name, chi):
     for each in gates:
         theirs.apply_gate(each.type.name, each.angles[0].value, *each.qubits)
     ours = Program.of(Circuit.of(lattice.n_sites, gates), lattice.edges).run(NONE, NONE, chi)
-    values = [theirs.local_expectation(quimb.pauli("Z"), site).real for site in range(lattice.n_sites)]
-    torch.testing.assert_close(ours.values[0], torch.tensor(values).double(), rtol=0, atol=1e-10)
+    values = [float(theirs.local_expectation(quimb.pauli("Z"), site).real) for site in range(lattice.n_sites)]
+    torch.testing.assert_close(ours.values[0], torch.tensor(values, dtype=torch.float64), rtol=0, atol=1e-10)
     assert (float(ours.discarded) > 1e-3) == (chi == 3)

@@ -63,6 +63,11 @@ class TestEveryMethod:
         assert model.n_trained() == sum(each.numel() for each in trained.values()) > 0
         assert not any("pooler" in name for name in trained)
 
+    def test_no_weight_stands_in_the_state_twice(self, method: str, encoder: Encoder) -> None:
+        model = tunable(encoder, method)
+        buffers = sum(1 for _ in model.buffers())
+        assert len(model.state_dict()) <= sum(1 for _ in model.parameters()) + buffers
+
     def test_a_merged_encoder_embeds_as_the_tuned_one(self, method: str, encoder: Encoder) -> None:
         model = changed(encoder, method)
         merged = change_encoder(encoder, EncoderChange.of(model))
