@@ -119,6 +119,7 @@ a = { default = 1, help = "see [/docs] \u001b]0;x\u0007" }
 """
 
 
+@pytest.mark.torch
 def test_a_recipe_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own.toml").write_text(RECIPE)
     assert run(["circuits", str(tmp_path / "own.toml")]) == 0
