@@ -139,7 +139,8 @@ def run_trial(trial: Trial, context: TrialContext) -> TrialRecord:
 def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:
     """What `run_trial` gives for each of the trials, which `Cohorts` names alike, trained together.
 
-    A trial's time is its even share. Once all are trained, an error is that of one trial alone.
+    A trial's time is its even share, with what its rows took at another time. Once all are trained, an error
+    is that of one trial alone.
 
     Raises
     ------
@@ -156,8 +157,12 @@ def run_cohort(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome,
                 outcomes.append(_record(each, fitted, [fitted.describe()], seconds))
             except Exception as error:
                 outcomes.append(_failure(each.trial, error, seconds))
-        share = round(seconds() / len(trials), 3)
-    return tuple(replace(outcome, seconds=share) for outcome in outcomes)
+        share = seconds() / len(trials)
+    saved = [0.0 if isinstance(fitted, InputError) else fitted.data.saved_seconds for fitted in found]
+    return tuple(
+        replace(outcome, seconds=round(share + more, 3))
+        for outcome, more in zip(outcomes, saved, strict=True)
+    )
 
 
 def attempt(trials: Sequence[Trial], context: TrialContext) -> tuple[Outcome, ...]:

@@ -13,6 +13,7 @@ from cli.program import Say
 from hybridqies.cli.app import run
 from hybridqies.runs import evaluate_run
 from hybridqies.text import Encoder
+from hybridqies.tuning import EncoderChange
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -139,3 +140,21 @@ def test_arms_of_a_study(
     assert not any(cell["errors"] for cell in cells.values())
     # Heads whose encoder is tuned alike and first share it.
     assert len(list(tmp_path.glob("cache/tuned/*.safetensors"))) == 2
+
+
+def test_the_time_of_tuning_counts_for_every_arm_that_uses_it(
+    reviews: Path, tiny_encoder: Path, tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For one that is trained alone, and for one whose seeds are trained in a stack."""
+    monkeypatch.setenv("HYBRIDQIES_CACHE", str(tmp_path / "cache"))
+    spent = 1000.0
+    change = EncoderChange.of
+    monkeypatch.setattr(EncoderChange, "of", lambda encoder, seconds=0.0: change(encoder, seconds and spent))
+    arms = "logistic+lora,dressed+lora/linear"
+    given = ("--data", reviews, "--per-class", 20, "--encoder", tiny_encoder, "--qubits", 2, "--seeds", 2)
+    own = ("--set", "training.epochs=1", "--set", "dressed+lora/linear.tune.epochs=1")
+    flags = (*own, "--set", "logistic+lora.tune.epochs=1")
+    say("sweep", *given, "--arms", "dressed+lora/linear", *own, "--out", tmp_path / "first")
+    told, _ = say("sweep", *given, "--arms", arms, *flags, "--json", "--out", tmp_path / "study")
+    cells = {cell["arm"]: cell for cell in json.loads(told)["cells"]}
+    assert all(cell["seconds"]["mean"] >= spent for cell in cells.values())
