@@ -1,7 +1,7 @@
 """Was it the head or the tuned encoder? Every head on every tuned encoder, few-shot, under one protocol.
 
     python benchmarks/tuning.py --data DATA/sst2 --out studies/sst2    # the table in docs/results.md
-    python benchmarks/tuning.py --data DATA/trec6 --per-class 64 --epochs 100 --out studies/trec6
+    python benchmarks/tuning.py --data DATA/trec6 --per-class 64 --out studies/trec6
     python benchmarks/tuning.py --data DATA/sst2 --seeds 1 --ways lora/linear --out studies/quick
 
 It is one `hybridqies sweep`, which goes on where it was interrupted, and two tables of its result:
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=256)
     parser.add_argument("--qubits", type=int, default=9)
     parser.add_argument("--seeds", default="5")
-    parser.add_argument("--epochs", type=int, default=20, help="of the heads; tuning has 6")
+    parser.add_argument("--epochs", type=int, default=100, help="of the heads; tuning has 6")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--heads", default=",".join(HEADS))
