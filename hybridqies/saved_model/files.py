@@ -11,11 +11,9 @@ from hybridqies import __version__
 from hybridqies.errors import ModelFolderError
 from hybridqies.files import sha256_of
 from hybridqies.records import Needed, lacking, read_record, write_record
+from hybridqies.tuning.methods import FILES as TUNED
 
 CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
-TUNED = ("encoder.safetensors", "adapter/adapter_model.safetensors", "adapter/adapter_config.json")
-"""What tuning has changed of the encoder: trained weights, or an adapter as peft saves it."""
-
 FORMAT = 3
 _NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
 _NEEDED_OF_MODEL: Needed = {"head": str, "circuits": dict, "weights_sha256": str}

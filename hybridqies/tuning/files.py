@@ -14,14 +14,10 @@ from hybridqies.files import sha256_of, write_json
 from hybridqies.options import from_mapping
 from hybridqies.tensors import check_finite, load_tensors, save_tensors
 from hybridqies.text import Encoder
-from hybridqies.tuning.methods import method_of
+from hybridqies.tuning.methods import ADAPTER, ADAPTER_CONFIG, WEIGHTS, method_of
 from hybridqies.tuning.spec import Tuning
 from hybridqies.tuning.tuned import EncoderChange, TunedEncoder
 
-ADAPTER = "adapter/adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter/adapter_config.json"
-WEIGHTS = "encoder.safetensors"
-FILES = (ADAPTER, ADAPTER_CONFIG, WEIGHTS)
 _PREFIX = "base_model.model."
 
 

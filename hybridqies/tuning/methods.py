@@ -9,6 +9,12 @@ from typing import Any, ClassVar, Protocol
 from hybridqies.errors import UnknownNameError
 from hybridqies.options import within
 
+ADAPTER = "adapter/adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter/adapter_config.json"
+WEIGHTS = "encoder.safetensors"
+FILES = (WEIGHTS, ADAPTER, ADAPTER_CONFIG)
+"""What a tuned encoder is saved in: trained weights, or an adapter as peft saves it."""
+
 _ROWS = "tuning option"
 
 
@@ -31,8 +37,8 @@ class NoOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LoraOptions:
-    """LoRA (Hu et al., arXiv:2106.09685): `alpha` / `rank` scales the change of a weight."""
+class _RankOptions:
+    """What methods of low rank have in common."""
 
     rank: int = 8
     alpha: float = 16.0
@@ -40,6 +46,11 @@ class LoraOptions:
 
     def __post_init__(self) -> None:
         within(self, _ROWS, rank=(1, 65536), alpha=(1e-6, 1e6), dropout=(0, 0.999))
+
+
+@dataclass(frozen=True, slots=True)
+class LoraOptions(_RankOptions):
+    """LoRA (Hu et al., arXiv:2106.09685): `alpha` / `rank` scales the change of a weight."""
 
     def peft_config(self, layers: Sequence[str]) -> Any:
         """As `peft.LoraConfig`."""
@@ -51,15 +62,8 @@ class LoraOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LokrOptions:
+class LokrOptions(_RankOptions):
     """LoKr (Yeh et al., arXiv:2309.14859): a Kronecker product, its larger factor of rank `rank`."""
-
-    rank: int = 8
-    alpha: float = 16.0
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        within(self, _ROWS, rank=(1, 65536), alpha=(1e-6, 1e6), dropout=(0, 0.999))
 
     def peft_config(self, layers: Sequence[str]) -> Any:
         """As `peft.LoKrConfig`."""

@@ -16,8 +16,8 @@ from hybridqies.errors import InputError, ModelFolderError, UnknownNameError
 from hybridqies.roles import Role, roles_of
 from hybridqies.text import Encoder
 from hybridqies.tuning import EncoderChange, change_encoder
-from hybridqies.tuning.files import ADAPTER, export_encoder, load_change, save_change
-from hybridqies.tuning.methods import METHODS
+from hybridqies.tuning.files import export_encoder, load_change, save_change
+from hybridqies.tuning.methods import ADAPTER, METHODS
 from hybridqies.tuning.spec import read_tuning
 from hybridqies.tuning.tunable import TunableEncoder
 from hybridqies.tuning.tuned import TunedEncoder
