@@ -4,9 +4,10 @@
     python benchmarks/tuning.py --data DATA/trec6 --per-class 64 --out studies/trec6
     python benchmarks/tuning.py --data DATA/sst2 --seeds 1 --ways lora/linear --out studies/quick
 
-It is one `hybridqies sweep`, which goes on where it was interrupted, and two tables of its result:
-accuracies, and what a head adds to logistic regression on the same encoder, seed by seed. Learning rates of
-the ways by linear were chosen from two each, by the validation loss of a seed that is not in the study.
+It is one `hybridqies sweep` and two tables of its result: accuracies, and what a head adds to logistic
+regression on the same encoder, seed by seed. Where --out holds the study already, the command goes on with
+it; --heads and --ways then have to be those of its plan. Learning rates of the ways by linear were chosen
+from two each, by the validation loss of a seed that is not in the study.
 """
 
 from __future__ import annotations
@@ -48,9 +49,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     ways, heads = given.ways.split(","), given.heads.split(",")
-    flags = ["--data", given.data, "--per-class", given.per_class, "--qubits", given.qubits]
-    flags += ["--seeds", given.seeds, "--workers", given.workers, "--out", given.out, *arms(heads, ways)]
-    flags += ["--set", f"training.epochs={given.epochs}"]
+    flags = ["--workers", given.workers, "--out", given.out]
+    if (given.out / "study.toml").is_file():  # its plan is the study's, whatever the flags say now
+        flags.append("--resume")
+    else:
+        flags += ["--data", given.data, "--per-class", given.per_class, "--qubits", given.qubits]
+        flags += ["--seeds", given.seeds, *arms(heads, ways), "--set", f"training.epochs={given.epochs}"]
     code = run(["sweep", *map(str, flags)])
     if code:
         raise SystemExit(code)
