@@ -8,13 +8,30 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybridqies.errors import InputError
 from hybridqies.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SUFFIXES = (".png", ".svg", ".pdf")
 # It has a box for every letter that there is.
 _BOXES = "Last Resort"
+
+
+def check_picture(path: str | Path) -> Path:
+    """The path of a picture, if its suffix says of which kind it is.
+
+    Raises
+    ------
+    InputError: the suffix is none of SUFFIXES.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"a picture was asked for as {target.name!r}", expected=f"a name in {', '.join(SUFFIXES)}"
+        )
+    return target
 
 
 def plain(name: str, longest: int) -> str:

@@ -23,12 +23,11 @@ from hybridqies.circuit.draw import (
     sizes,
 )
 from hybridqies.errors import InputError
-from hybridqies.figures import plain, save
+from hybridqies.figures import check_picture, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SUFFIXES = (".png", ".svg", ".pdf")
 MAX_GATES = 800
 
 _SIGNS = ("●", "⊕", "×")
@@ -94,11 +93,7 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"a picture was asked for as {target.name!r}", expected=f"a name in {', '.join(SUFFIXES)}"
-        )
+    target = check_picture(path)
     if circuit.n_qubits > MAX_QUBITS:
         raise InputError(
             f"a picture of {circuit.n_qubits} qubits was asked for", expected=f"at most {MAX_QUBITS}"

@@ -17,6 +17,7 @@ from hybridqies.cli import (
     backends,
     circuits,
     compress,
+    diagnose,
     encode,
     evaluate,
     export,
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compress": compress.command,
     "export": export.command,
     "lattice": lattice.command,
+    "diagnose": diagnose.command,
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130

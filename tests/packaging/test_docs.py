@@ -20,6 +20,7 @@ FLOORS = (
     "hybridqies.backends.jobs",
     "hybridqies.pennylane_device",
     "hybridqies.testing",
+    "hybridqies.diagnostics",
     "hybridqies.heads",
     "hybridqies.adapters",
     "hybridqies.convolutions",
