@@ -15,7 +15,7 @@ def check_memory(
     features: Tensor, n_qubits: int, asked: int, todo: str = "use fewer qubits or a smaller batch"
 ) -> None:
     """Refuses a batch that needs more than the memory that is free on its device."""
-    free = _free_bytes(features.device)
+    free = free_bytes(features.device)
     if asked > free:
         raise CapabilityError(
             f"{features.shape[0]} samples of {n_qubits} qubits need about {asked / 2**30:.1f} GiB",
@@ -26,10 +26,11 @@ def check_memory(
 
 def fits_memory(features: Tensor, asked: int) -> bool:
     """Whether that many bytes are free on the device of a batch."""
-    return asked <= _free_bytes(features.device)
+    return asked <= free_bytes(features.device)
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """Bytes that can still be allocated on a device; on the CPU without swapping."""
     if device.type == "cuda":
         # Memory that torch keeps cached counts as used on the device, but torch can reuse it.
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -18,6 +18,7 @@ from hybridqies.cli import (
     circuits,
     compress,
     diagnose,
+    doctor,
     encode,
     evaluate,
     export,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export.command,
     "lattice": lattice.command,
     "diagnose": diagnose.command,
+    "doctor": doctor.command,
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130

@@ -202,7 +202,7 @@ def test_states_and_amplitudes_of_many_qubits_are_refused():
 def test_memory_is_checked_before_cones_run(monkeypatch):
     circuit, features, weights = reuploading(40)
     monkeypatch.setattr(statevector, "_ALWAYS_THERE", 0)
-    monkeypatch.setattr(memory_module, "_free_bytes", lambda device: 1000)
+    monkeypatch.setattr(memory_module, "free_bytes", lambda device: 1000)
     with pytest.raises(CapabilityError, match="3 samples of 5 qubits need about"):
         StateVector().expectations(circuit, features, weights)
 
@@ -220,7 +220,7 @@ def test_cones_are_run_where_the_whole_state_does_not_fit(monkeypatch):
     expected = StateVector().expectations(circuit, features, weights)
     monkeypatch.setattr(cone_plan, "_MOST_KEPT", 0)
     monkeypatch.setattr(cone_plan, "_AT_ONCE", 0)
-    monkeypatch.setattr(memory_module, "_free_bytes", lambda device: 8 * 2 * 16 * 2**15)
+    monkeypatch.setattr(memory_module, "free_bytes", lambda device: 8 * 2 * 16 * 2**15)
     found = StateVector().expectations(circuit, features, weights)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 

@@ -225,18 +225,18 @@ def test_sixty_qubits_are_refused_when_the_layer_is_made():
 def test_more_memory_than_is_free_is_refused(monkeypatch):
     layer = layer_of(angles_in())
     inputs = torch.zeros(1000, 3, dtype=DOUBLE)
-    monkeypatch.setattr(memory, "_free_bytes", lambda device: 100_000)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 100_000)
     # A few states are not worth the question.
     assert layer(inputs).shape == (1000, 3)
     monkeypatch.setattr(statevector, "_ALWAYS_THERE", 0)
     with pytest.raises(CapabilityError, match="1000 samples of 3 qubits need about"):
         layer(inputs)
-    monkeypatch.setattr(memory, "_free_bytes", lambda device: 1_000_000)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1_000_000)
     assert layer(inputs).shape == (1000, 3)
 
 
 def test_free_memory_is_read_from_the_system():
-    assert 2**20 < memory._free_bytes(torch.device("cpu")) <= 2**63
+    assert 2**20 < memory.free_bytes(torch.device("cpu")) <= 2**63
 
 
 def test_an_unknown_backend_is_answered_with_the_nearest():

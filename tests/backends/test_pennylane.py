@@ -153,7 +153,7 @@ def test_gates_that_a_device_would_split_are_refused_in_a_gradient(monkeypatch):
 
 def test_more_memory_than_is_free_is_refused_before_backpropagation(monkeypatch):
     monkeypatch.setattr(family, "_ALWAYS_THERE", 0)
-    monkeypatch.setattr(memory, "_free_bytes", lambda device: 1000)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
     circuit = load_circuit("strongly-entangling", 3)
     weights = torch.ones(circuit.n_weights, requires_grad=True)
     with pytest.raises(CapabilityError, match="4 samples of 3 qubits need about"):
