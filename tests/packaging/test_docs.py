@@ -24,6 +24,7 @@ FLOORS = (
     "hybridqies.heads",
     "hybridqies.adapters",
     "hybridqies.convolutions",
+    "hybridqies.lm",
     "hybridqies.text",
     "hybridqies.training",
     "hybridqies.classifier",
