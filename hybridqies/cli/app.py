@@ -25,6 +25,7 @@ from hybridqies.cli import (
     jobs,
     lattice,
     predict,
+    scale,
     studies,
     train,
 )
@@ -48,13 +49,17 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.command,
 }
 
+GROUPS: dict[str, Callable[[], typer.Typer]] = {
+    "scale": scale.group,
+}
+
 BAD_INPUT, INTERRUPTED = 2, 130
 # No heads to compare with.
 _MAY_BE_EMPTY = {"--compare"}
 
 
 def build() -> typer.Typer:
-    """The program with every command of the table."""
+    """The program with every command and group of commands."""
     app = typer.Typer(
         name="hybridqies",
         help="Hybrid quantum-classical fine-tuning of text classifiers.",
@@ -65,6 +70,8 @@ def build() -> typer.Typer:
     )
     for name, command in COMMANDS.items():
         app.command(name)(command)
+    for name, group in GROUPS.items():
+        app.add_typer(group(), name=name)
     app.callback()(_root)
     return app
 

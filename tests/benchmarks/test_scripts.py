@@ -306,3 +306,10 @@ def test_light_cones(load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert script.main() == 1
     finally:
         torch.set_num_threads(threads)
+
+
+def test_scaling_fits(load: Load) -> None:
+    script = load("scaling_fits")
+    shares, _ = script.coverage("four-sizes", 1, 50, 0.003)
+    assert shares == {"E": 1.0, "A": 1.0, "alpha": 1.0}
+    assert set(script.false_alarms(1, 50, 0.003).values()) == {0.0}

@@ -1,0 +1,54 @@
+"""`hybridqies scale fit`: table, sentences, JSON and picture of a table of losses."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from cli.program import Say
+
+from hybridqies.cli.app import BAD_INPUT, run
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Two arms, four sizes, three seeds."""
+    random = np.random.default_rng(0)
+    rows = [
+        f"{arm},{size:.0f},{seed},{(1.5 + factor * 14 * size**-0.2) * np.exp(0.003 * random.normal()):.5f}"
+        for arm, factor in (("real", 1.0), ("tap", 0.9))
+        for size in (65e3, 246e3, 812e3, 2.25e6)
+        for seed in range(3)
+    ]
+    path = tmp_path / "losses.csv"
+    path.write_text("\n".join(["arm,size,seed,loss", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_json_table_and_picture(say: Say, table, tmp_path) -> None:
+    picture = tmp_path / "fit.png"
+    record = json.loads(say("scale", "fit", table, "--draws", "50", "--json", "--picture", picture)[0])
+    assert [each["arm"] for each in record["arms"]] == ["real", "tap"]
+    assert record["comparisons"][0]["offset_differs"] is True
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    out, err = say("scale", "fit", table, "--draws", "50")
+    assert "loss = E + A / size^α" in out
+    assert "tap against real: no difference in the exponent of size was shown" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--reference", "tapp"], "did you mean 'tap'"),
+        (["--loss-column", "lss"], "did you mean 'loss'"),
+        (["--size-column", "none"], "no column of sizes or tokens"),
+        (["--draws", "3"], "at least 50"),
+    ],
+)
+def test_bad_input_is_one_line(flags, said, table, capsys) -> None:
+    assert run(["scale", "fit", str(table), *flags]) == BAD_INPUT
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
