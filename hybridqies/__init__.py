@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from hybridqies.backends import QuantumLayer, load_backend
     from hybridqies.circuit import Circuit, list_circuits, load_circuit
     from hybridqies.classifier import HybridClassifier
+    from hybridqies.language_model import LanguageModel
     from hybridqies.quantum_head_classifier import QuantumHeadClassifier
 
 __all__ = [
     "Circuit",
     "HybridClassifier",
+    "LanguageModel",
     "QuantumHeadClassifier",
     "QuantumLayer",
     "__version__",
@@ -30,5 +32,5 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = import_lazily(
-    __name__, __all__, ("circuit", "backends", "quantum_head_classifier", "classifier")
+    __name__, __all__, ("circuit", "backends", "quantum_head_classifier", "classifier", "language_model")
 )

@@ -24,6 +24,7 @@ from hybridqies.cli import (
     export,
     jobs,
     lattice,
+    lm,
     predict,
     scale,
     studies,
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 GROUPS: dict[str, Callable[[], typer.Typer]] = {
+    "lm": lm.group,
     "scale": scale.group,
 }
 

@@ -15,6 +15,8 @@ from hybridqies.tuning.methods import FILES as TUNED
 
 CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.json"
 FORMAT = 3
+LANGUAGE_MODEL = "language model"
+"""The kind in the configuration of a folder that `hybridqies lm train` wrote."""
 _NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
 _NEEDED_OF_MODEL: Needed = {"head": str, "circuits": dict, "weights_sha256": str}
 
@@ -71,6 +73,12 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
         raise ModelFolderError(
             f"{str(folder)!r} holds no {CONFIG}",
             expected="a folder written by save_pretrained or `hybridqies train`",
+        )
+    if read_record(path, what="model configuration").get("kind") == LANGUAGE_MODEL:
+        raise ModelFolderError(
+            f"{str(folder)!r} holds a language model",
+            expected="a classifier",
+            todo="use hybridqies lm evaluate, generate or train",
         )
     content = read_record(path, needed=_NEEDED, what="model configuration")
     if content["format"] != FORMAT:

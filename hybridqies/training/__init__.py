@@ -25,16 +25,24 @@ if TYPE_CHECKING:
     from hybridqies.training.distributed import Ranks, join_processes
     from hybridqies.training.loop import fit
     from hybridqies.training.metrics import Metrics, calibration_error, measure
-    from hybridqies.training.next_token import NextToken, TokenMetrics, Windows, token_losses
+    from hybridqies.training.next_token import (
+        NextToken,
+        TokenMetrics,
+        TokenStream,
+        Windows,
+        next_token_losses,
+        token_losses,
+    )
     from hybridqies.training.objectives import CrossEntropy, Measurement, Objective
     from hybridqies.training.prediction import predict_probabilities, prediction_batch
     from hybridqies.training.progress import Outcome
-    from hybridqies.training.rows import Batch, Inputs, Labelled, Rows
+    from hybridqies.training.rows import Batch, ChangingRows, Inputs, Labelled, Rows
     from hybridqies.training.shots import ShotNoise, is_sampled, probabilities_with_noise
     from hybridqies.training.stacked import Training, fit_many, why_alone
 
 __all__ = [
     "Batch",
+    "ChangingRows",
     "ClassWeights",
     "Compute",
     "Convergence",
@@ -54,6 +62,7 @@ __all__ = [
     "SelectOn",
     "ShotNoise",
     "TokenMetrics",
+    "TokenStream",
     "Training",
     "TrainingConfig",
     "TrainingWarning",
@@ -68,6 +77,7 @@ __all__ = [
     "join_processes",
     "measure",
     "measure_classes",
+    "next_token_losses",
     "predict_probabilities",
     "prediction_batch",
     "probabilities_with_noise",

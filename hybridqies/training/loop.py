@@ -35,7 +35,7 @@ from hybridqies.training.progress import (
     is_over,
     outcome_of,
 )
-from hybridqies.training.rows import Labelled, Rows
+from hybridqies.training.rows import Labelled, Rows, rows_of_epoch
 from hybridqies.training.solving import solve
 from hybridqies.training.steps import draw_batches, learning_rate_factor, set_rates
 
@@ -55,7 +55,7 @@ class Adaptable(Protocol):
 
 def fit(
     model: nn.Module,
-    training: R,
+    training: Rows,
     validation: R | None,
     objective: Objective[R],
     config: TrainingConfig,
@@ -126,6 +126,7 @@ class _Run:
         self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
         self.progress = Progress()
         self.called = model
+        self.rows: Rows = training
         self.key = ""
         if folder is not None:
             self.key = key_of(config, objective.describe(), training, validation, model, ranks.size)
@@ -177,6 +178,7 @@ class _Run:
         self.model.train()
         self.called.train()
         epoch, total = self.progress.epoch, 0.0
+        self.rows = rows_of_epoch(self.training, epoch)
         epochs = self.config.n_epochs(len(self.training))
         steps = draw_batches(self.config, epoch, len(self.training))
         with seeded(self.config.seed * 1_000_003 + epoch + (self.ranks.rank << 48), self.device):
@@ -217,18 +219,18 @@ class _Run:
     def _parts(self, rows: Tensor) -> list[tuple[Tensor, float]]:
         """The parts of a batch that this process computes in turn, each with its share of the mean."""
         own = self.ranks.share(rows).tensor_split(self.config.compute.accumulation)
-        weights = [self.objective.weight(self.training[part]) if len(part) else 0.0 for part in own]
+        weights = [self.objective.weight(self.rows[part]) if len(part) else 0.0 for part in own]
         # Parts that count nothing have no mean.
         counted = [(part, weight) for part, weight in zip(own, weights, strict=True) if weight > 0]
         if not counted:
             # A process without rows has to take part in averaging gradients all the same.
-            some = next((row for row in rows.split(1) if self.objective.weight(self.training[row]) > 0), rows)
+            some = next((row for row in rows.split(1) if self.objective.weight(self.rows[row]) > 0), rows)
             return [(some, 0.0)]
-        whole = self.objective.weight(self.training[rows])
+        whole = self.objective.weight(self.rows[rows])
         return [(part, weight / whole) for part, weight in counted]
 
     def _loss(self, rows: Tensor) -> Tensor:
-        batch = self.training[rows].to(self.device)
+        batch = self.rows[rows].to(self.device)
         with autocast(self.config.compute.precision, self.device):
             return self.objective.loss(self.called, batch)
 

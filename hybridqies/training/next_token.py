@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hybridqies.errors import InputError
 from hybridqies.training.config import SelectOn
 from hybridqies.training.numerics import device_of
 from hybridqies.training.prediction import evaluating, slices
@@ -33,6 +35,47 @@ class Windows:
     def fingerprint(self) -> str:
         """SHA-256 over the tokens."""
         return digest_tensor(self.ids)
+
+
+@dataclass(frozen=True)
+class TokenStream:
+    """Windows of `width` tokens of a long text (n,), in each epoch the next `n_windows` of them.
+
+    Behind the last token the text begins again, with other windows unless n is a multiple of the width.
+
+    Raises
+    ------
+    InputError: no windows, windows without a next token, or a text shorter than one.
+    """
+
+    ids: Tensor
+    width: int
+    n_windows: int
+
+    def __post_init__(self) -> None:
+        if self.n_windows < 1 or not 2 <= self.width <= len(self.ids):
+            raise InputError(
+                f"{self.n_windows} windows of {self.width} tokens were to be cut from {len(self.ids)}",
+                expected="at least one window of at least 2 tokens, and a text as long",
+            )
+
+    def __len__(self) -> int:
+        return self.n_windows
+
+    def __getitem__(self, rows: Tensor | slice, /) -> Batch:
+        return self.of_epoch(0)[rows]
+
+    def of_epoch(self, epoch: int) -> Windows:
+        """The windows of an epoch, counted from 0."""
+        count = self.n_windows * self.width
+        places = (epoch * count + torch.arange(count)) % len(self.ids)
+        return Windows(self.ids[places].reshape(self.n_windows, self.width))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the tokens and how they are cut."""
+        cut = f"{digest_tensor(self.ids)}\0{self.width}\0{self.n_windows}"
+        return hashlib.sha256(cut.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +125,20 @@ class NextToken:
 
 def token_losses(model: nn.Module, ids: Tensor) -> Tensor:
     """The loss of each token but the first, from ids (B, T) to (B, T − 1), in nats."""
-    return functional.cross_entropy(_next_logits(model, ids).mT, ids[:, 1:], reduction="none")
+    answer: Any = model(ids)
+    return next_token_losses(getattr(answer, "logits", answer), ids)
+
+
+def next_token_losses(logits: Tensor, ids: Tensor) -> Tensor:
+    """The same from logits (B, T, V), in single precision or better."""
+    return functional.cross_entropy(_precise(logits[:, :-1]).mT, ids[:, 1:], reduction="none")
 
 
 def _next_logits(model: nn.Module, ids: Tensor) -> Tensor:
     """Logits (B, T − 1, V) of the tokens that follow, in single precision or better."""
     answer: Any = model(ids)
-    logits: Tensor = getattr(answer, "logits", answer)[:, :-1]
+    return _precise(getattr(answer, "logits", answer)[:, :-1])
+
+
+def _precise(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits

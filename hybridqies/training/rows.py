@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -38,6 +38,14 @@ class Rows(Protocol):
     @property
     def fingerprint(self) -> str:
         """A digest of every input and label."""
+
+
+@runtime_checkable
+class ChangingRows(Protocol):
+    """Rows that are others in each epoch, and as many: a text is too long to be passed over whole."""
+
+    def of_epoch(self, epoch: int) -> Rows:
+        """The rows of an epoch, counted from 0; itself has those of the first."""
 
 
 class Inputs(Protocol):
@@ -72,6 +80,11 @@ class Labelled:
         inputs = self.inputs
         own = digest_tensor(inputs) if isinstance(inputs, Tensor) else inputs.fingerprint
         return hashlib.sha256(f"{own}\0{digest_tensor(self.labels)}".encode()).hexdigest()
+
+
+def rows_of_epoch(rows: Rows, epoch: int) -> Rows:
+    """The rows of an epoch, counted from 0."""
+    return rows.of_epoch(epoch) if isinstance(rows, ChangingRows) else rows
 
 
 def digest_tensor(tensor: Tensor) -> str:

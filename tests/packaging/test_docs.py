@@ -28,6 +28,7 @@ FLOORS = (
     "hybridqies.text",
     "hybridqies.training",
     "hybridqies.classifier",
+    "hybridqies.language_model",
     "hybridqies.estimators",
     "hybridqies.saved_model",
     "hybridqies.tasks",

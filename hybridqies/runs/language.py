@@ -1,0 +1,212 @@
+"""A run of a language model: a text in, a trained and measured model out, everything in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hybridqies import __version__
+from hybridqies.errors import DataError, InputError
+from hybridqies.files import expand_home, is_leftover, remove_leftovers
+from hybridqies.language_model import (
+    LanguageModel,
+    LanguageModelConfig,
+    read_model_config,
+    write_model_config,
+)
+from hybridqies.lm import Mixing, count_flops, count_parameters, measure_entanglement
+from hybridqies.lm.texts import BUILT_IN, read_text
+from hybridqies.options import from_mapping, to_mapping, within
+from hybridqies.records import read_record, write_record
+from hybridqies.runs.folder import RESULT
+from hybridqies.saved_model.files import CONFIG, WEIGHTS
+from hybridqies.training.checkpoint import CHECKPOINT
+from hybridqies.training.history import METRICS
+
+_FILES = (CHECKPOINT, METRICS, RESULT, WEIGHTS, CONFIG)
+_ROWS = 8
+"""Windows that entanglement is measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageRun:
+    """A model, and the text that it is trained on, validated by and measured on at the end.
+
+    The last `test_fraction` of the text is for the test, and the last `validation_fraction` of the rest,
+    an option of the model, for validation.
+    """
+
+    text: str = BUILT_IN
+    model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
+    test_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        within(self, "run option", test_fraction=(0.001, 0.9))
+
+    def anchored(self) -> LanguageRun:
+        """The same with an absolute path, so that it means the same from any folder."""
+        path = expand_home(self.text)
+        return replace(self, text=str(path.absolute())) if path.exists() else self
+
+
+def recorded_language_run(folder: Path) -> LanguageRun:
+    """The configuration of a run that was started in `folder`.
+
+    Raises
+    ------
+    ModelFolderError: the folder holds none.
+    """
+    record = read_model_config(folder, finished=False)
+    if record["run"] is None:
+        raise InputError(
+            f"{str(folder)!r} holds a model but no run to resume", expected="a folder of lm train"
+        )
+    return from_mapping(LanguageRun, record["run"], what="run option")
+
+
+def train_language_model(
+    run: LanguageRun,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Trains, measures and saves a model in `folder`; returns what `result.json` holds.
+
+    A run that has finished is returned as it is with `resume`, and replaced with `overwrite`.
+
+    Raises
+    ------
+    InputError: an option or text that cannot be used, or a folder with something else in it.
+    ModelFolderError: with `resume`, the folder holds no run, or one of another text.
+    """
+    run = run.anchored()
+    if resume and (folder / RESULT).is_file():
+        return read_language_result(folder)
+    train, validation, test = _split(run, read_text(run.text))
+    model = LanguageModel(run.model)
+    decoder = model.prepare(train + validation + test)
+    if not resume:
+        _start(run, folder, overwrite=overwrite)
+    remove_leftovers(folder)
+    before = _entanglement(model, test)
+    try:
+        model.fit(train, validation, folder=folder, resume=resume, on_epoch=on_epoch, on_step=on_step)
+    except InputError:
+        if not (resume or (folder / METRICS).is_file()):
+            # Nothing was trained that could be resumed.
+            (folder / CONFIG).unlink()
+            folder.rmdir()
+        raise
+    assert model.outcome is not None
+    outcome = model.outcome
+    epochs = len(outcome.history)
+    model.save_pretrained(folder, to_mapping(run))
+    result = {
+        "arm": run.model.arm,
+        "n_parameters": count_parameters(decoder.config),
+        "flops_per_token": count_flops(decoder.config),
+        "vocabulary": decoder.config.vocabulary,
+        "seed": run.model.training.seed,
+        "best_epoch": outcome.best_epoch,
+        "epochs": epochs,
+        "seconds": round(outcome.seconds, 3),
+        "tokens_per_second": round(_trained_tokens(run) / max(outcome.seconds, 1e-9), 1),
+        "n_tokens": _trained_tokens(run),
+        "validation_loss": outcome.history[outcome.best_epoch - 1]["validation_loss"],
+        **{f"test_{name}": value for name, value in asdict(model.score(test)).items()},
+        "entanglement_before": before,
+        "entanglement": _entanglement(model, test),
+        "hybridqies": __version__,
+    }
+    write_record(folder / RESULT, result)
+    return result
+
+
+def read_language_result(folder: Path) -> dict[str, Any]:
+    """The checked `result.json` of a finished run.
+
+    Raises
+    ------
+    ModelFolderError: it is missing, damaged or altered.
+    """
+    return read_record(folder / RESULT, needed={"arm": str, "test_loss": float}, what="result")
+
+
+def evaluate_language_model(folder: Path, text: str | None = None, device: str = "cpu") -> dict[str, Any]:
+    """Measures a saved model on a text; by default on the test part of the text of its run.
+
+    Raises
+    ------
+    ModelFolderError: the folder holds no finished model.
+    InputError: no text was given for a model that was not trained by a run.
+    """
+    model = LanguageModel.from_pretrained(folder, device)
+    if text is None:
+        run = recorded_language_run(folder)
+        source, content = f"{run.text} (test part)", _split(run, read_text(run.text))[2]
+    else:
+        source, content = text, read_text(text)
+    return {
+        "arm": model.config.arm,
+        "text": source,
+        **asdict(model.score(content)),
+        "entanglement": _entanglement(model, content),
+    }
+
+
+def _trained_tokens(run: LanguageRun) -> int:
+    epochs = run.model.training.for_rows(1).epochs
+    assert epochs is not None
+    context = run.model.context
+    return epochs * context * max(1, round(run.model.n_tokens / context / epochs))
+
+
+def _split(run: LanguageRun, text: str) -> tuple[str, str, str]:
+    """Training, validation and test parts, in this order."""
+    rest = len(text) - round(len(text) * run.test_fraction)
+    known = rest - round(rest * run.model.validation_fraction)
+    parts = text[:known], text[known:rest], text[rest:]
+    if not all(parts):
+        raise DataError(
+            f"text {run.text!r} has {len(text)} characters, too few to be split",
+            expected="a longer text",
+        )
+    return parts
+
+
+def _entanglement(model: LanguageModel, text: str) -> list[dict[str, Any]]:
+    """Of every block and stride, on the first windows of a text; nothing for an arm without gates."""
+    if model.decoder.config.mixing in (Mixing.NONE, Mixing.TAP):
+        return []
+    context = model.config.context
+    ids = model.tokens.encode(text)[: _ROWS * context]
+    n_rows = max(1, len(ids) // context)
+    width = min(context, len(ids))
+    windows = torch.tensor(ids[: n_rows * width], device=model.config.device).reshape(n_rows, width)
+    return [row.to_mapping() for row in measure_entanglement(model.decoder, windows)]
+
+
+def _start(run: LanguageRun, folder: Path, *, overwrite: bool) -> None:
+    """Writes the configuration into a new folder, or into that of a run that is overwritten."""
+    there = [path for path in folder.iterdir() if not is_leftover(path)] if folder.is_dir() else []
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{str(folder)!r} is a file", expected="a new folder", todo="choose another --out")
+    if there and not overwrite:
+        raise InputError(
+            f"{str(folder)!r} is not empty",
+            expected="a new folder",
+            todo="choose another --out, --overwrite it, or --resume the run in it",
+        )
+    if there:
+        read_model_config(folder, finished=False)
+        # The configuration last: after a kill on the way the folder still is that of a run.
+        for name in _FILES:
+            (folder / name).unlink(missing_ok=True)
+    write_model_config(folder, run.model, to_mapping(run))

@@ -1,0 +1,209 @@
+"""`hybridqies lm`: a text in, a run in one folder, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybridqies.cli.app import run
+from hybridqies.language_model import LanguageModel
+from hybridqies.lm.texts import read_text
+from hybridqies.records import read_record
+from hybridqies.runs.language import train_language_model
+
+TEXT = "abcdefg" * 80
+SMALL = [
+    "--size",
+    "3k",
+    "--window",
+    8,
+    "--n-tokens",
+    300,
+    "--epochs",
+    2,
+    "--set",
+    "width=16",
+    "--set",
+    "n_layers=1",
+]
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def call(*arguments: object) -> int:
+    return run(["lm", *map(str, arguments)])
+
+
+def refusal(capsys: Any, *arguments: object) -> str:
+    assert call(*arguments) == 2
+    out, complaint = capsys.readouterr()
+    assert not out
+    assert complaint.count("\n") == 1
+    return complaint
+
+
+def test_a_model_is_trained_evaluated_and_asked(tmp_path, text, say):
+    out = tmp_path / "run"
+    shown, _ = say("lm", "train", "--text", text, *SMALL, "--set", "rank=2", "--out", out)
+    assert "perplexity" in shown
+    assert "S₂ / log r" in shown
+    assert "training tokens/s" in shown
+    result = read_record(out / "result.json")
+    assert result["arm"] == "entangled"
+    assert result["n_tokens"] == 2 * 8 * round(300 / 16)
+    assert result["n_parameters"] == sum(
+        values.numel() for values in LanguageModel.from_pretrained(out).decoder.parameters()
+    )
+    assert {(row["block"], row["stride"]) for row in result["entanglement"]} == {(0, 1), (0, 2), (0, 4)}
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "checkpoint.safetensors",
+        "config.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "result.json",
+    }
+    measured = json.loads(say("lm", "evaluate", out, "--json")[0])
+    assert measured["loss"] == pytest.approx(result["test_loss"])
+    assert measured["entanglement"] == result["entanglement"]
+    other = json.loads(say("lm", "evaluate", out, "--text", text, "--json")[0])
+    assert other["loss"] == pytest.approx(LanguageModel.from_pretrained(out).score(TEXT).loss)
+    assert "perplexity" in say("lm", "evaluate", out)[0]
+    written, _ = say("lm", "generate", out, "--prompt", "abc", "--n-tokens", 9, "--seed", 4)
+    assert written == "abc" + LanguageModel.from_pretrained(out).generate("abc", 9, seed=4) + "\n"
+    assert json.loads(say("lm", "generate", out, "--prompt", "abc", "--json")[0])["prompt"] == "abc"
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(tmp_path, text, say, monkeypatch, capsys):
+    monkeypatch.setenv("HYBRIDQIES_PROGRESS", "off")
+    arguments = ["--text", text, *SMALL, "--arm", "tap"]
+    whole = json.loads(say("lm", "train", *arguments, "--out", tmp_path / "whole", "--json")[0])
+    from hybridqies.cli import lm
+
+    watch = lm._watch
+
+    def watch_and_stop(*given: Any) -> Any:
+        on_epoch, on_step = watch(*given)
+
+        def stop(done: int, total: int) -> None:
+            on_step(done, total)
+            if done == total:
+                raise KeyboardInterrupt
+
+        return on_epoch, stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lm, "_watch", watch_and_stop)
+        assert call("train", *arguments, "--out", tmp_path / "cut") == 130
+    assert f"continue with: hybridqies lm train --resume --out {tmp_path / 'cut'}" in capsys.readouterr().err
+    assert call("generate", tmp_path / "cut") == 2
+    assert "has not finished" in capsys.readouterr().err
+    again = json.loads(say("lm", "train", "--resume", "--out", tmp_path / "cut", "--json")[0])
+    timed = ("seconds", "tokens_per_second", "test_tokens_per_second")
+    assert {k: v for k, v in again.items() if k not in timed} == {
+        k: v for k, v in whole.items() if k not in timed
+    }
+    # A finished run is shown as it is.
+    assert json.loads(say("lm", "train", "--resume", "--out", tmp_path / "cut", "--json")[0]) == again
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_settings_reach_the_model(tmp_path, text, say):
+    given = ["training.weight_decay=0.2", "local_weight=0.1", "entanglement_weight=0.05", "activation=gelu"]
+    sets = [word for each in given for word in ("--set", each)]
+    say("lm", "train", "--text", text, *SMALL, *sets, "--lr", 0.01, "--seed", 7, "--out", tmp_path / "run")
+    config = LanguageModel.from_pretrained(tmp_path / "run").config
+    assert (config.local_weight, config.entanglement_weight) == (0.1, 0.05)
+    assert (config.training.weight_decay, config.training.learning_rate) == (0.2, 0.01)
+    assert (config.training.seed, config.training.clip_norm) == (7, 1.0)
+    assert config.settings == {"width": 16, "n_layers": 1, "activation": "gelu"}
+
+
+def test_only_a_run_is_overwritten(tmp_path, text, say, capsys):
+    out = tmp_path / "run"
+    arguments = ["train", "--text", text, *SMALL, "--arm", "real", "--out", out]
+    say("lm", *arguments)
+    assert "is not empty" in refusal(capsys, *arguments)
+    say("lm", *arguments, "--overwrite", "--seed", 1)
+    assert read_record(out / "result.json")["seed"] == 1
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("kept")
+    assert "config.json" in refusal(capsys, *arguments[:-1], tmp_path / "mine", "--overwrite")
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--arm", "entangle"], "did you mean 'entangled'"),
+        (["--size", "huge"], "such as 65k"),
+        (["--text", "/nowhere/text.txt"], "cannot be read"),
+        (["--tokens", "words"], "unknown kind of tokens"),
+        (["--window", 1], "'context'"),
+        (["--window", 4096], "at least 4096"),
+        (["--set", "layers=2"], "n_layers"),
+        (["--set", "mixing=tap"], "an arm"),
+        (["--set", "training.seed=2"], "--seed"),
+        (["--lr", "-1"], "learning_rate"),
+        (["--resume"], "together with --n-tokens"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(tmp_path, text, capsys, arguments, words):
+    given = ["--text", text, *SMALL[:2], *SMALL[4:6], "--out", tmp_path / "run"]
+    assert words in refusal(capsys, "train", *given, *arguments)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "empty"), (b"abc\xff", "UTF-8 (byte 3)"), (b"ab", "too few")]
+)
+def test_texts_that_cannot_be_used_are_refused(tmp_path, capsys, content, words):
+    (tmp_path / "text.txt").write_bytes(content)
+    given = ["train", "--text", tmp_path / "text.txt", *SMALL, "--out", tmp_path / "run"]
+    assert words in refusal(capsys, *given)
+
+
+def test_folders_without_a_model_are_refused(tmp_path, capsys):
+    for command in ("generate", "evaluate"):
+        assert "config.json" in refusal(capsys, command, tmp_path)
+    assert "config.json" in refusal(capsys, "train", "--resume", "--out", tmp_path)
+    LanguageModel(size="3k", context=8, n_tokens=8, training={"epochs": 1}).fit(TEXT).save_pretrained(
+        tmp_path
+    )
+    assert "no run" in refusal(capsys, "evaluate", tmp_path)
+
+
+def test_commands_for_classifiers_refuse_it_by_name(tmp_path, capsys):
+    LanguageModel(size="3k", context=8, n_tokens=8, training={"epochs": 1}).fit(TEXT).save_pretrained(
+        tmp_path
+    )
+    assert run(["evaluate", str(tmp_path)]) == 2
+    assert "holds a language model" in capsys.readouterr().err
+
+
+def test_a_text_comes_with_the_package():
+    text = read_text("tiny_shakespeare")
+    assert text.startswith("First Citizen:")
+    assert 190_000 < len(text) < 200_001
+    assert len(set(text)) == 62
+
+
+def test_another_text_is_not_resumed(tmp_path, text, say, capsys):
+    from hybridqies.errors import ModelFolderError
+    from hybridqies.runs.language import recorded_language_run
+
+    say("lm", "train", "--text", text, *SMALL, "--arm", "real", "--out", tmp_path / "run")
+    (tmp_path / "run" / "result.json").unlink()
+    text.write_text(TEXT[::-1], encoding="utf-8")
+    run_ = recorded_language_run(tmp_path / "run")
+    with pytest.raises(ModelFolderError, match="other settings or data"):
+        train_language_model(run_, tmp_path / "run", resume=True)
