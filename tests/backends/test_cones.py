@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from strategies import case_of, cases, circuits
 
-from hybridqies.backends import BACKENDS, QuantumLayer, load_backend, statevector
+from hybridqies.backends import load_backend, statevector
 from hybridqies.backends import memory as memory_module
 from hybridqies.backends.aer import bound_bond
 from hybridqies.backends.plan_cache import PlanCache
@@ -234,54 +234,6 @@ def test_the_cache_counts_the_plans_of_cones():
     small(circuit).cone_plan(batched_weights=False)
     small(load_circuit("data-reuploading", 41, layers=2)).cone_plan(batched_weights=False)
     assert len(small) == 1
-
-
-# What each backend says to `long-range-reupload` on 40 qubits, whose one observable depends on all of them.
-# Those of tensor networks are in test_tensor. IBM's QPUs of 156 qubits can run it, and do not refuse.
-REFUSALS = {
-    "statevector": "the light cone of observable Z0 of circuit 'long-range-reupload' has 40 qubits, too "
-    "many for backend 'statevector'; expected at most 28 in each cone; use fewer layers of entangling gates, "
-    "gates of shorter reach, or CZ in place of CNOT",
-    "statevector,shots=100": "40 qubits were asked of backend 'statevector,shots=100', which runs the whole "
-    "state; expected at most 28 qubits; use 'statevector' without options, which runs the light cone of each "
-    "observable",
-    "aer:matrix_product_state": "the bonds of circuit 'long-range-reupload' on 40 qubits may need dimension "
-    "1,048,576 on backend 'aer:matrix_product_state'; expected at most 4,096, which is exact in half a "
-    "gigabyte a qubit; use fewer qubits, or fewer gates across the middle of the chain",
-} | {
-    name: f"40 qubits were asked of backend '{name}'; expected at most {most}; use fewer qubits or another "
-    "backend (see: hybridqies backends)"
-    for name, most in {
-        "pennylane:default.qubit": 28,
-        "pennylane:lightning.qubit": 28,
-        "aer:statevector": 28,
-        "aer:density_matrix": 12,
-        "ibm:fake_torino": 28,
-        "ionq:simulator": 29,
-        "ionq:qpu.forte-1": 36,
-    }.items()
-}
-_PACKAGES = {"ibm": "qiskit_ibm_runtime", "ionq": "qiskit_ionq"}
-
-
-def test_every_family_of_backends_is_asked():
-    asked = {name.partition(":")[0].partition(",")[0] for name in REFUSALS}
-    assert asked | {"tensor"} == set(BACKENDS)
-
-
-@pytest.mark.parametrize("name", REFUSALS)
-def test_long_range_reupload_on_40_qubits_is_refused(name):
-    pytest.importorskip(_PACKAGES.get(name.partition(":")[0], "torch"))
-    circuit = load_circuit("long-range-reupload", 40)
-    backend = load_backend(name)
-    for ask in (
-        lambda: backend.check(circuit),
-        lambda: QuantumLayer(circuit, backend),
-        lambda: backend.expectations(circuit, torch.zeros(1, 40), torch.zeros(circuit.n_weights)),
-    ):
-        with pytest.raises(CapabilityError) as caught:
-            ask()
-        assert str(caught.value) == REFUSALS[name]
 
 
 def test_chains_whose_bonds_stay_small_are_taken_by_matrix_product_states():

@@ -178,21 +178,6 @@ def test_memory_is_refused_before_anything_is_allocated():
         QuantumLayer(circuit, "tensor:peps,chi=512")
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("tensor:exact", "a graph with 81 loops; expected a tree or a ring"),
-        ("tensor:exact,cuts=20", "a graph with 81 loops"),
-        ("tensor:peps", "join qubit 0 with 6 others; expected at most 4 neighbours"),
-        ("tensor:mps", "81 pairs of qubits off the lattice"),
-    ],
-)
-def test_the_second_module_of_the_paper_is_refused_on_40_qubits(text, said):
-    with pytest.raises(CapabilityError, match=said) as caught:
-        load_backend(text).check(load_circuit("long-range-reupload", 40))
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 def test_exact_on_a_cuda_device():
