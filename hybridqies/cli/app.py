@@ -29,6 +29,7 @@ from hybridqies.cli import (
     scale,
     studies,
     train,
+    zipf,
 )
 from hybridqies.cli.output import InterruptionError, complain, say
 from hybridqies.errors import HybridqiesError, InputError
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compress": compress.command,
     "export": export.command,
     "lattice": lattice.command,
+    "zipf": zipf.command,
     "diagnose": diagnose.command,
     "doctor": doctor.command,
 }
