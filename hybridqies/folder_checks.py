@@ -30,6 +30,9 @@ MODULES = (
 )
 """The classes of sentence-transformers that an encoder may be made of."""
 
+COMPRESSED_MODULE = "hybridqies.factorised.transformer.CompressedTransformer"
+"""The class of ours for encoders whose weights are held in factors."""
+
 _MODULE_TYPE = re.compile(rf"sentence_transformers(\.[A-Za-z_]+)*\.({'|'.join(MODULES)})")
 # What configurations name by its place in a package: activations of Dense, tokenizers of WordEmbeddings.
 _CLASSES = re.compile(
@@ -101,7 +104,9 @@ def read_json(file: Path) -> Any:
 
 
 def check_module_type(kind: object, file: Path) -> None:
-    """Raises InputError for a module that is none of `MODULES`: sentence-transformers would import it."""
+    """Raises InputError for a module that is none of `MODULES` or ours, whose code would be run."""
+    if kind == COMPRESSED_MODULE:
+        return
     if not isinstance(kind, str) or not _MODULE_TYPE.fullmatch(kind):
         raise InputError(
             f"{file} names the module {str(kind)[:80]!r}, whose code is not run",

@@ -195,7 +195,7 @@ def _encoder_config(given: dict[str, Any]) -> EncoderConfig:
 
 def _shared(given: dict[str, Any], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The options of both kinds of model."""
-    from hybridqies.compression.layer import check_forward
+    from hybridqies.factorised.layer import check_forward
 
     return {
         "model": given["model"],

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from hybridqies.compression.circuits import export_circuits, plan_circuits
     from hybridqies.compression.encoders import Accuracy, EncoderConfig, measure_accuracy, shrink_encoder
     from hybridqies.compression.healing import Healing, heal
-    from hybridqies.compression.layer import CompressedLinear
     from hybridqies.compression.loading import load_causal_model
     from hybridqies.compression.model import (
         Compressed,
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
         to_dense,
     )
     from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
-    from hybridqies.compression.saving import load_compressed, save_compressed
+    from hybridqies.compression.saving import keep_factors, load_compressed, save_compressed
     from hybridqies.compression.sensitivity import Sensitivity, profile, spare_sensitive
     from hybridqies.compression.workflow import CompressionConfig, shrink
+    from hybridqies.factorised.layer import CompressedLinear
 
 __all__ = [
     "METHODS",
@@ -44,6 +44,7 @@ __all__ = [
     "export_circuits",
     "find_layers",
     "heal",
+    "keep_factors",
     "load_causal_model",
     "load_compressed",
     "measure_accuracy",
@@ -60,7 +61,6 @@ __all__ = [
 
 # The table of methods needs no torch.
 _MODULES = [
-    "layer",
     "model",
     "perplexity",
     "healing",

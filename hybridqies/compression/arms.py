@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from hybridqies.compression.layer import CompressedLinear, Gates
 from hybridqies.compression.methods import METHODS
 from hybridqies.compression.model import relative_error, restore
-from hybridqies.compression.plain_layers import weight_of
+from hybridqies.factorised.layer import CompressedLinear, Gates
+from hybridqies.factorised.plain_layers import weight_of
 
 REPORT = "compression.json"
 CONTROLS = ("svd", "wsvd", "zero", "gaussian")

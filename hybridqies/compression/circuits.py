@@ -9,8 +9,8 @@ from torch import nn
 
 from hybridqies.backends import Backend, DryRun, ExecutingBackend, Rates, dry_run
 from hybridqies.circuit import Circuit, Start
-from hybridqies.compression.layer import CompressedLinear
 from hybridqies.errors import CapabilityError, InputError
+from hybridqies.factorised.layer import CompressedLinear
 from hybridqies.tensornet import Brickwork
 
 

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 from hybridqies.compression.arms import REPORT, Bench, OnStep, measure_arms
-from hybridqies.compression.layer import Forward, check_forward
-from hybridqies.compression.loading import quiet_transformers
 from hybridqies.compression.methods import CircuitOptions, check_share, find_method
 from hybridqies.compression.model import collect_covariances, compress, find_layers, to_dense
 from hybridqies.compression.perplexity import Interval
 from hybridqies.compression.saving import check_new, making_folder
 from hybridqies.errors import InputError
+from hybridqies.factorised.layer import Forward, check_forward
 from hybridqies.files import write_json
 from hybridqies.heads import HeadContext, build_head
 from hybridqies.options import to_mapping, within
+from hybridqies.quiet import quiet_transformers
 from hybridqies.text import Dataset, Encoder, Examples, few_shot, load_dataset, split
 from hybridqies.training import CrossEntropy, Labelled, TrainingConfig, fit, predict_probabilities
 

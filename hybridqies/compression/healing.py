@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hybridqies.compression.layer import CompressedLinear
 from hybridqies.errors import InputError
+from hybridqies.factorised.layer import CompressedLinear
 from hybridqies.options import within
 from hybridqies.training import NextToken, Outcome, Schedule, TrainingConfig, Windows, fit
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import torch
 from hybridqies.errors import InputError
 from hybridqies.files import expand_home
 from hybridqies.folder_checks import check_config, check_configs, is_path
+from hybridqies.quiet import quiet_transformers
 
 
 def load_causal_model(name: str) -> tuple[Any, Any]:
@@ -61,16 +59,3 @@ def load_causal_model(name: str) -> tuple[Any, Any]:
             f"model {name!r} cannot be loaded ({first[:200]})",
             expected="a folder or hub name of a causal language model",
         ) from error
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keeps the progress bars of transformers off while the context is open."""
-    logging: Any = importlib.import_module("transformers.utils.logging")
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

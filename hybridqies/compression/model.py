@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hybridqies.compression.layer import CompressedLinear, Forward
 from hybridqies.compression.methods import CircuitOptions, approximate, count_numbers, find_method
-from hybridqies.compression.plain_layers import kind_of, weight_of
 from hybridqies.errors import InputError
+from hybridqies.factorised.layer import CompressedLinear, Forward, replace_module
+from hybridqies.factorised.plain_layers import kind_of, weight_of
 from hybridqies.layer_names import choose_layers, refuse_shared
 
 Covariances = Mapping[str, Tensor]
@@ -115,12 +115,6 @@ def to_dense(model: nn.Module) -> None:
     for name, layer in list(model.named_modules()):
         if isinstance(layer, CompressedLinear):
             replace_module(model, name, layer.to_plain())
-
-
-def replace_module(model: nn.Module, name: str, new: nn.Module) -> None:
-    """Puts `new` where the module `name` was."""
-    parent, _, own = name.rpartition(".")
-    setattr(model.get_submodule(parent), own, new.train(model.training))
 
 
 def collect_covariances(

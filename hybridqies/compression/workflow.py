@@ -11,17 +11,18 @@ import torch
 
 from hybridqies.compression.arms import REPORT, Bench, OnStep, describe_arm, measure_arms
 from hybridqies.compression.healing import Healing, heal
-from hybridqies.compression.layer import Forward, check_forward
-from hybridqies.compression.loading import load_causal_model, quiet_transformers
+from hybridqies.compression.loading import load_causal_model
 from hybridqies.compression.methods import METHODS, CircuitOptions, check_share, find_method
 from hybridqies.compression.model import collect_covariances, compress, find_layers
 from hybridqies.compression.perplexity import Perplexity, cut_windows, measure_perplexity
-from hybridqies.compression.plain_layers import weight_of
 from hybridqies.compression.saving import check_new, export_dense, making_folder, save_compressed
 from hybridqies.compression.sensitivity import Sensitivity, profile, spare_sensitive
 from hybridqies.errors import DataError, InputError
+from hybridqies.factorised.layer import Forward, check_forward
+from hybridqies.factorised.plain_layers import weight_of
 from hybridqies.files import expand_home, write_json
 from hybridqies.options import to_mapping
+from hybridqies.quiet import quiet_transformers
 
 EXPORTS = ("factorised", "dense")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import importlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
@@ -15,7 +13,9 @@ import torch
 
 from hybridqies import defaults
 from hybridqies.errors import InputError
+from hybridqies.factorised import load_sentence_model
 from hybridqies.files import expand_home
+from hybridqies.quiet import quiet_transformers
 from hybridqies.text import encoding
 from hybridqies.text.checks import DataWarning, check_texts
 from hybridqies.text.model_folder import KNOWN, PACKAGED, ModelFolder, find_model
@@ -157,16 +157,9 @@ class Encoder:
 
     @cached_property
     def _model(self) -> Any:
-        from sentence_transformers import SentenceTransformer
-
         try:
-            with _quiet(), encoding.float32_default():
-                model = SentenceTransformer(
-                    str(self.folder.path),
-                    device=self.device,
-                    local_files_only=True,
-                    trust_remote_code=False,
-                )
+            with quiet_transformers(), encoding.float32_default():
+                model = load_sentence_model(self.folder.path, self.device)
             _check_complete(model, self.folder)
         except Exception as error:  # damaged weights, unknown modules, memory: each with its own exception
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -253,25 +246,3 @@ def _checked_device(device: str) -> str:
             f"device {device!r} is not there", expected="a CUDA GPU that torch sees", todo="use cpu"
         )
     return device
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No loading bars and load reports from transformers in here; afterwards everything is as before."""
-    bars: Any = importlib.import_module("huggingface_hub.utils")
-    logging: Any = importlib.import_module("transformers.utils.logging")
-    verbosity, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    hub_shown = not bars.are_progress_bars_disabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if shown:
-            logging.enable_progress_bar()
-        # The two calls of transformers switch the hub's bars as well.
-        if hub_shown:
-            bars.enable_progress_bars()
-        elif shown:
-            bars.disable_progress_bars()

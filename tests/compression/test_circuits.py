@@ -23,8 +23,8 @@ from hybridqies.compression import (
     load_compressed,
     plan_circuits,
 )
-from hybridqies.compression.layer import FORWARDS
 from hybridqies.errors import CapabilityError, InputError
+from hybridqies.factorised.layer import FORWARDS
 from hybridqies.tensornet import MPO, Brickwork
 
 DEEP = CircuitOptions(depth=3, sweeps=4)

@@ -19,8 +19,8 @@ from hybridqies.compression import (
     save_compressed,
     to_dense,
 )
-from hybridqies.compression.layer import FORWARDS
 from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.factorised.layer import FORWARDS
 from hybridqies.roles import Role, roles_of
 from hybridqies.tensornet import MPO
 

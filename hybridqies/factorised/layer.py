@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hybridqies.compression.plain_layers import Kind, kind_of, make_layer, weight_of
 from hybridqies.errors import InputError
+from hybridqies.factorised.plain_layers import Kind, kind_of, make_layer, weight_of
 from hybridqies.roles import Role
 from hybridqies.tensornet import MPO, Brickwork, Disentangled
 
@@ -184,3 +184,9 @@ class CompressedLinear(nn.Module):
             n_rows *= out
             rows = apart.reshape(n_rows, right * n_open)
         return rows.reshape(count, math.prod(core.shape[1] for core in self.cores))
+
+
+def replace_module(model: nn.Module, name: str, new: nn.Module) -> None:
+    """Puts `new` where the module `name` was."""
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, new.train(model.training))
