@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.files import sha256_of, write_json
+from hybridqies.folder_checks import read_json
 from hybridqies.options import from_mapping
 from hybridqies.tensors import check_finite, load_tensors, save_tensors
 from hybridqies.text import Encoder
@@ -47,7 +47,7 @@ def load_change(folder: Path, recorded: Mapping[str, Any]) -> EncoderChange:
     tuning = tuning_from(recorded)
     is_adapter = method_of(tuning.method).is_adapter
     tensors, _ = load_tensors(folder / (ADAPTER if is_adapter else WEIGHTS))
-    adapter = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8")) if is_adapter else None
+    adapter = _read_adapter(folder / ADAPTER_CONFIG) if is_adapter else None
     plain = {name.removeprefix(_PREFIX) if is_adapter else name: each for name, each in tensors.items()}
     change = EncoderChange(tuning, plain, recorded["n_parameters"], adapter, recorded["seconds"])
     if change.digest != recorded["sha256"]:
@@ -88,6 +88,21 @@ def export_encoder(encoder: Encoder, folder: Path) -> None:
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _read_adapter(path: Path) -> dict[str, Any]:
+    """What peft reads an adapter by; peft itself only reads it again when it is saved."""
+    fault = "is missing or no mapping"
+    try:
+        found = read_json(path)
+    except InputError as error:
+        found, fault = None, str(error).splitlines()[0][:300]
+    if not found or not isinstance(found, dict):
+        raise ModelFolderError(
+            f"the configuration of an adapter {str(path)!r} cannot be read ({fault})",
+            todo="restore the folder or train again",
+        )
+    return found
 
 
 def _write(path: Path, change: EncoderChange, prefix: str) -> None:

@@ -188,6 +188,21 @@ def test_another_tuning_is_refused(encoder: Encoder, tmp_path: Path) -> None:
     assert isinstance(merged, TunedEncoder)
 
 
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"\xff", b"[1]", b"{}", None])
+def test_a_broken_configuration_of_an_adapter_is_one_line(
+    encoder: Encoder, tmp_path: Path, content: bytes | None
+) -> None:
+    change = EncoderChange.of(tunable(encoder, "lora"))
+    save_change(tmp_path, change_encoder(encoder, change))
+    config = tmp_path / "adapter/adapter_config.json"
+    config.unlink()
+    if content is not None:
+        config.write_bytes(content)
+    with pytest.raises(ModelFolderError, match=r"adapter_config.json' cannot be read") as caught:
+        load_change(tmp_path, change.describe())
+    assert "\n" not in str(caught.value)
+
+
 def test_names_of_layers_are_looked_up_in_the_transformer(encoder: Encoder) -> None:
     with pytest.raises(UnknownNameError) as caught:
         tunable(encoder, "quanta", layers="value,keys")
