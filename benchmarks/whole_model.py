@@ -10,6 +10,7 @@ All methods leave the same layers as they are, and keep the same share of the ot
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     plans = {keep: dict.fromkeys(sizes, keep) for keep in options.keep}
     if options.spare:
         found = find_sensitivities(model, calibration, seen, options)
-        plans = {keep: spare_sensitive(found, sizes, keep, options.spare) for keep in options.keep}
+        costs = {each.name: math.log(each.measured.value) for each in found}
+        plans = {keep: spare_sensitive(costs, sizes, keep, options.spare) for keep in options.keep}
     for keep, shares in plans.items():
         print(f"keep {keep}: {len(sizes) - len(shares)} of {len(sizes)} layers spared", flush=True)
     for method in options.methods:
@@ -73,7 +75,10 @@ def find_sensitivities(
     width = options.width // 4
     some = windows.reshape(-1, width)[: options.profile]
     start = time.perf_counter()
-    alone, _ = profile(model, "wsvd", 0.5, options.types, some, measure_perplexity(model, some), seen)
+    untouched = measure_perplexity(model, some)
+    alone, _ = profile(
+        model, "wsvd", 0.5, options.types, lambda: measure_perplexity(model, some).ratio_to(untouched), seen
+    )
     print(f"profile of {len(alone)} layers: {time.perf_counter() - start:.0f} s", flush=True)
     return alone
 

@@ -20,10 +20,10 @@ from hybridqies.options import from_mapping
 
 if TYPE_CHECKING:
     from hybridqies.compression.encoders import EncoderConfig
-    from hybridqies.compression.healing import Healing
+    from hybridqies.compression.healing import EncoderHealing, Healing
     from hybridqies.compression.workflow import CompressionConfig
 
-_ONLY_WITH_TEXT = ("heal", "profile", "spare", "windows", "width", "backend", "rates")
+_ONLY_WITH_TEXT = ("windows", "width", "backend", "rates")
 _ONLY_WITH_DATA = ("text_column", "label_column", "per_class")
 
 
@@ -67,15 +67,19 @@ _Forward = Annotated[
     ),
 ]
 _Export = Annotated[
-    str | None,
-    typer.Option(
-        help="factorised: save the factors, the default for language models. "
-        "dense: save as a plain model, the only way for encoders."
-    ),
+    str,
+    typer.Option(help="factorised: save the factors. dense: save as a plain model with the same matrices."),
 ]
 _Seed = Annotated[int, typer.Option(help="Seed of the Gaussian control, and of the test part.")]
 _Heal = Annotated[
-    Path | None, typer.Option(help="A text file to train the factors on afterwards.", metavar="TEXT")
+    Path | None,
+    typer.Option(
+        help="A text file to train the factors on afterwards; for encoders with a text in each line.",
+        metavar="TEXT",
+    ),
+]
+_Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with healing that was interrupted, given the same flags.")
 ]
 _Set = Annotated[
     list[str] | None,
@@ -113,10 +117,11 @@ def command(
     windows: _Windows = 8,
     width: _Width = 256,
     forward: _Forward = None,
-    export: _Export = None,
+    export: _Export = "factorised",
     seed: _Seed = 0,
     heal: _Heal = None,
     set_: _Set = None,
+    resume: _Resume = False,
     backend: _Backend = None,
     rates: flags.RatesFile = None,
     json: flags.AsJson = False,
@@ -129,9 +134,11 @@ def command(
     """
     _check_kind(context, text, data)
     config = _encoder_config(context.params) if text is None else _text_config(context.params)
+    if resume and heal is None:
+        raise InputError("--resume was given without --heal", expected="the flags of what was interrupted")
     plan = _planner(config, backend, rates)
     with steps(json) as shown:
-        report = _shrink(config, out, shown)
+        report = _shrink(config, out, shown, resume=resume)
     plans = plan(out, report.get("tokens", 0))
     if json:
         say_json({**report, "circuits": plans})
@@ -147,7 +154,7 @@ def _print(report: dict[str, Any], plans: list[dict[str, Any]]) -> None:
     show(compression_table(report))
     for title, rows in (("layer", report.get("profile")), ("type", report.get("profile_by_type"))):
         if rows:
-            show(profile_table(title, rows))
+            show(profile_table(title, rows, report))
     if plans:
         show(dry_run_table(plans))
     if report.get("spared"):
@@ -167,49 +174,41 @@ def _check_kind(context: typer.Context, text: Path | None, data: str | None) -> 
 
 
 def _text_config(given: dict[str, Any]) -> CompressionConfig:
-    from hybridqies.compression.workflow import CompressionConfig
+    from hybridqies.compression import CompressionConfig, Healing
 
-    settings = _group(given["set_"] or [])
-    return CompressionConfig(
-        text=given["text"],
-        windows=given["windows"],
-        width=given["width"],
-        profile=given["profile"],
-        spare=given["spare"],
-        export=given["export"] or "factorised",
-        heal=_read_healing(given["heal"], settings["heal"]),
-        **_shared(given, settings),
-    )
+    names = ("text", "windows", "width")
+    return CompressionConfig(**{name: given[name] for name in names}, **_shared(given, Healing))
 
 
 def _encoder_config(given: dict[str, Any]) -> EncoderConfig:
-    from hybridqies.compression.encoders import EncoderConfig
+    from hybridqies.compression import EncoderConfig, EncoderHealing, TaskData
 
-    settings = _group(given["set_"] or [])
-    _read_healing(None, settings["heal"])
-    if given["export"] not in (None, "dense"):
-        raise InputError(f"--export {given['export']} was given with --data", expected="dense")
-    names = ("data", "text_column", "label_column", "per_class")
-    return EncoderConfig(**{name: given[name] for name in names}, **_shared(given, settings))
+    data = TaskData(given["data"], given["text_column"], given["label_column"], given["per_class"])
+    return EncoderConfig(data=data, **_shared(given, EncoderHealing))
 
 
-def _shared(given: dict[str, Any], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _shared(given: dict[str, Any], healing: type[Healing] | type[EncoderHealing]) -> dict[str, Any]:
     """The options of both kinds of model."""
-    from hybridqies.factorised.layer import check_forward
+    from hybridqies.factorised import check_forward
 
+    settings = _group(given["set_"] or [], healing)
     return {
         "model": given["model"],
         "method": given["method"],
         "keep": given["keep"],
         "layers": tuple(name.strip() for name in given["layers"].split(",")),
         "n_sites": given["sites"],
+        **{name: given[name] for name in ("profile", "spare", "export")},
+        "heal": _read_healing(given["heal"], settings["heal"], healing),
         "forward": None if given["forward"] is None else check_forward(given["forward"]),
         "circuits": _read_circuits(given["method"], settings["circuits"]),
         "seed": given["seed"],
     }
 
 
-def _shrink(config: CompressionConfig | EncoderConfig, out: Path, shown: Any) -> dict[str, Any]:
+def _shrink(
+    config: CompressionConfig | EncoderConfig, out: Path, shown: Any, *, resume: bool
+) -> dict[str, Any]:
     from hybridqies.compression import EncoderConfig, shrink, shrink_encoder
 
     stage = ""
@@ -222,15 +221,13 @@ def _shrink(config: CompressionConfig | EncoderConfig, out: Path, shown: Any) ->
         shown.update(done, total)
 
     if isinstance(config, EncoderConfig):
-        return shrink_encoder(config, out, tell)
-    return shrink(config, out, tell)
+        return shrink_encoder(config, out, tell, resume=resume)
+    return shrink(config, out, tell, resume=resume)
 
 
-def _group(words: list[str]) -> dict[str, dict[str, Any]]:
+def _group(words: list[str], healing: type[Healing] | type[EncoderHealing]) -> dict[str, dict[str, Any]]:
     """What was set, by group and name."""
-    from hybridqies.compression.healing import Healing
-
-    kinds = {"heal": Healing, "circuits": CircuitOptions}
+    kinds: dict[str, Any] = {"heal": healing, "circuits": CircuitOptions}
     known = {
         f"{group}.{field.name}": (group, field.name)
         for group, kind in kinds.items()
@@ -246,11 +243,11 @@ def _group(words: list[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _read_healing(text: Path | None, settings: dict[str, Any]) -> Healing | None:
-    from hybridqies.compression.healing import Healing
-
+def _read_healing(
+    text: Path | None, settings: dict[str, Any], kind: type[Healing] | type[EncoderHealing]
+) -> Healing | EncoderHealing | None:
     if text is not None:
-        return from_mapping(Healing, {"text": str(text), **settings}, what="healing option")
+        return from_mapping(kind, {"text": str(text), **settings}, what="healing option")
     if settings:
         raise InputError(f"heal.{next(iter(settings))} was set without --heal", expected="a text to heal on")
     return None
@@ -273,8 +270,7 @@ def _planner(
         if rates is not None:
             raise InputError("--rates was given without --backend", expected="both, or neither")
         return lambda *_: []
-    is_dense = getattr(config, "export", "dense") == "dense"
-    if is_dense or not find_method(config.method).has_circuits:
+    if config.export == "dense" or not find_method(config.method).has_circuits:
         raise InputError(
             f"--backend {backend!r} was given, and nothing would have a circuit",
             expected="--method disentangled and --export factorised",

@@ -9,8 +9,14 @@ from hybridqies.lazily import import_lazily
 
 if TYPE_CHECKING:
     from hybridqies.compression.circuits import export_circuits, plan_circuits
-    from hybridqies.compression.encoders import Accuracy, EncoderConfig, measure_accuracy, shrink_encoder
-    from hybridqies.compression.healing import Healing, heal
+    from hybridqies.compression.encoders import (
+        Accuracy,
+        EncoderConfig,
+        TaskData,
+        measure_accuracy,
+        shrink_encoder,
+    )
+    from hybridqies.compression.healing import EncoderHealing, Healing, heal, heal_encoder
     from hybridqies.compression.loading import load_causal_model
     from hybridqies.compression.model import (
         Compressed,
@@ -34,9 +40,11 @@ __all__ = [
     "CompressedLinear",
     "CompressionConfig",
     "EncoderConfig",
+    "EncoderHealing",
     "Healing",
     "Perplexity",
     "Sensitivity",
+    "TaskData",
     "approximate",
     "collect_covariances",
     "compress",
@@ -44,6 +52,7 @@ __all__ = [
     "export_circuits",
     "find_layers",
     "heal",
+    "heal_encoder",
     "keep_factors",
     "load_causal_model",
     "load_compressed",

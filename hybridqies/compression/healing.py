@@ -1,10 +1,11 @@
-"""Healing: the factors of a compressed language model are trained on a text, and nothing else of it."""
+"""Healing: the factors of a compressed model are trained on a text, and nothing else of it."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,22 +13,30 @@ from torch import Tensor, nn
 from hybridqies.errors import InputError
 from hybridqies.factorised.layer import CompressedLinear
 from hybridqies.options import within
-from hybridqies.training import NextToken, Outcome, Schedule, TrainingConfig, Windows, fit
+from hybridqies.text import Tokens
+from hybridqies.training import (
+    Distillation,
+    Labelled,
+    NextToken,
+    Outcome,
+    Schedule,
+    TrainingConfig,
+    Windows,
+    fit,
+)
 
 OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Healing:
-    """How the factors are trained: AdamW on the next token of `windows` windows of `width` tokens.
+class Steps:
+    """AdamW on the file `text`.
 
-    They are the first ones of the file `text`. The learning rate follows `schedule` after a rise over the
-    fraction `warmup` of the steps.
+    The learning rate follows `schedule` after a rise over the fraction `warmup` of the steps.
     """
 
     text: str
-    windows: int = 200
-    width: int = 256
+    _: KW_ONLY
     epochs: int = 1
     batch_size: int = 1
     learning_rate: float = 3e-4
@@ -38,8 +47,7 @@ class Healing:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        within(self, "healing option", windows=(1, 1e9), width=(2, 1e9))
-        # The rest is checked by the training itself.
+        # It checks these options itself.
         self.training()
 
     def training(self) -> TrainingConfig:
@@ -56,17 +64,95 @@ class Healing:
         )
 
 
-def heal(model: nn.Module, windows: Tensor, healing: Healing, on_step: OnStep | None = None) -> Outcome:
+@dataclass(frozen=True)
+class Healing(Steps):
+    """For language models: the next token of the first `windows` windows of `width` tokens of the text."""
+
+    _: KW_ONLY
+    windows: int = 200
+    width: int = 256
+
+    def __post_init__(self) -> None:
+        within(self, "healing option", windows=(1, 1e9), width=(2, 1e9))
+        Steps.__post_init__(self)
+
+
+@dataclass(frozen=True)
+class EncoderHealing(Steps):
+    """For sentence encoders: what the untouched encoder makes of the first `texts` lines of the text."""
+
+    _: KW_ONLY
+    texts: int = 2000
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        within(self, "healing option", texts=(1, 1e9))
+        Steps.__post_init__(self)
+
+
+def heal(
+    model: nn.Module,
+    windows: Tensor,
+    healing: Healing,
+    on_step: OnStep | None = None,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> Outcome:
     """Trains the cores of all compressed layers, in place, on windows (N, T) of token ids.
 
-    The windows are what `healing` asks for; its text is not read here.
+    The windows are what `healing` asks for; its text is not read here. `folder` and `resume` are those of
+    `hybridqies.training.fit`: healing that was interrupted goes on after its last whole epoch.
 
     Raises
     ------
     InputError: the model has no compressed layer, or a layer without numbers, or the loss is not finite.
+    ModelFolderError: the checkpoint is damaged, or of another training.
     """
     with _only_cores(model):
-        return fit(model, Windows(windows), None, NextToken(), healing.training(), on_step=on_step)
+        config = healing.training()
+        rows = Windows(windows)
+        return fit(model, rows, None, NextToken(), config, folder=folder, resume=resume, on_step=on_step)
+
+
+def heal_encoder(
+    model: nn.Module,
+    tokens: Tokens,
+    targets: Tensor,
+    healing: EncoderHealing,
+    on_step: OnStep | None = None,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> Outcome:
+    """The same for a sentence-transformers model: its embeddings of N texts are brought to `targets` (N, D).
+
+    There is no dropout: targets have none either.
+
+    Raises
+    ------
+    As `heal`.
+    """
+    with _only_cores(model):
+        config = healing.training()
+        rows, student = Labelled(tokens, targets), _Student(model)
+        return fit(student, rows, None, Distillation(), config, folder=folder, resume=resume, on_step=on_step)
+
+
+class _Student(nn.Module):
+    """Tokens to embeddings (B, D), without dropout even in training."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def train(self, mode: bool = True) -> _Student:
+        del mode
+        return super().train(False)
+
+    def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        found: Tensor = self.model(dict(tokens))["sentence_embedding"]
+        return found
 
 
 @contextlib.contextmanager

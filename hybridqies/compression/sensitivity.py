@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from hybridqies.compression.methods import CircuitOptions
 from hybridqies.compression.model import Covariances, OnLayer, compress, find_layers, restore
-from hybridqies.compression.perplexity import Interval, Perplexity, measure_perplexity
+from hybridqies.compression.perplexity import Interval
 from hybridqies.errors import InputError
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Perplexity with one layer, or all layers of one type, compressed, over that of the whole model."""
+    """What was measured with one layer, or all layers of one type, compressed."""
 
     name: str
     n_layers: int
-    ratio: Interval
+    measured: Interval
 
 
 def profile(
@@ -28,8 +27,7 @@ def profile(
     method: str,
     keep: float,
     layers: str | Iterable[str],
-    windows: Tensor,
-    untouched: Perplexity,
+    measure: Callable[[], Interval],
     activations: Covariances | None = None,
     *,
     n_sites: int = 2,
@@ -38,6 +36,7 @@ def profile(
 ) -> tuple[list[Sensitivity], list[Sensitivity]]:
     """Each layer alone, then all layers of each type together; a type is the last part of a layer's name.
 
+    `measure` is called with the model in each of these states. Each layer is fitted once.
     The model is the same afterwards.
 
     Raises
@@ -49,27 +48,28 @@ def profile(
     for name in found:
         kinds.setdefault(name.rpartition(".")[2], []).append(name)
     groups = [(name, [name]) for name in found] + list(kinds.items())
+    compress(model, method, keep, found, activations, n_sites=n_sites, forward="rebuilt", circuits=circuits)
+    fitted = {name: model.get_submodule(name) for name in found}
+    restore(model, found)
     measured = []
     for done, (label, names) in enumerate(groups, 1):
-        compress(
-            model, method, keep, names, activations, n_sites=n_sites, forward="rebuilt", circuits=circuits
-        )
+        restore(model, {name: fitted[name] for name in names})
         try:
-            ratio = measure_perplexity(model, windows).ratio_to(untouched)
+            measured.append(Sensitivity(label, len(names), measure()))
         finally:
             restore(model, {name: found[name] for name in names})
-        measured.append(Sensitivity(label, len(names), ratio))
         if on_layer:
             on_layer(done, len(groups))
     return measured[: len(found)], measured[len(found) :]
 
 
 def spare_sensitive(
-    sensitivities: Iterable[Sensitivity], sizes: Mapping[str, int], keep: float, spare: float
+    costs: Mapping[str, float], sizes: Mapping[str, int], keep: float, spare: float
 ) -> dict[str, float]:
     """The share to keep of each layer that is compressed; the most sensitive ones are left out.
 
-    Layers are left as they are in the order of their loss for each parameter, while they hold at most the
+    `costs` is what compressing each layer alone costs, such as the logarithm of a ratio of perplexities.
+    Layers are left as they are in the order of their cost for each parameter, while they hold at most the
     share `spare` of the parameters. The others are compressed further, so that `keep` holds for all together.
 
     Raises
@@ -78,9 +78,8 @@ def spare_sensitive(
     """
     if not 0 <= spare < keep:
         raise InputError(f"spare was given as {spare}", expected=f"at least 0 and less than keep, {keep}")
-    costs = {each.name: math.log(each.ratio.value) / sizes[each.name] for each in sensitivities}
     total, spared = sum(sizes[name] for name in costs), 0
-    left = sorted(costs, key=lambda name: costs[name], reverse=True)
+    left = sorted(costs, key=lambda name: costs[name] / sizes[name], reverse=True)
     while left and spared + sizes[left[0]] <= spare * total:
         spared += sizes[left.pop(0)]
     share = (keep * total - spared) / (total - spared)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
+from hybridqies.errors import InputError
 from hybridqies.folder_checks import COMPRESSED_MODULE, read_json
 
 
@@ -15,10 +17,8 @@ def load_sentence_model(folder: Path, device: str) -> Any:
     options = {"device": device, "local_files_only": True, "trust_remote_code": False}
     if not is_compressed(folder):
         return SentenceTransformer(str(folder), **options)
-    from hybridqies.factorised.transformer import CompressedTransformer
-
     # The class is given, not looked up by the name in the folder, which could lead to other code.
-    classes = {COMPRESSED_MODULE: CompressedTransformer}
+    classes = {COMPRESSED_MODULE: _compressed_transformer()}
     return SentenceTransformer._load_with_module_classes(str(folder), classes, **options)
 
 
@@ -28,11 +28,25 @@ def is_compressed(folder: Path) -> bool:
 
 
 def keep_factors(model: Any) -> None:
-    """Lets a sentence-transformers model with compressed layers save their factors, in place."""
-    from sentence_transformers.models import Transformer
+    """Lets a sentence-transformers model with compressed layers save their factors, in place.
 
-    from hybridqies.factorised.transformer import CompressedTransformer
-
+    Raises
+    ------
+    InputError: sentence-transformers is older than version 6.
+    """
+    own = _compressed_transformer()
     for name, module in list(model.named_children()):
-        if isinstance(module, Transformer) and not isinstance(module, CompressedTransformer):
-            setattr(model, name, CompressedTransformer.adopt(module))
+        if type(module) is own.__base__:
+            setattr(model, name, own.adopt(module))
+
+
+def _compressed_transformer() -> Any:
+    """The class, whose base only version 6 of sentence-transformers has in this place."""
+    try:
+        return importlib.import_module("hybridqies.factorised.transformer").CompressedTransformer
+    except ImportError as error:
+        raise InputError(
+            f"an encoder with factors cannot be used here ({error})",
+            expected="sentence-transformers 6",
+            todo="update it, or export the encoder dense",
+        ) from error

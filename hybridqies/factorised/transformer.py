@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sentence_transformers.models import Transformer
+from sentence_transformers.base.modules import Transformer
 from sentence_transformers.util import load_dir_path
 
 from hybridqies.factorised.files import load_compressed, save_compressed

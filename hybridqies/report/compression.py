@@ -33,13 +33,14 @@ def compression_table(report: Mapping[str, Any]) -> Table:
     return table
 
 
-def profile_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """How much worse the model gets with each layer, or each type of layers, compressed alone."""
+def profile_table(title: str, rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> Table:
+    """What `compression.json` says of each layer, or each type of layers, compressed alone."""
     table = Table()
-    for heading in (title, "layers", "ratio of perplexity"):
+    measured, digits = ("ratio of perplexity", 3) if "tokens" in report else ("change of embeddings", 5)
+    for heading in (title, "layers", measured):
         table.add_column(heading, justify="left" if heading == title else "right")
     for row in rows:
-        table.add_row(row["name"], str(row["n_layers"]), _interval(row["ratio"], 3))
+        table.add_row(row["name"], str(row["n_layers"]), _interval(row["measured"], digits))
     return table
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hybridqies.text.pairs import combine, embed_entries
     from hybridqies.text.readers import Table, read_lines, read_table
     from hybridqies.text.sampling import few_shot, split
+    from hybridqies.text.tokens import Tokens
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -29,6 +30,7 @@ __all__ = [
     "Entry",
     "Examples",
     "Table",
+    "Tokens",
     "combine",
     "embed",
     "embed_entries",
@@ -41,5 +43,7 @@ __all__ = [
 
 # Those before the cache need neither torch nor an encoder.
 __getattr__, __dir__ = import_lazily(
-    __name__, __all__, ("entries", "checks", "dataset", "readers", "sampling", "cache", "encoder", "pairs")
+    __name__,
+    __all__,
+    ("entries", "checks", "dataset", "readers", "sampling", "cache", "encoder", "pairs", "tokens"),
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         record_confusion,
     )
     from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
+    from hybridqies.training.distillation import Distillation, relative_distances
     from hybridqies.training.distributed import Ranks, join_processes
     from hybridqies.training.loop import fit
     from hybridqies.training.metrics import Metrics, calibration_error, measure
@@ -47,6 +48,7 @@ __all__ = [
     "Compute",
     "Convergence",
     "CrossEntropy",
+    "Distillation",
     "Inputs",
     "Labelled",
     "Measurement",
@@ -83,6 +85,7 @@ __all__ = [
     "probabilities_with_noise",
     "read_confusion",
     "record_confusion",
+    "relative_distances",
     "stopwatch",
     "token_losses",
     "watch_kernels",
@@ -97,6 +100,7 @@ __getattr__, __dir__ = import_lazily(
         "compilation",
         "confusion_matrix",
         "diagnosis",
+        "distillation",
         "distributed",
         "loop",
         "metrics",

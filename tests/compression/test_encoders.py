@@ -11,14 +11,32 @@ import pytest
 import torch
 
 from hybridqies.cli.app import run
-from hybridqies.compression import Accuracy, EncoderConfig, measure_accuracy, shrink_encoder
-from hybridqies.errors import InputError
-from hybridqies.text import Encoder, few_shot, load_dataset
+from hybridqies.compression import (
+    Accuracy,
+    CompressedLinear,
+    EncoderConfig,
+    EncoderHealing,
+    TaskData,
+    compress,
+    heal_encoder,
+    measure_accuracy,
+    shrink_encoder,
+)
+from hybridqies.errors import DataError, InputError, ModelFolderError
+from hybridqies.text import Encoder, few_shot, load_dataset, split
 
 
 def configure(tiny_encoder: Path, reviews: Path, **given: Any) -> EncoderConfig:
     chosen = {"method": "wmpo", "keep": 0.5, "layers": ("query", "key", "*.intermediate.dense"), "texts": 40}
-    return EncoderConfig(str(tiny_encoder), data=str(reviews), **{**chosen, **given})
+    parts = {name: given.pop(name) for name in ("per_class", "test_fraction") if name in given}
+    return EncoderConfig(str(tiny_encoder), data=TaskData(str(reviews), **parts), **{**chosen, **given})
+
+
+@pytest.fixture
+def lesson(tmp_path: Path, sentences: Any) -> Path:
+    file = tmp_path / "lesson.txt"
+    file.write_text("\n\n".join(sentences(64)[0]))
+    return file
 
 
 def test_accuracies_have_wilsons_interval_and_paired_differences():
@@ -63,6 +81,104 @@ def test_the_saved_encoder_has_the_accuracy_of_the_report(tiny_encoder, reviews,
     assert len(again.correct) == 80
 
 
+def test_dense_and_factorised_exports_embed_alike(tiny_encoder, reviews, tmp_path):
+    texts = ["good", "bad and good"]
+    found = {}
+    for export in ("factorised", "dense"):
+        shrink_encoder(configure(tiny_encoder, reviews, export=export), tmp_path / export)
+        encoder = Encoder.load(tmp_path / export)
+        n_compressed = sum(isinstance(each, CompressedLinear) for each in encoder.copy_model().modules())
+        assert n_compressed == (3 if export == "factorised" else 0)
+        found[export] = encoder
+    assert found["dense"].fingerprint != found["factorised"].fingerprint
+    assert torch.dist(found["dense"].encode(texts), found["factorised"].encode(texts)) < 1e-5
+
+
+def test_profiles_measure_the_change_of_embeddings_and_spare_the_worst(tiny_encoder, reviews, tmp_path):
+    config = configure(tiny_encoder, reviews, method="svd", profile=True, spare=0.4)
+    report = shrink_encoder(config, tmp_path / "out")
+    assert [row["name"] for row in report["profile_by_type"]] == ["query", "key", "dense"]
+    worst = max(report["profile"], key=lambda row: row["measured"]["value"])
+    assert report["spared"] == [worst["name"]]
+    assert report["arms"][1]["layer_parameters"] <= 3 * 32 * 32 / 2
+    # What was measured of the worst layer, done by hand.
+    model: Any = Encoder.load(tiny_encoder).copy_model()
+    seen = list(load_dataset_texts(reviews, config))
+    before = model.encode(seen, convert_to_tensor=True)
+    compress(model, "svd", 0.5, [worst["name"]])
+    after = model.encode(seen, convert_to_tensor=True)
+    change = ((after - before).square().sum(1) / before.square().sum(1)).mean()
+    assert worst["measured"]["value"] == pytest.approx(float(change), rel=1e-3)
+    assert len(report["profile"]) == 3
+
+
+def load_dataset_texts(reviews: Path, config: EncoderConfig) -> list[str]:
+    drawn = split(load_dataset(str(reviews)), 0.0, config.data.test_fraction, config.seed)
+    return [str(text) for text in drawn.train.texts[: config.texts]]
+
+
+def test_healing_brings_embeddings_back_and_trains_the_cores_alone(tiny_encoder, sentences):
+    encoder = Encoder.load(tiny_encoder)
+    model: Any = encoder.copy_model()
+    texts = sentences(64)[0]
+    targets = model.encode(texts, convert_to_tensor=True).clone()
+    compress(model, "mpo", 0.5, ["query", "*.intermediate.dense", "*.output.dense"])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    worse = torch.dist(model.encode(texts, convert_to_tensor=True), targets)
+    healing = EncoderHealing("", epochs=3, learning_rate=0.01)
+    outcome = heal_encoder(model, encoder.tokenise(texts), targets, healing)
+    assert outcome.history[-1]["train_loss"] < 0.7 * outcome.history[0]["train_loss"]
+    assert torch.dist(model.encode(texts, convert_to_tensor=True), targets) < 0.8 * worse
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if ".cores." in name}
+
+
+def test_interrupted_healing_goes_on_to_the_same_encoder(tiny_encoder, reviews, lesson, tmp_path):
+    healing = EncoderHealing(str(lesson), texts=64, epochs=3, learning_rate=0.01)
+    config = configure(tiny_encoder, reviews, method="svd", heal=healing)
+    report = shrink_encoder(config, tmp_path / "whole")
+    assert [arm["arm"] for arm in report["arms"][:3]] == ["untouched", "svd", "svd healed"]
+    steps = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        steps.append((stage, done))
+        if stage == "healing" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shrink_encoder(config, tmp_path / "out", stop)
+    assert not (tmp_path / "out").exists()
+    other = configure(tiny_encoder, reviews, method="mpo", heal=healing)
+    with pytest.raises(ModelFolderError, match="other settings or data"):
+        shrink_encoder(other, tmp_path / "out", resume=True)
+    steps.clear()
+    shrink_encoder(config, tmp_path / "out", lambda stage, done, _: steps.append((stage, done)), resume=True)
+    # The first epoch, of two steps, is not repeated.
+    assert [done for stage, done in steps if stage == "healing"] == [3, 4, 5, 6]
+    assert Encoder.load(tmp_path / "out").fingerprint == Encoder.load(tmp_path / "whole").fingerprint
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["lesson.txt", "out", "whole"]
+
+
+def test_a_short_lesson_is_refused(tiny_encoder, reviews, lesson, tmp_path):
+    config = configure(tiny_encoder, reviews, heal=EncoderHealing(str(lesson), texts=65))
+    with pytest.raises(DataError, match="the text has 64 lines; expected 65"):
+        shrink_encoder(config, tmp_path / "out")
+
+
+def test_the_command_heals_profiles_and_trains_on_what_it_wrote(
+    tiny_encoder, reviews, lesson, tmp_path, capsys
+):
+    small = str(tmp_path / "small")
+    words = ["--data", str(reviews), "--layers", "query,key", "--method", "svd", "--profile"]
+    healing = ["--heal", str(lesson), "--set", "heal.texts=64"]
+    assert run(["compress", str(tiny_encoder), *words, *healing, "--out", small]) == 0
+    printed = capsys.readouterr().out
+    assert "svd healed" in printed
+    assert "change of embeddings" in printed
+    again = ["train", "--data", str(reviews), "--encoder", small, "--out", str(tmp_path / "run")]
+    assert run([*again, "--head", "logistic", "--no-cache"]) == 0
+
+
 def test_the_command_shows_accuracies(tiny_encoder, reviews, tmp_path, capsys):
     words = [str(tiny_encoder), "--data", str(reviews), "--layers", "query", "--method", "svd"]
     assert run(["compress", *words, "--out", str(tmp_path / "out")]) == 0
@@ -77,10 +193,14 @@ def test_the_command_shows_accuracies(tiny_encoder, reviews, tmp_path, capsys):
     [
         ([], "compress was given neither; expected --text for a language model, or --data"),
         (["--data", "some", "--text", "some"], "compress was given both"),
-        (["--data", "some", "--heal", "some"], "--heal was given with --data"),
+        (["--data", "some", "--resume"], "--resume was given without --heal"),
+        (["--data", "some", "--heal", "some", "--set", "heal.width=8"], "unknown option 'heal.width'"),
+        (["--data", "some", "--heal", "some", "--set", "heal.texts=0"], "'texts' was given 0"),
+        (["--data", "some", "--heal", "some", "--method", "zero"], "leaves nothing to train"),
+        (["--data", "some", "--spare", "0.5"], "less than keep"),
         (["--data", "some", "--width", "8"], "--width was given with --data"),
-        (["--data", "some", "--set", "heal.width=8"], "heal.width was set without --heal"),
-        (["--data", "some", "--export", "factorised"], "--export factorised was given with --data"),
+        (["--data", "some", "--set", "heal.texts=8"], "heal.texts was set without --heal"),
+        (["--data", "some", "--export", "whole"], "expected factorised or dense"),
         (["--text", "some", "--per-class", "8"], "--per-class was given with --text"),
         (["--data", "some", "--keep", "3"], "above 0 and up to 1"),
     ],

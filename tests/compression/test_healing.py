@@ -71,6 +71,37 @@ def test_what_cannot_be_trained_is_refused(folder):
         heal(compressed(folder, "zero"), ROUND, Healing(""))
 
 
+def test_interrupted_healing_goes_on_bit_for_bit(folder, tmp_path):
+    healing = Healing("", epochs=3, batch_size=4, learning_rate=0.02)
+    whole, cut = compressed(folder), compressed(folder)
+    heal(whole, ROUND, healing)
+
+    def stop(done: int, _: int) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        heal(cut, ROUND, healing, stop, folder=tmp_path)
+    again = compressed(folder)
+    told: list[int] = []
+    heal(again, ROUND, healing, lambda done, _: told.append(done), folder=tmp_path, resume=True)
+    # Five steps are an epoch.
+    assert told == list(range(6, 16))
+    for mine, theirs in zip(again.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_circuits_of_a_disentangled_layer_stay_orthogonal(folder):
+    model = compressed(folder, "disentangled")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    heal(model, ROUND, Healing("", epochs=2, batch_size=4, learning_rate=0.02))
+    gates = {name: value for name, value in model.state_dict().items() if name.endswith(".gates")}
+    assert len(gates) == 12
+    for name, each in gates.items():
+        assert torch.equal(each, before[name])
+        assert torch.dist(each @ each.mT, torch.eye(4).expand_as(each).to(each)) < 1e-5
+
+
 def test_the_command_heals_measures_and_saves(folder, tmp_path, capsys):
     text, lesson = write_text(tmp_path / "words.txt"), tmp_path / "lesson.txt"
     lesson.write_text(" ".join(WORDS * 8))

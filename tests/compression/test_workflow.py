@@ -17,7 +17,6 @@ from hybridqies.compression import (
     CompressedLinear,
     CompressionConfig,
     Perplexity,
-    Sensitivity,
     compress,
     cut_windows,
     load_causal_model,
@@ -27,7 +26,6 @@ from hybridqies.compression import (
     shrink,
     spare_sensitive,
 )
-from hybridqies.compression.perplexity import Interval
 from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.tensors import load_tensors, save_tensors
 
@@ -133,8 +131,7 @@ def test_sensitive_layers_are_spared_and_the_others_pay(model, text, tmp_path):
 
 
 def test_the_plan_keeps_the_total():
-    ratios = {"a": 3.0, "b": 1.1, "c": 2.0}
-    found = [Sensitivity(name, 1, Interval(value, value, value)) for name, value in ratios.items()]
+    found = {"a": 1.1, "b": 0.1, "c": 0.7}
     shares = spare_sensitive(found, {"a": 100, "b": 100, "c": 100}, keep=0.5, spare=0.4)
     assert shares == {"b": pytest.approx(0.25), "c": pytest.approx(0.25)}
     with pytest.raises(InputError, match="less than keep"):
