@@ -32,7 +32,7 @@ class Mixing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DecoderConfig:
-    """A decoder with rotary positions, RMS norms before each part, and tied embeddings.
+    """A decoder with rotary positions, RMS norms without a scale before each part, and tied embeddings.
 
     `width` is the number of real values in the stream; with `is_complex` they are width / 2 complex
     numbers. `hidden` counts the real values between the two layers of a block's network, `rank` the levels

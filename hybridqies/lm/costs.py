@@ -15,20 +15,19 @@ _GATE_PARAMETERS: dict[Mixing, Callable[[int], int]] = {
 
 
 def count_parameters(config: DecoderConfig) -> int:
-    """V·D + D/c + L·((4D² + k·D·H)/c + 2D/c + mixing), for D real values of width, and c = 2 if complex.
+    """V·D + L·((4D² + k·D·H)/c + mixing), for D real values of width, and c = 2 if complex.
 
-    k is 3 for SwiGLU and 2 for GELU. A mixing layer over S strides has (D + 2r·D)/c + S·F·D + S·G: F numbers
+    k is 3 for SwiGLU and 2 for GELU. A mixing layer over S strides has 2r·D/c + S·F·D + S·G: F numbers
     are read of each pair, r² with gates and 4r by the tap; a gate has G = r⁴ parameters, a product 2r².
     """
     width, parts = config.width, config.parts
-    matrices = (4 * width**2 + _matrices_of_network(config) * width * config.hidden) // parts
-    block = matrices + 2 * width // parts
+    block = (4 * width**2 + _matrices_of_network(config) * width * config.hidden) // parts
     if config.mixing is not Mixing.NONE:
         n_strides = len(config.strides)
-        block += (width + 2 * config.rank * width) // parts
+        block += 2 * config.rank * width // parts
         block += n_strides * config.n_features * width
         block += n_strides * _GATE_PARAMETERS[config.mixing](config.rank)
-    return config.vocabulary * width + width // parts + config.n_layers * block
+    return config.vocabulary * width + config.n_layers * block
 
 
 def count_flops(config: DecoderConfig) -> int:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from hybridqies.errors import InputError
 from hybridqies.lm.config import Activation, DecoderConfig, Mixing
-from hybridqies.lm.linear import ComplexLinear, Norm, make_linear
+from hybridqies.lm.linear import ComplexLinear, make_linear, normalise
 from hybridqies.lm.mixers import GATE_SPREAD, MIXERS, GateMixer, Mixer, mean_entropy
 
 
@@ -38,17 +38,14 @@ class Decoder(nn.Module):
     Weights are drawn from `seed`.
     """
 
-    cosine: Tensor
-    sine: Tensor
+    turns: Tensor
 
     def __init__(self, config: DecoderConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.norm = Norm(config.width, config.parts)
-        for name, table in zip(("cosine", "sine"), _rotations(config), strict=True):
-            self.register_buffer(name, table, persistent=False)
+        self.register_buffer("turns", _rotations(config), persistent=False)
         _draw_weights(self, torch.Generator().manual_seed(seed))
 
     def forward(
@@ -89,7 +86,7 @@ class Decoder(nn.Module):
             raise InputError(
                 f"a decoder was given {stop} tokens", expected=f"at most its context of {self.config.context}"
             )
-        turns = self.cosine[start:stop], self.sine[start:stop]
+        turns = self.turns[start:stop]
         stream, pairs = self.embedding(ids), []
         for at, block in enumerate(self.blocks):
             if cache is not None and len(cache.blocks) <= at:
@@ -98,7 +95,7 @@ class Decoder(nn.Module):
             pairs += [] if read is None else [read]
         if cache is not None:
             cache.length = stop
-        return functional.linear(self.norm(stream), self.embedding.weight), pairs
+        return functional.linear(normalise(stream), self.embedding.weight), pairs
 
 
 class Block(nn.Module):
@@ -109,21 +106,19 @@ class Block(nn.Module):
         width, parts = config.width, config.parts
         self.n_heads, self.parts, self.activation = config.n_heads, parts, config.activation
         n_gates = 2 if config.activation is Activation.SWIGLU else 1
-        self.attention_norm = Norm(width, parts)
         self.attention_in = make_linear(width, 3 * width, parts)
         self.attention_out = make_linear(width, width, parts)
         self.mixer: Mixer | None = None
         if config.mixing is not Mixing.NONE:
             self.mixer = MIXERS[config.mixing](config)
-        self.network_norm = Norm(width, parts)
         self.network_in = make_linear(width, n_gates * config.hidden, parts)
         self.network_out = make_linear(config.hidden, width, parts)
 
     def forward(
-        self, stream: Tensor, turns: tuple[Tensor, Tensor], skip: bool, cache: dict[str, Tensor] | None
+        self, stream: Tensor, turns: Tensor, skip: bool, cache: dict[str, Tensor] | None
     ) -> tuple[Tensor, Tensor | None]:
         """The stream (B, T, D) behind the block, and what its mixing layer read."""
-        stream = stream + self._attend(self.attention_norm(stream), turns, cache)
+        stream = stream + self._attend(normalise(stream), turns, cache)
         read = None
         if self.mixer is not None and not skip:
             registers = self.mixer.registers(stream)
@@ -132,17 +127,18 @@ class Block(nn.Module):
             stream = stream + added
             if cache is not None:
                 _append(cache, "registers", registers, 2)
-        return stream + self._transform(self.network_norm(stream)), read
+        return stream + self._transform(normalise(stream)), read
 
-    def _attend(
-        self, stream: Tensor, turns: tuple[Tensor, Tensor], cache: dict[str, Tensor] | None
-    ) -> Tensor:
-        """Scaled dot products of [Re, Im] are the real parts of complex ones."""
+    def _attend(self, stream: Tensor, turns: Tensor, cache: dict[str, Tensor] | None) -> Tensor:
+        """Scaled dot products of all Re and Im are the real parts of complex ones."""
         batch, length, width = stream.shape
         size = width // self.n_heads // self.parts
         whole = self.attention_in(stream).view(batch, length, self.parts, 3, self.n_heads, size)
-        query, key, value = whole.permute(3, 0, 4, 1, 2, 5).flatten(-2)
-        query, key = _turn(query, turns), _turn(key, turns)
+        # Re and Im of a value side by side: a copy in a complex stream, and nothing in a real one.
+        whole = whole.permute(0, 1, 3, 4, 5, 2).flatten(-2)
+        both, value = whole.split([2, 1], 2)
+        query, key = _turn(both, turns).to(whole.dtype).transpose(1, 3).unbind(2)
+        value = value.transpose(1, 3).squeeze(2)
         mask = None
         if cache is not None:
             key, value = _append(cache, "keys", key, 2), _append(cache, "values", value, 2)
@@ -151,7 +147,7 @@ class Block(nn.Module):
                 mask = mask.tril(key.shape[2] - length)
         causal = mask is None and length > 1
         heads = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
-        joined = heads.unflatten(-1, (self.parts, size)).permute(0, 2, 3, 1, 4).reshape(batch, length, width)
+        joined = heads.unflatten(-1, (size, self.parts)).permute(0, 2, 4, 1, 3).reshape(batch, length, width)
         mixed: Tensor = self.attention_out(joined)
         return mixed
 
@@ -174,19 +170,26 @@ def _append(cache: dict[str, Tensor], name: str, values: Tensor, axis: int) -> T
     return cache[name]
 
 
-def _turn(values: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary positions: value j with value j + size/2, in a complex stream Re with Im."""
-    cosine, sine = turns
-    first, second = values.chunk(2, -1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+def _turn(values: Tensor, turns: Tensor) -> Tensor:
+    """Rotary positions of queries and keys (B, T, 2, H, size): pairs of neighbours times e^{iωt}.
+
+    In a complex stream these are Re and Im of one value.
+    """
+    precise = values if values.dtype == torch.float64 else values.float()
+    pairs = torch.view_as_complex(precise.flatten(2).unflatten(-1, (-1, 2)))
+    turned = torch.view_as_real(pairs * torch.view_as_complex(turns))
+    return turned.view(values.shape)
 
 
-def _rotations(config: DecoderConfig) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (T, size/2) of the angle of every position and pair."""
+def _rotations(config: DecoderConfig) -> Tensor:
+    """Cosine and sine (T, 2·H·size/2, 2) of the angle of every position and pair.
+
+    Heads are not left to broadcasting: loops over a head alone are too short to be fast.
+    """
     half = config.width // config.n_heads // 2
     rates = config.rotary_base ** (-torch.arange(half, dtype=torch.float64) / half)
-    angles = torch.arange(config.context, dtype=torch.float64)[:, None] * rates
-    return angles.cos().float(), angles.sin().float()
+    angles = torch.arange(config.context, dtype=torch.float64)[:, None] * rates.repeat(2 * config.n_heads)
+    return torch.stack([angles.cos(), angles.sin()], -1).float()
 
 
 def _draw_weights(model: Decoder, generator: torch.Generator) -> None:

@@ -1,10 +1,14 @@
-"""Linear layers and norms of real and of complex streams."""
+"""Linear layers and the norm of real and of complex streams."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+_SMALLEST = 1e-6
 
 
 class ComplexLinear(nn.Module):
@@ -26,18 +30,37 @@ class ComplexLinear(nn.Module):
         return functional.linear(values, torch.cat([upper, lower]))
 
 
-class Norm(nn.Module):
-    """Root-mean-square norm of the last axis; a complex value has one scale for both of its parts."""
+class _RootMeanSquare(torch.autograd.Function):
+    """Values divided by their root mean square, with half the passes of torch's derivative on a CPU."""
 
-    def __init__(self, width: int, parts: int) -> None:
-        super().__init__()
-        self.parts = parts
-        self.scale = nn.Parameter(torch.ones(width // parts))
+    generate_vmap_rule = True
 
-    def forward(self, values: Tensor) -> Tensor:
-        """The same shape."""
-        scale = self.scale if self.parts == 1 else self.scale.repeat(self.parts)
-        return functional.rms_norm(values, scale.shape, scale, 1e-6)
+    @staticmethod
+    def forward(values: Tensor) -> tuple[Tensor, Tensor]:
+        squares = torch.linalg.vector_norm(values, dim=-1, keepdim=True).square()
+        inverse = torch.rsqrt(squares / values.shape[-1] + _SMALLEST)
+        return values * inverse, inverse
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:  # noqa: ARG004
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        normed, inverse = ctx.saved_tensors
+        along = (gradients[0] * normed).mean(-1, keepdim=True)
+        return torch.addcmul(gradients[0], normed, along, value=-1).mul_(inverse)
+
+
+def normalise(values: Tensor) -> Tensor:
+    """The root-mean-square norm of the last axis, without a scale: the matrix that follows has one.
+
+    A complex value is divided by a real number, so that its phase stays.
+    """
+    normed: Tensor = _RootMeanSquare.apply(values)[0]  # type: ignore[no-untyped-call]
+    return normed
 
 
 def make_linear(n_in: int, n_out: int, parts: int) -> nn.Module:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from hybridqies.lm.config import DecoderConfig, Mixing
 from hybridqies.lm.gates import cayley, outer, real_form, reduce_state, renyi2, swap, tensor_product
-from hybridqies.lm.linear import Norm, make_linear
+from hybridqies.lm.linear import make_linear, normalise
 
 # The spread of gates at the start. Their states are then as entangled as behind Haar-random gates.
 GATE_SPREAD = 0.35
@@ -27,13 +27,13 @@ class Mixer(nn.Module):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.strides, self.rank = config.strides, config.rank
-        self.norm = Norm(config.width, config.parts)
         self.register = make_linear(config.width, 2 * config.rank, config.parts)
         self.out = nn.Linear(len(self.strides) * config.n_features, config.width, bias=False)
 
     def registers(self, stream: Tensor) -> Tensor:
         """Unit registers of a stream (B, T, D) as [Re, Im], (2r, B, T)."""
-        return functional.normalize(self.register(self.norm(stream)), dim=-1).permute(2, 0, 1).contiguous()
+        registers = functional.normalize(self.register(normalise(stream)), dim=-1)
+        return registers.permute(2, 0, 1).contiguous()
 
     def shift(self, registers: Tensor, earlier: Tensor | None) -> Tensor:
         """The earlier register of each pair, (H, 2r, B, T); `earlier` (2r, B, P) came before, in a cache."""

@@ -313,3 +313,30 @@ def test_scaling_fits(load: Load) -> None:
     shares, _ = script.coverage("four-sizes", 1, 50, 0.003)
     assert shares == {"E": 1.0, "A": 1.0, "alpha": 1.0}
     assert set(script.false_alarms(1, 50, 0.003).values()) == {0.0}
+
+
+def test_language_model_speed(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    script = load("language_model_speed")
+    sizes = [
+        "--width",
+        "16",
+        "--layers",
+        "1",
+        "--heads",
+        "2",
+        "--context",
+        "8",
+        "--batch",
+        "2",
+        "--rounds",
+        "1",
+    ]
+    script.main(["--arms", "real,entangled", *sizes])
+    names = [
+        "nanoGPT",
+        "nanoGPT, same parts",
+        "transformers GPT-2",
+        "hybridqies real",
+        "hybridqies entangled",
+    ]
+    assert [line[:24].rstrip() for line in capsys.readouterr().out.splitlines()] == names

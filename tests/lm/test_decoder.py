@@ -10,6 +10,7 @@ from lm.decoders import ARMS, CONTEXT, VOCABULARY, Activation, config_of, draw_i
 
 from hybridqies.errors import InputError
 from hybridqies.lm import Cache, Decoder, DecoderConfig, Mixing, generate_ids
+from hybridqies.lm.linear import normalise
 
 WITH_MIXERS = [name for name, arm in ARMS.items() if arm.mixing is not Mixing.NONE]
 
@@ -125,7 +126,7 @@ def test_a_stream_turned_by_a_phase_gives_turned_attention():
         return torch.cat([product.real, product.imag], -1)
 
     def attend(values: torch.Tensor) -> torch.Tensor:
-        return block._attend(block.attention_norm(values), (model.cosine, model.sine), None)
+        return block._attend(normalise(values), model.turns, None)
 
     with torch.no_grad():
         assert torch.dist(attend(turned(stream)), turned(attend(stream))) < 1e-12
