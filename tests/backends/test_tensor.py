@@ -76,8 +76,9 @@ def test_no_warning_below_the_threshold():
 
 
 def test_twenty_steps_are_warned_of():
-    with pytest.warns(TruncationWarning):
-        kicked(4, steps=20)
+    with pytest.warns(TruncationWarning, match=r"discarded a weight of 9\.9e-01, and half its chi moves"):
+        found = kicked(8, steps=20)
+    assert float(found.truncation.drift[0, 62]) > 0.03
 
 
 def test_an_infinite_lattice():

@@ -29,6 +29,15 @@ def test_json_then_resumed_as_a_table(say: Say, tmp_path) -> None:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_twenty_steps_are_marked_and_warned_of(say: Say, tmp_path) -> None:
+    flags = ("lattice", "--device", "eagle", "--theta", "0.6", "--steps", "20", "--chi", "2,4")
+    out, _ = say(*flags, "--out", tmp_path / "scan")
+    assert out.count("not converged") == 3  # each row, and the line below
+    rows = json.loads((tmp_path / "scan" / "lattice.json").read_text())["rows"]
+    assert abs(rows[1]["discarded"] - 2.77) < 0.05
+    assert rows[1]["drift"] > 0.05
+
+
 def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch, capsys) -> None:
     run_point = lattice_scan._Runner.run
     calls: list[int] = []

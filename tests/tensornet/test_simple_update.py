@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -97,6 +98,33 @@ def test_small_chi_discards_and_says_so():
     assert discarded[0] > discarded[1] > discarded[2] >= 0
     assert [each.bond for each in found.values()] == [4, 8, 16]
     assert all(0 <= float(each.largest) <= float(each.discarded) for each in found.values())
+
+
+@pytest.mark.parametrize(
+    ("chi", "value", "discarded"),
+    [
+        (8, 0.749, 1.08),
+        pytest.param(16, 0.695, 0.33, marks=pytest.mark.slow),
+        pytest.param(32, 0.675, 0.083, marks=pytest.mark.slow),
+    ],
+)
+def test_twenty_steps_have_not_converged(chi, value, discarded):
+    circuit = load_circuit("kicked-ising", 127, lattice="heavy-hex:127", steps=20)
+    # The values are of all layers. No Z depends on the last one; reading X as well keeps it.
+    read = (*circuit.observables, *(PauliString.on("X", site) for site in range(127)))
+    found = Program.of(replace(circuit, observables=read)).run(NONE, NONE, chi)
+    # Equal singular values leave it to the order of the edges what is kept: that moves values by 0.002.
+    assert abs(float(found.values[0, 62]) - value) < 0.003
+    assert abs(float(found.discarded) / discarded - 1) < 0.02
+    less = Program.of(circuit).run(NONE, NONE, chi)
+    assert float(less.discarded) < float(found.discarded)
+    assert 1e-4 < abs(float(less.values[0, 62] - found.values[0, 62])) < 0.01
+
+
+def test_twenty_small_kicks_have_converged():
+    found = kicked_ising("127", 8, theta=2 * math.pi / 32, steps=20)
+    assert abs(float(found.values[0, 62]) - 0.979488) < 1e-6
+    assert float(found.discarded) < 1e-5
 
 
 def test_what_is_discarded_is_the_weight_of_the_smaller_singular_values():
