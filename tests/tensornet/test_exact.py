@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from tensornet.circuits_on_graphs import RING, TREE, inputs, random_circuit
+from torch.overrides import TorchFunctionMode
 
 from hybridqies.backends import load_backend
 from hybridqies.circuit import Circuit, PauliString, Weight, gate, load_circuit
@@ -115,3 +116,22 @@ def test_edges_with_few_gates_are_cut():
     assert cut_loops(6, weights) == ((1, 2),)
     assert split_into_parts([[1], [0], [], [4], [3]]) == [0, 0, 2, 3, 3]
     assert join([[1], [0, 2], [1, 3], [2], []], 0, [2, 4]) == {0: None, 1: 0, 2: 1}
+
+
+class NothingLeavesTheDevice(TorchFunctionMode):
+    """Refuses what copies the values of a tensor to the CPU or to Python."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        assert func.__name__ not in ("cpu", "numpy", "item", "tolist", "__float__", "__bool__")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_tensor_is_made_on_the_device_of_the_inputs(name):
+    n_qubits, edges, cuts = GRAPHS[name]
+    network, given = ExactNetwork.of(random_circuit(n_qubits, edges, 20, 0), cuts), inputs(0)
+    expected = network.run(*given)
+    # A tensor that is made without a device would be on `meta`, and products with it would fail.
+    with torch.device("meta"), NothingLeavesTheDevice():
+        values = network.run(*given)
+    assert torch.equal(values, expected)
