@@ -340,3 +340,22 @@ def test_language_model_speed(load: Load, capsys: pytest.CaptureFixture[str]) ->
         "hybridqies entangled",
     ]
     assert [line[:24].rstrip() for line in capsys.readouterr().out.splitlines()] == names
+
+
+def test_growth_of_lattices(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = load("lattice_speed")
+    monkeypatch.setattr(script, "GROWTH", (("127", 2, 2), ("127", 3, 2)))
+    monkeypatch.setattr(sys, "argv", ["lattice_speed.py", "--growth", "--times", "1", "--json"])
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # the script sets them, too
+    threads = torch.get_num_threads()
+    try:
+        script.main()
+    finally:
+        torch.set_num_threads(threads)
+    first, second = json.loads(capsys.readouterr().out)["rows"]
+    assert (first["chi"], first["steps"], second["steps"]) == (2, 2, 3)
+    assert 0 < first["work"] < second["work"]
+    assert script.growth_table({"rows": [first, second]}).count("\n") == 2

@@ -190,6 +190,21 @@ def test_bytes_are_counted_before_anything_is_allocated():
     assert program.bytes_needed(4) == 32 * (4 * 4**2 + 4 * 4**3 + 4**4)
 
 
+def test_work_is_counted_before_anything_is_run():
+    # A chain of two: one update of two sites without other bonds, whose bond of 1 becomes one of 2.
+    circuit = Circuit.of(2, [gate("RY", 0, 0.8), gate("CNOT", (0, 1))], [PauliString.parse("XX")])
+    assert Program.of(circuit).count_work(8) == 4 * 2**3 + 22 * 2**3
+    works = {size: of_device(size).count_work(32) for size in (127, 433)}
+    edges = {size: len(of_device(size).edges) for size in (127, 433)}
+    # Linear in the edges, but for those at the boundary.
+    assert abs(works[433] / works[127] / (edges[433] / edges[127]) - 1) < 0.15
+    assert of_device(127).count_work(4) < of_device(127).count_work(8) < works[127]
+
+
+def of_device(size: int) -> Program:
+    return Program.of(load_circuit("kicked-ising", size, lattice=f"heavy-hex:{size}", steps=5))
+
+
 def test_rows_are_independent_and_rounds_are_told():
     circuit = random_circuit(4, RING, 20, 1)
     program, (features, weights) = Program.of(circuit, RING), inputs(1, batch=3)
