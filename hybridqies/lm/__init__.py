@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hybridqies.lm.decoder import Cache, Decoder, DecoderOutput
     from hybridqies.lm.entanglement import measure_entanglement
     from hybridqies.lm.generation import generate_ids
+    from hybridqies.lm.insertion import insert_mixers, load_mixers, save_mixers
     from hybridqies.lm.mixers import MIXERS, Mixer
     from hybridqies.lm.sizes import config_of_size, read_size
     from hybridqies.lm.tokens import BytePairs, Characters, Tokens, make_tokens, read_tokens
@@ -34,10 +35,13 @@ __all__ = [
     "count_flops",
     "count_parameters",
     "generate_ids",
+    "insert_mixers",
+    "load_mixers",
     "make_tokens",
     "measure_entanglement",
     "read_size",
     "read_tokens",
+    "save_mixers",
 ]
 
 __getattr__, __dir__ = import_lazily(
@@ -53,5 +57,6 @@ __getattr__, __dir__ = import_lazily(
         "decoder",
         "generation",
         "entanglement",
+        "insertion",
     ),
 )
