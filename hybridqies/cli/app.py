@@ -25,6 +25,7 @@ from hybridqies.cli import (
     jobs,
     lattice,
     lm,
+    parity,
     predict,
     scale,
     studies,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export.command,
     "lattice": lattice.command,
     "zipf": zipf.command,
+    "parity": parity.command,
     "diagnose": diagnose.command,
     "doctor": doctor.command,
 }
