@@ -27,16 +27,21 @@ class ExactCost:
     """How the native simulator computes exact expectations, and the counted work of one sample.
 
     It runs `states` states of at most `n_qubits`: one state of the whole circuit, or its light cones.
-    `operations` are those of a forward and a backward pass, in floating-point operations.
+    `operations` are those of a forward and a backward pass, in floating-point operations,
+    and `whole` those of the whole state that light cones replace, None where it has too many qubits.
     """
 
     by_cones: bool
     states: int
     n_qubits: int
     operations: int
+    whole: int | None = None
 
     def __str__(self) -> str:
-        """In words, without the work."""
+        """In words: what is run, and for light cones what they save."""
         if not self.by_cones:
             return f"the whole state of {self.n_qubits} qubits"
-        return f"{self.states} light cones of up to {self.n_qubits} qubits"
+        cones = f"{self.states} light cones of up to {self.n_qubits} qubits"
+        if self.whole is None:
+            return f"{cones}, as the whole state has too many qubits"
+        return f"{cones}, in place of {self.whole:,} operations for the whole state"

@@ -175,7 +175,9 @@ class StateVector(ExecutingBackend):
         self.check(circuit)
         plan = self._exact_plan(circuit, batched_weights=False)
         if isinstance(plan, ConePlan):
-            return ExactCost(True, plan.n_cones, plan.n_qubits, plan.work)
+            fits = circuit.n_qubits <= self.capabilities.max_qubits
+            whole = count_work(self._compiled(circuit).plan(batched_weights=False)) if fits else None
+            return ExactCost(True, plan.n_cones, plan.n_qubits, plan.work, whole)
         return ExactCost(False, 1, plan.n_qubits, count_work(plan))
 
     def _exact_plan(self, circuit: Circuit, *, batched_weights: bool) -> Plan | ConePlan:

@@ -22,6 +22,7 @@ from hybridqies.engine import (
     compile_cones,
     compile_plan,
     cone_plan,
+    count_work,
     expectations,
     find_cones,
     pick_plan,
@@ -120,6 +121,21 @@ def picked(circuit, *, batched_weights=False):
 )
 def test_the_plan_picks_by_counted_work(name, n, options, kind):
     assert isinstance(picked(load_circuit(name, n, **options)), kind)
+
+
+def test_the_cost_says_what_light_cones_save():
+    few, wide = (load_circuit("data-reuploading", n, layers=2) for n in (14, 40))
+    cost, beyond = (StateVector().exact_cost(each) for each in (few, wide))
+    assert cost is not None
+    assert beyond is not None
+    assert cost.whole is not None
+    assert cost.whole == count_work(compile_plan(few))
+    assert 2 * cost.operations <= cost.whole
+    assert str(cost) == (
+        f"14 light cones of up to 5 qubits, in place of {cost.whole:,} operations for the whole state"
+    )
+    assert beyond.whole is None
+    assert str(beyond) == "40 light cones of up to 5 qubits, as the whole state has too many qubits"
 
 
 def test_circuits_from_amplitudes_stay_whole():

@@ -301,7 +301,7 @@ def test_light_cones(load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(sys, "argv", flags)
     try:
         assert script.main() == 0
-        assert "2 | 16 light cones of up to 5 qubits | " in capsys.readouterr().out
+        assert "2 | 16 light cones of up to 5 qubits, in place of " in capsys.readouterr().out
         monkeypatch.setattr(script, "TOLERANCE", -1.0)
         assert script.main() == 1
     finally:
