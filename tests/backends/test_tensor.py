@@ -107,6 +107,27 @@ def test_gates_off_the_lattice_are_refused_or_routed():
     assert backend.resources(circuit).gates_2q == circuit.two_qubit_gates() + found.truncation.swaps
 
 
+@pytest.mark.parametrize(
+    ("pairs", "swaps"),
+    [
+        ([(0, 1), (2, 3)], 0),
+        ([(0, 3)], 2),
+        # Qubits stay where they are moved to: 0 is beside 3 already, and then one site from 1.
+        ([(0, 3), (0, 3)], 2),
+        ([(0, 3), (0, 1)], 3),
+    ],
+)
+def test_a_route_reports_its_swaps(pairs, swaps):
+    gates = [gate("RY", 0, 0.7), *(gate("CNOT", pair) for pair in pairs), gate("RX", 3, 0.3)]
+    circuit = Circuit.of(4, gates, map(PauliString.parse, ("ZIII", "IZIZ", "IIIY")))
+    backend = load_backend("tensor:mps,route=swap")
+    found = backend.estimate(circuit, NONE, NONE[0])
+    assert found.truncation.swaps == swaps
+    assert isinstance(backend, TensorNetwork)
+    assert backend.resources(circuit).gates_2q == len(pairs) + swaps
+    torch.testing.assert_close(found.values, dense.expectations(circuit, NONE, NONE[0]), rtol=0, atol=1e-14)
+
+
 def test_sites_that_no_edge_connects_are_refused(tmp_path):
     path = tmp_path / "two.edges"
     path.write_text("0 1\n2 3\n")
