@@ -180,6 +180,19 @@ def test_a_positive_weight_raises_the_entanglement():
     assert levels[0] < 0.2 < 0.5 < levels[1]
 
 
+@pytest.mark.parametrize("arm", ["entangled", "complex"])
+def test_it_trains_in_half_precision(arm):
+    training = {**OPTIONS["training"], "compute": {"precision": "bf16"}}
+    weights = {"entanglement_weight": 0.01, "local_weight": 0.1} if arm == "entangled" else {}
+    losses = [
+        LanguageModel(**{**OPTIONS, "arm": arm, "training": each, **weights}).fit(TEXT).score(TEXT).loss
+        for each in (training, OPTIONS["training"])
+    ]
+    # Rounding to 8 bits moves training, but not where it leads.
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], abs=0.2)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [

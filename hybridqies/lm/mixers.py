@@ -131,4 +131,5 @@ MIXERS: dict[Mixing, type[Mixer]] = {
 
 def mean_entropy(read: Tensor, rank: int) -> Tensor:
     """The mean of S₂ / log r over what a `GateMixer` read, a scalar."""
-    return renyi2(read).mean() / math.log(rank)
+    precise = read.float() if read.dtype in (torch.bfloat16, torch.float16) else read
+    return renyi2(precise).mean() / math.log(rank)
