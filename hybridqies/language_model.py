@@ -37,7 +37,7 @@ from hybridqies.training import Outcome, TokenStream, TrainingConfig, Windows, f
 from hybridqies.training.prediction import evaluating
 
 FORMAT = 1
-TRAINING = TrainingConfig(epochs=10, batch_size=32, learning_rate=0.003, warmup=0.05, clip_norm=1.0)
+TRAINING = TrainingConfig(epochs=10, batch_size=8, learning_rate=0.005, warmup=0.05, clip_norm=1.0)
 _NEEDED: Needed = {"kind": str, "format": int, "options": dict, "decoder": dict | None, "run": dict | None}
 _NEEDED_WHEN_FINISHED: Needed = {"decoder": dict, "tokens": dict, "weights_sha256": str}
 

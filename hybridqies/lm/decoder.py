@@ -196,7 +196,9 @@ def _draw_weights(model: Decoder, generator: torch.Generator) -> None:
     """Normal weights; layers that add to the stream start smaller, those of mixing layers at zero."""
     shrink = 1 / math.sqrt(2 * model.config.n_layers)
     with torch.no_grad():
-        model.embedding.weight.normal_(0.0, 0.02, generator=generator)
+        model.embedding.weight.normal_(0.0, 1.0, generator=generator).mul_(
+            1 / math.sqrt(3 * model.config.width)
+        )
         for name, part in model.blocks.named_modules():
             if isinstance(part, nn.Linear | ComplexLinear):
                 spread = 1 / math.sqrt(3 * part.in_features)
