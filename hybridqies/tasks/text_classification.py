@@ -27,7 +27,7 @@ from hybridqies.text import (
 )
 from hybridqies.text.pairs import row_width, tokenise_entries, warn_of_cuts
 from hybridqies.training import Labelled, TrainingConfig
-from hybridqies.tuning import EncoderChange, TextModel, TunedEncoder, change_encoder, tune_encoder
+from hybridqies.tuning import EncoderChange, TextModel, TunedEncoder, Tuning, change_encoder, tune_encoder
 from hybridqies.tuning.phase import check_tuning
 from hybridqies.tuning.store import TuningStore
 from hybridqies.tuning.tunable import TunableEncoder
@@ -54,6 +54,7 @@ class TextData(ClassificationData):
         self.cache = cache
         self.tunings = tunings
         self._is_warned = False
+        self._tunable: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -92,10 +93,11 @@ class TextData(ClassificationData):
         head = build_head_of(spec, self.n_inputs, len(self.classes), backend, seed).to(self.device)
         if not tuning or isinstance(self.encoder, TunedEncoder):
             return head
-        # Built now where it is tuned first, too: what cannot be tuned is refused before anything is trained.
+        if tuning.is_first:
+            self._check_tuning(tuning)
+            return head
         tunable = TunableEncoder(self.encoder, tuning, seed)
-        check_tuning(tuning, TrainingConfig(), paired=self.paired)
-        return head if tuning.is_first else TextModel(tunable, head, paired=self.paired).to(self.device)
+        return TextModel(tunable, head, paired=self.paired).to(self.device)
 
     def tune(
         self,
@@ -131,11 +133,14 @@ class TextData(ClassificationData):
         if self.tunings is None or folder is not None:
             return self._changed(make())
         key = self.tunings.key(self.encoder, tuning, rows, held_out, config)
-        return self._changed(self.tunings.find(key, tuning, make))
+        return self._changed(self.tunings.find(key, self.encoder, tuning, make))
 
     def tuned_by(self, model: nn.Module) -> TextData:
         """The data with the encoder of a trained `TextModel`; itself for any other model."""
-        return self._changed(EncoderChange.of(model.encoder)) if isinstance(model, TextModel) else self
+        if not isinstance(model, TextModel):
+            return self
+        # A copy: the model is trained or asked further.
+        return self._changed(change_encoder(self.encoder, EncoderChange.of(model.encoder)))
 
     @property
     def n_tuned(self) -> int:
@@ -154,8 +159,14 @@ class TextData(ClassificationData):
         change = self.encoder.change.describe() if isinstance(self.encoder, TunedEncoder) else None
         return {"encoder": self.encoder.name, "tuning": change, "pairs": self.paired}
 
-    def _changed(self, change: EncoderChange) -> TextData:
-        encoder = change_encoder(self.encoder, change)
+    def _check_tuning(self, tuning: Tuning) -> None:
+        """Refuses before anything is trained what cannot be tuned; a copy of the encoder shows it, once."""
+        check_tuning(tuning, TrainingConfig(), paired=self.paired)
+        if tuning.key not in self._tunable:
+            TunableEncoder(self.encoder, tuning, 0)
+            self._tunable.add(tuning.key)
+
+    def _changed(self, encoder: TunedEncoder) -> TextData:
         return TextData(self.dataset, self.options, encoder, self.cache, self.device)
 
     def _tokens(self, part: Examples) -> Labelled:

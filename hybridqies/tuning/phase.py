@@ -18,7 +18,7 @@ from hybridqies.training.contrastive import CosinePairs, SupervisedContrastive, 
 from hybridqies.tuning.spec import TuneBy, Tuning
 from hybridqies.tuning.text_model import TextModel
 from hybridqies.tuning.tunable import TunableEncoder
-from hybridqies.tuning.tuned import EncoderChange
+from hybridqies.tuning.tuned import TunedEncoder
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -35,7 +35,7 @@ def tune_encoder(
     folder: Path | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | None = None,
-) -> EncoderChange:
+) -> TunedEncoder:
     """What `tuning` makes of an encoder on tokens with class indices; the encoder itself stays as it is.
 
     The loop, its learning rates and its choice of an epoch are those of `config`; the number of epochs is
@@ -62,7 +62,7 @@ def tune_encoder(
     outcome = fit(
         model, training, validation, objective, config, folder=folder, resume=resume, on_epoch=on_epoch
     )
-    return EncoderChange.of(tunable, outcome.seconds)
+    return TunedEncoder.of(encoder, tunable, outcome.seconds)
 
 
 def check_tuning(tuning: Tuning, config: TrainingConfig, *, paired: bool) -> None:

@@ -23,7 +23,7 @@ from hybridqies.tensors import load_tensors, save_tensors
 from hybridqies.text import Encoder
 from hybridqies.training import Labelled, TrainingConfig
 from hybridqies.tuning.spec import Tuning
-from hybridqies.tuning.tuned import EncoderChange
+from hybridqies.tuning.tuned import EncoderChange, TunedEncoder, change_encoder
 
 MOST_BYTES = 2**31
 
@@ -58,13 +58,14 @@ class TuningStore:
         }
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
-    def find(self, key: str, tuning: Tuning, make: Callable[[], EncoderChange]) -> EncoderChange:
-        """What was kept under a key; else what `make` gives, which is kept."""
+    def find(self, key: str, base: Encoder, tuning: Tuning, make: Callable[[], TunedEncoder]) -> TunedEncoder:
+        """The encoder with what was kept under a key; else what `make` gives, whose change is kept."""
         change = self.read(key, tuning)
-        if change is None:
-            change = make()
-            self.write(key, change)
-        return change
+        if change is not None:
+            return change_encoder(base, change)
+        made = make()
+        self.write(key, made.change)
+        return made
 
     def read(self, key: str, tuning: Tuning) -> EncoderChange | None:
         """What was kept under a key."""

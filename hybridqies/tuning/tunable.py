@@ -42,6 +42,8 @@ class TunableEncoder(nn.Module):
         self.tuning = tuning
         self._dimension = encoder.dimension
         self._name = encoder.name
+        # Not a member: the weights of the transformer that it holds would stand in the state twice.
+        self._tuners: tuple[Any, ...] = ()
         method = method_of(tuning.method)
         if method.is_adapter:
             self._add_adapter(tuning, seed)
@@ -97,13 +99,8 @@ class TunableEncoder(nn.Module):
     @torch.no_grad()
     def merge(self) -> nn.Module:
         """The model with its adapters in its weights; an ordinary model again."""
-        from peft.tuners.tuners_utils import BaseTunerLayer
-
-        layers = {name: each for name, each in self.model.named_modules() if isinstance(each, BaseTunerLayer)}
-        for name, layer in layers.items():
-            layer.merge(safe_merge=True)
-            parent, _, own = name.rpartition(".")
-            setattr(self.model.get_submodule(parent), own, layer.get_base_layer())
+        for tuner in self._tuners:
+            tuner.merge_and_unload(safe_merge=True)
         self._transformer.__dict__.pop("peft_config", None)
         model: nn.Module = self.model
         model.requires_grad_(False).eval()
@@ -126,12 +123,12 @@ class TunableEncoder(nn.Module):
         from hybridqies.adapters.registration import check_peft
 
         check_peft()
-        from peft import inject_adapter_in_model
+        from peft import PEFT_TYPE_TO_TUNER_MAPPING
 
         transformer = self._transformer
         config = tuning.parsed.peft_config(_adapted(transformer, tuning))
         with seeded(seed, next(transformer.parameters()).device):
-            inject_adapter_in_model(config, transformer, adapter_name=ADAPTER)
+            self._tuners = (PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](transformer, config, ADAPTER),)
 
 
 def role_of(method: Method) -> Role:

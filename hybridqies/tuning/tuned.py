@@ -65,6 +65,12 @@ class TunedEncoder(Encoder):
         self.fingerprint = hashlib.sha256(f"{base.fingerprint}\0{change.digest}".encode()).hexdigest()
         self._model = model
 
+    @classmethod
+    def of(cls, base: Encoder, tunable: TunableEncoder, seconds: float = 0.0) -> TunedEncoder:
+        """What training has made of `tunable`, whose adapters are merged in place: it is used up."""
+        change = EncoderChange.of(tunable, seconds)
+        return cls(base, change, tunable.merge())
+
 
 def base_of(encoder: Encoder) -> Encoder:
     """The encoder before tuning."""

@@ -169,6 +169,35 @@ def test_what_was_tuned_is_kept_for_the_next_head(
     assert len(list((tmp_path / "tuned").iterdir())) == 2
 
 
+def test_an_encoder_is_copied_once_for_its_check_and_once_a_trial(
+    encoder: Encoder, data: TextData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[str] = []
+    copy_model = Encoder.copy_model
+
+    def count(self: Encoder) -> torch.nn.Module:
+        copies.append(self.name)
+        return copy_model(self)
+
+    monkeypatch.setattr(Encoder, "copy_model", count)
+    data = TextData(data.dataset, DataOptions(), encoder, tunings=TuningStore(tmp_path))
+    spec = ModelSpec("logistic", tuning=Tuning("lora", by=TuneBy.LINEAR, epochs=1))
+    part, config, backend = data.dataset.train, TrainingConfig(epochs=1), load_backend("statevector")
+    found = []
+    for expected in (2, 1):
+        copies.clear()
+        data.build(spec, backend, 0)
+        tuned = data.tune(spec, part, None, config).encoder
+        assert isinstance(tuned, TunedEncoder)
+        assert len(copies) == expected
+        found.append(tuned)
+    assert [each.change.is_kept for each in found] == [False, True]
+    # Merged in place after training, or from what was kept: the same encoder to the last bit.
+    texts = list(map(str, part.texts))
+    assert found[0].fingerprint == found[1].fingerprint
+    assert torch.equal(found[0].encode(texts), found[1].encode(texts))
+
+
 def test_the_store_holds_so_many_bytes(encoder: Encoder, tmp_path: Path) -> None:
     change = tuned_change(encoder)
     one = TuningStore(tmp_path)
