@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hybridqies import __version__
 from hybridqies.compression.perplexity import Interval, Perplexity
+from hybridqies.devices import check_device
 from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import sha256_of
 from hybridqies.lm import (
@@ -120,6 +121,7 @@ class LanguageModel:
         if config is not None and options:
             raise InputError("a configuration was given together with options", expected="one of them")
         self.config = config or from_mapping(LanguageModelConfig, options, what="language model option")
+        check_device(self.config.device)
         self._decoder: Decoder | None = None
         self._tokens: Tokens | None = None
         self.outcome: Outcome | None = None
@@ -261,8 +263,10 @@ class LanguageModel:
 
         Raises
         ------
+        InputError: a device that is not there.
         ModelFolderError: the folder holds none, or one that is unfinished, damaged or altered.
         """
+        check_device(device)
         path = Path(folder)
         record = read_model_config(path)
         if not (path / WEIGHTS).is_file() or sha256_of(path / WEIGHTS) != record["weights_sha256"]:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hybridqies import defaults
 from hybridqies.backends import Backend, load_backend
 from hybridqies.circuit import Circuit
+from hybridqies.devices import check_device
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.estimators import warn_of
 from hybridqies.heads import Head
@@ -66,7 +67,7 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         a parameter of its own, too: `training__patience`.
     validation_fraction: the part of the rows, stratified, on which the best epoch is chosen; with 0 the
         last epoch is kept.
-    device: a torch device.
+    device: cpu, cuda or cuda:<number>.
     random_state: an integer, a RandomState, or None for another start at every fit.
     verbose: whether a long `fit` writes lines of progress to stderr; if not, they go to the logger
         "hybridqies" at level INFO.
@@ -258,7 +259,7 @@ class QuantumHeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _build(self, spec: ModelSpec, backend: Backend, seed: int) -> Head:
         head = build_head_of(spec, self.n_features_in_, len(self.classes_), backend, seed)
         # In float64 a row has the same probabilities alone and in a batch, to scikit-learn's tolerance.
-        return head.double().to(self.device)
+        return head.double().to(check_device(self.device))
 
     def _split(self, X: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Labelled, Labelled | None]:
         if not 0 <= self.validation_fraction < 1:

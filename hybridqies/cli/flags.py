@@ -8,8 +8,15 @@ from typing import Annotated
 import typer
 
 from hybridqies import defaults
+from hybridqies.devices import check_device
 from hybridqies.heads import HEADS
 from hybridqies.tuning.methods import METHODS
+
+
+def _device(name: str) -> str:
+    # The default costs no import of torch.
+    return name if name == "cpu" else check_device(name)
+
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")]
 Data = Annotated[
@@ -114,7 +121,10 @@ NoCache = Annotated[
         "--no-cache", help="Neither read nor write the cache of embeddings (its folder: HYBRIDQIES_CACHE)."
     ),
 ]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.", callback=_device)]
+StudyDevice = Annotated[
+    str, typer.Option(help="Where trials run: cpu or cuda, which gives each worker a GPU of its own.")
+]
 RunFolder = Annotated[Path, typer.Option(help="The run's folder.")]
 Resume = Annotated[
     bool,

@@ -144,6 +144,7 @@ def _parameters(kind: StudyKind[Any]) -> Iterator[inspect.Parameter]:
     yield _parameter("set_", Annotated[list[str] | None, settings], None)
     yield _parameter("workers", Workers, 1)
     yield _parameter("cluster", Cluster, None)
+    yield _parameter("device", flags.StudyDevice, "cpu")
     yield _parameter("out", Out, Path("runs") / kind.name)
     yield _parameter("resume", Resume, False)
     yield _parameter("retry_failed", RetryFailed, False)
@@ -167,7 +168,7 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 
 # Flags that are not part of a plan, and so may be given with a file or --resume.
-_BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "json", "print_toml"}
+_BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "device", "json", "print_toml"}
 
 
 def _conduct(kind: StudyKind[Any], context: typer.Context) -> None:
@@ -217,7 +218,7 @@ def _check_combination(given: _Given) -> None:
 def _run(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> dict[str, Any]:
     from hybridqies.study.conduct import PLAN, run_study
 
-    how = {name: words[name] for name in ("resume", "retry_failed", "workers", "cluster")}
+    how = {name: words[name] for name in ("resume", "retry_failed", "workers", "cluster", "device")}
     out: Path = words["out"]
     try:
         with steps(words["json"], remembered_seconds=REMEMBERED_SECONDS) as shown:

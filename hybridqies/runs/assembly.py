@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from hybridqies.backends import Backend, load_backend
+from hybridqies.devices import check_device
 from hybridqies.errors import InputError
 from hybridqies.heads import Head, head_class, matching
 from hybridqies.runs.config import RunConfig
@@ -145,6 +146,7 @@ def prepare(
 
 def load_data(config: RunConfig, options: DataOptions | None = None, *, cached: bool = True) -> TaskData:
     """The data of a run, or other data for its task."""
+    check_device(config.device)
     return load_task(config.task).load(options or config.data, config.encoder, config.device, cached=cached)
 
 

@@ -89,8 +89,8 @@ def train_language_model(
     run = run.anchored()
     if resume and (folder / RESULT).is_file():
         return read_language_result(folder)
-    train, validation, test = _split(run, read_text(run.text))
     model = LanguageModel(run.model)
+    train, validation, test = _split(run, read_text(run.text))
     decoder = model.prepare(train + validation + test)
     if not resume:
         _start(run, folder, overwrite=overwrite)

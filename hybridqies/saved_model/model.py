@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hybridqies.backends import Backend, Rates, RemoteBackend, load_backend, load_recorded
 from hybridqies.circuit import Circuit
+from hybridqies.devices import check_device
 from hybridqies.errors import DataError, ModelFolderError
 from hybridqies.files import sha256_of
 from hybridqies.heads import Head
@@ -226,9 +227,11 @@ def load_model(
     Raises
     ------
     CapabilityError: the recorded backend may cost money, and no `backend` was given.
+    InputError: a device that is not there.
     ModelFolderError: the folder is missing, unfinished, damaged or altered, or the encoder is not the one
         that the model was trained with.
     """
+    check_device(device)
     model = {**_ADDED, **read_config(folder)["model"]}
     refuse_damage(folder, _unfit(model))
     check_weights(folder, model)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hybridqies.devices import check_device
 from hybridqies.engine import watch_compilation
 from hybridqies.errors import InputError
 from hybridqies.files import create_bytes, is_leftover
 from hybridqies.options import to_mapping
 from hybridqies.progress import COMPILING
 from hybridqies.records import digest_of, write_record
-from hybridqies.study.context import TrialContext
+from hybridqies.study.context import Source, TrialContext
 from hybridqies.study.kinds.kind import StudyKind
 from hybridqies.study.layout import Cohorts
 from hybridqies.study.places.cluster import Cluster
@@ -87,6 +89,7 @@ def run_study(
     retry_failed: bool = False,
     workers: int = 1,
     cluster: str | None = None,
+    device: str = "cpu",
     on_start: Callable[[str], None] | None = None,
     on_text: Callable[[int, int], None] | None = None,
     on_counts: Callable[[Counts], None] | None = None,
@@ -97,13 +100,17 @@ def run_study(
     `on_start` receives, before a new study begins, how many seeds its comparisons need, and that kernels are
     compiled where they are. Texts are embedded once, before the first trial. One worker is this process;
     more are processes of their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
+    `device` is where trials run: on "cuda" each worker, or each group on a cluster, has a GPU of its own.
 
     Raises
     ------
     InputError: something in the plan or data cannot be used; then nothing is trained, and no folder made.
-        Or the cluster cannot be reached, or was lost.
+        Or the cluster cannot be reached, or was lost. Or there is no such device.
     MissingExtraError: `cluster` is given and Ray is not installed.
     """
+    # On a cluster the nodes have the GPUs.
+    here = replace(plan.source, device=device if cluster is None else "cpu")
+    check_device(here.device)
     check_writable(folder)
     if resume:
         # Other data would be read, and embedded, before it is noticed.
@@ -112,8 +119,8 @@ def run_study(
     else:
         check_new(folder)
     # A cluster that isn't there is reported before anything is computed.
-    with _nodes(plan, cluster) as nodes:
-        context = TrialContext.load(plan.source)
+    with _nodes(replace(here, device=device), cluster) as nodes:
+        context = TrialContext.load(here)
         planned = study.trials(plan, context)
         about = _about(plan, context)
         if not resume:
@@ -130,7 +137,7 @@ def run_study(
             if retry_failed:
                 journal.retry_failed(trial.key for trial in planned)
             tell = None if on_start is None else lambda: on_start(COMPILING)
-            local = _local(plan, context, workers) if nodes is None else nullcontext(nodes)
+            local = _local(here, context, workers, plan.seeds[0]) if nodes is None else nullcontext(nodes)
             with local as executor, watch_compilation(tell):
                 run_trials(planned, journal, executor, on_counts, Cohorts(context))
             result = study.summarise(plan, planned, journal.state())
@@ -153,14 +160,16 @@ def _write_plan(folder: Path, plan: StudyPlan) -> None:
         raise
 
 
-def _nodes(plan: StudyPlan, cluster: str | None) -> AbstractContextManager[Executor | None]:
-    return nullcontext() if cluster is None else Cluster(cluster, plan.source)
+def _nodes(source: Source, cluster: str | None) -> AbstractContextManager[Executor | None]:
+    return nullcontext() if cluster is None else Cluster(cluster, source)
 
 
-def _local(plan: StudyPlan, context: TrialContext, workers: int) -> AbstractContextManager[Executor]:
+def _local(
+    source: Source, context: TrialContext, workers: int, seed: int
+) -> AbstractContextManager[Executor]:
     if workers == 1:
         return nullcontext(InProcess(context))
-    return Processes(plan.source, workers, plan.seeds[0])
+    return Processes(source, workers, seed)
 
 
 def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:

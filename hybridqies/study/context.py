@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hybridqies.devices import check_device
 from hybridqies.errors import InputError
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec, TaskData, load_task
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What every trial of a study reads: a task, its data, and the encoder."""
+    """What every trial of a study reads: a task, its data and the encoder; and the device it runs on."""
 
     data: DataOptions
     encoder: str
     task: str = DEFAULT_TASK
+    device: str = "cpu"
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON values."""
@@ -48,9 +50,11 @@ class TrialContext:
 
         Raises
         ------
-        DataError: it cannot be read.
+        InputError: the device is not there.
+        DataError: the data cannot be read.
         """
-        return cls(load_task(source.task).load(source.data, source.encoder, "cpu"))
+        device = check_device(source.device)
+        return cls(load_task(source.task).load(source.data, source.encoder, device))
 
     def compute_rows(self, seed: int, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Computes the rows now that trials would wait for, such as the embeddings of all texts.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from hybridqies.errors import InputError
@@ -24,7 +23,7 @@ class Scaler:
         """Fitted to the training inputs; a column that never changes is only centred."""
         inputs = _numbers(training)
         deviation = inputs.std(dim=0, correction=0)
-        return cls(inputs.mean(dim=0), torch.where(deviation > 0, deviation, torch.ones(())))
+        return cls(inputs.mean(dim=0), deviation.where(deviation > 0, deviation.new_ones(())))
 
     def __call__(self, rows: Rows) -> Rows:
         """The rows with scaled inputs."""

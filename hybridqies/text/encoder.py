@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hybridqies import defaults
+from hybridqies.devices import check_device
 from hybridqies.errors import InputError
 from hybridqies.factorised import load_sentence_model
 from hybridqies.files import expand_home
@@ -41,7 +42,7 @@ class Encoder:
 
     def __init__(self, name: str, folder: ModelFolder, device: str = "cpu") -> None:
         self.name = name
-        self.device = _checked_device(device)
+        self.device = check_device(device)
         self.folder = folder
         self._full = _BATCH_TOKENS[torch.device(device).type]
 
@@ -232,17 +233,3 @@ def _check_finite(vectors: torch.Tensor, name: str) -> None:
             expected="finite embeddings",
             todo="use another encoder, or this one in float32",
         )
-
-
-def _checked_device(device: str) -> str:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise InputError(f"device {device!r}", expected="cpu, cuda or cuda:<number>") from None
-    if kind not in _BATCH_TOKENS:
-        raise InputError(f"device {device!r}", expected="cpu, cuda or cuda:<number>")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"device {device!r} is not there", expected="a CUDA GPU that torch sees", todo="use cpu"
-        )
-    return device

@@ -1,4 +1,4 @@
-"""An executor of trials on a Ray cluster, one CPU for each group that trains together.
+"""An executor of trials on a Ray cluster, a CPU for each group that trains together, and a GPU if asked.
 
 Trials and their outcomes travel as JSON text. Nodes load data and encoder themselves, once a process; the
 journal and its claims stay with the process that submits. Trials of a lost node run again elsewhere.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies import __version__
+from hybridqies.devices import split_device
 from hybridqies.errors import HybridqiesError, InputError, MissingExtraError
 from hybridqies.study.context import Source, TrialContext
 from hybridqies.study.places.processes import THREADS
@@ -53,10 +54,12 @@ class Cluster:
     Raises
     ------
     MissingExtraError: Ray is not installed.
-    InputError: no cluster answers at the address, or it has no CPU; known within a minute.
+    InputError: no cluster answers at the address, or it has no CPU, or no GPU where the source asks for one;
+        known within a minute.
     """
 
     def __init__(self, address: str, source: Source) -> None:
+        self._needs = _resources_for(source.device)
         if find_spec("ray") is None:
             raise MissingExtraError("--cluster", "cluster")
         import ray
@@ -79,11 +82,14 @@ class Cluster:
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": _environment()},
             )
-            self._run = self._ray.remote(num_cpus=1, max_retries=_RETRIES)(run_on_node)
-            if not self._cpus():
-                raise InputError(
-                    f"the Ray cluster at {address} has no CPU", expected="nodes to run trials on"
-                )
+            self._run = self._ray.remote(
+                num_cpus=1, num_gpus=int("GPU" in self._needs), max_retries=_RETRIES
+            )(run_on_node)
+            for kind in self._needs:
+                if not self._count(kind):
+                    raise InputError(
+                        f"the Ray cluster at {address} has no {kind}", expected="nodes to run trials on"
+                    )
             self._held = held.pop_all()
 
     def __enter__(self) -> Cluster:
@@ -98,18 +104,18 @@ class Cluster:
 
     @property
     def places(self) -> int:
-        """CPUs that the cluster has now, and never none."""
-        return max(self._cpus(), 1)
+        """Groups that the cluster's CPUs and GPUs allow now, and never none."""
+        return max(self._slots(), 1)
 
     @property
     def running(self) -> int:
-        """Trials on the cluster, those that wait for a CPU among them."""
+        """Trials on the cluster, those that wait for a place among them."""
         return sum(len(trials) for trials, _ in self._submitted.values())
 
     @property
     def free(self) -> int:
-        """CPUs that the cluster has now, less the groups on it."""
-        return max(self._cpus() - len(self._submitted), 0)
+        """Groups that the cluster's CPUs and GPUs allow now, less those on it."""
+        return max(self._slots() - len(self._submitted), 0)
 
     def submit(self, trials: Sequence[Trial]) -> None:
         """Submits the group to the cluster."""
@@ -157,9 +163,12 @@ class Cluster:
             raise InputError(f"a node of the cluster cannot run this study: {answer['error']}")
         return [outcome_from(each) for each in answer["outcomes"]]
 
-    def _cpus(self) -> int:
+    def _slots(self) -> int:
+        return min(self._count(kind) for kind in self._needs)
+
+    def _count(self, kind: str) -> int:
         with self._failing_clearly():
-            return int(self._ray.cluster_resources().get("CPU", 0))
+            return int(self._ray.cluster_resources().get(kind, 0))
 
     @contextlib.contextmanager
     def _failing_clearly(self) -> Iterator[None]:
@@ -173,6 +182,14 @@ class Cluster:
                 expected="hybridqies and what it needs on every node, and a head node that stays",
                 todo="fix that, then continue with --resume",
             ) from error
+
+
+def _resources_for(device: str) -> tuple[str, ...]:
+    """Ray's names of what a group needs one of each."""
+    kind, number = split_device(device)
+    if kind == "cuda" and number is not None:
+        raise InputError(f"device {device!r} was given with --cluster", expected="cuda: Ray chooses the GPU")
+    return ("CPU", "GPU") if kind == "cuda" else ("CPU",)
 
 
 def describe(source: Source) -> str:

@@ -9,9 +9,10 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hybridqies.devices import split_device
 from hybridqies.errors import InputError
 from hybridqies.study.context import Source
 from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, outcome_from
@@ -20,6 +21,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 """What keeps a worker to one thread: set before its libraries are loaded."""
 
 
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _STARTS = 3
 """Processes that are started for one that is killed before it is ready."""
 
@@ -27,9 +29,10 @@ _STARTS = 3
 class _Worker:
     """One process and the trials that it runs."""
 
-    def __init__(self, source: Source, seed: int, *, tells: bool) -> None:
+    def __init__(self, source: Source, seed: int, *, tells: bool, environment: Mapping[str, str]) -> None:
         # All compile the same kernels at the same time, and one line about it is enough.
         self._about = {"source": source.to_mapping(), "seed": seed, "tells": tells}
+        self._environment = dict.fromkeys(THREADS, "1") | dict(environment)
         self._start()
 
     def _start(self) -> None:
@@ -39,7 +42,7 @@ class _Worker:
             [sys.executable, "-m", "hybridqies.study.places.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | dict.fromkeys(THREADS, "1"),
+            env=os.environ | self._environment,
             # An interrupt at the terminal is for the parent, which ends its workers.
             start_new_session=True,
         )
@@ -127,16 +130,22 @@ class Processes:
     """`count` worker processes on what a study's trials read; a context manager.
 
     Rows are computed with `seed`, one of the study's, before a worker is ready.
+    On "cuda" each has a GPU of its own.
+
+    Raises
+    ------
+    InputError: no worker, more workers than GPUs, a GPU by number, or a worker that could not start.
     """
 
     def __init__(self, source: Source, count: int, seed: int) -> None:
         if count < 1:
             raise InputError(f"{count} workers were asked for", expected="at least 1")
+        environments = _share_gpus(count) if _is_gpu(source.device) else [dict[str, str]()] * count
         self._again: list[Trial] = []
         self._workers: list[_Worker] = []
         try:
-            for at in range(count):
-                self._workers.append(_Worker(source, seed, tells=at == 0))
+            for at, environment in enumerate(environments):
+                self._workers.append(_Worker(source, seed, tells=at == 0, environment=environment))
             for worker in self._workers:
                 worker.wait_until_ready()
         except BaseException:
@@ -191,6 +200,31 @@ class Processes:
 
     def _idle(self) -> list[_Worker]:
         return [worker for worker in self._workers if not worker.trials]
+
+
+def _is_gpu(device: str) -> bool:
+    kind, number = split_device(device)
+    if kind == "cuda" and number is not None:
+        raise InputError(
+            f"device {device!r} was given for several workers", expected="cuda, one GPU a worker"
+        )
+    return kind == "cuda"
+
+
+def _share_gpus(count: int) -> list[dict[str, str]]:
+    """What makes each of `count` processes see one of the GPUs that this process sees, each another one."""
+    import torch
+
+    there = torch.cuda.device_count()
+    if count > there:
+        raise InputError(
+            f"{count} workers were asked for on {there} GPU{'s' * (there != 1)}",
+            expected="at most one worker a GPU",
+            todo="use fewer --workers",
+        )
+    visible = os.environ.get(_VISIBLE, "")
+    names = visible.split(",") if visible else [str(number) for number in range(there)]
+    return [{_VISIBLE: names[at].strip()} for at in range(count)]
 
 
 def _ending(code: int) -> str:

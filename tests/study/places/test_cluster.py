@@ -65,9 +65,9 @@ class Nodes:
         self._cluster = LocalCluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address
 
-    def add(self, cpus: int = 1) -> Any:
-        """Starts a node."""
-        return self._cluster.add_node(num_cpus=cpus, **self._room)
+    def add(self, cpus: int = 1, gpus: int = 0) -> Any:
+        """Starts a node; its GPUs are numbers to Ray, and need not be there."""
+        return self._cluster.add_node(num_cpus=cpus, num_gpus=gpus, **self._room)
 
     def lose(self, node: Any) -> None:
         """Kills every process of a node, as when its machine loses power."""
@@ -232,6 +232,22 @@ class TestRefusals:
         flags = ["sweep", "--cluster", "127.0.0.1:6379", "--workers", "2", "--out", str(tmp_path / "sweep")]
         assert run(flags) == 2
         assert "--workers was given with --cluster" in capsys.readouterr().err
+
+    @needs_ray
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU is there")
+    def test_groups_on_gpus_take_one_each(self, nodes: Nodes, plan: SweepPlan, trial: Trial) -> None:
+        source = replace(plan.source, device="cuda")
+        nodes.add(3)
+        with pytest.raises(InputError, match="has no GPU"):
+            Cluster(nodes.address, source)
+        nodes.add(3, gpus=2)
+        with Cluster(nodes.address, source) as executor:
+            assert (executor.places, executor.free) == (2, 2)
+            executor.submit([trial])
+            assert executor.free == 1
+            # Ray's GPUs are numbers, and the node finds none.
+            with pytest.raises(InputError, match=r"cannot run this study: .*device 'cuda' is not there"):
+                executor.collect()
 
     @needs_ray
     def test_a_cluster_without_a_cpu(self, nodes: Nodes, data: DataOptions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from study.studies import plan_of
 
 from hybridqies.errors import InputError
@@ -25,6 +27,60 @@ from hybridqies.study.protocol import run_cohort
 from hybridqies.study.trials.dispatch import run_trials
 from hybridqies.study.trials.journal import TrialJournal
 from hybridqies.study.trials.trial import Outcome, TrialRecord
+
+
+class TestGpus:
+    """One worker a GPU, with processes that are not started."""
+
+    @pytest.fixture
+    def seen(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+        found = list[dict[str, str]]()
+
+        class Worker:
+            def __init__(self, *_: object, environment: dict[str, str], **__: object) -> None:
+                found.append(environment)
+
+            def wait_until_ready(self) -> None:
+                pass
+
+            end = wait_until_ready
+
+        monkeypatch.setattr(processes, "_Worker", Worker)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        return found
+
+    @pytest.mark.parametrize(("given", "names"), [("", "01"), ("3,5", "35"), ("a, b", "ab")])
+    def test_each_worker_sees_one(
+        self, seen: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch, given: str, names: str
+    ) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        Processes(Source(DataOptions(), "x", device="cuda"), 2, 0).close()
+        assert [each["CUDA_VISIBLE_DEVICES"] for each in seen] == list(names)
+
+    def test_workers_on_the_cpu_see_what_this_process_sees(self, seen: list[dict[str, str]]) -> None:
+        Processes(Source(DataOptions(), "x"), 3, 0).close()
+        assert seen == [{}, {}, {}]
+
+    def test_refusals(self, seen: list[dict[str, str]]) -> None:
+        with pytest.raises(InputError, match="3 workers were asked for on 2 GPUs; expected at most one work"):
+            Processes(Source(DataOptions(), "x", device="cuda"), 3, 0)
+        with pytest.raises(InputError, match="device 'cuda:1' was given for several workers"):
+            Processes(Source(DataOptions(), "x", device="cuda:1"), 2, 0)
+        assert seen == []
+
+    def test_a_worker_process_refuses_a_gpu_that_is_not_there(self) -> None:
+        about = {"source": Source(DataOptions(), "x", device="cuda").to_mapping(), "seed": 0, "tells": False}
+        with subprocess.Popen(
+            [sys.executable, "-m", "hybridqies.study.places.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+            text=True,
+        ) as worker:
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            print(json.dumps(about), file=worker.stdin, flush=True)
+            assert "device 'cuda' is not there" in json.loads(worker.stdout.readline())["error"]
 
 
 class TestWorkers:
