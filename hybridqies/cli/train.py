@@ -18,6 +18,7 @@ from hybridqies.backends.registry import DEFAULT_BACKEND
 from hybridqies.cli import flags
 from hybridqies.cli.output import InterruptionError, complain, progress, read_settings, say, say_json, show
 from hybridqies.cli.planning import show_plan
+from hybridqies.devices import check_device
 from hybridqies.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -74,13 +75,14 @@ def command(
     """
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import check_limits, check_room, plan_training, prepare
-    from hybridqies.training import join_processes
+    from hybridqies.training import choose_gpu, join_processes
 
     limits = Limits(max_shots, max_jobs)
     config = _resumed(context, out, epochs) if resume else _config(dict(context.params), flags.typed(context))
     if not (resume or dry_run):
         check_room(out, overwrite=overwrite)
     placed = _recorded_backend(context, config, rates) if resume else None
+    choose_gpu(check_device(config.device))
     prepared = prepare(config, backend=placed, cached=not no_cache)
     _check(prepared, limits)
     plan = partial(plan_training, prepared)
@@ -88,7 +90,7 @@ def command(
         return
     if not resume and limits != Limits():
         check_limits(plan(None), limits)
-    with join_processes(device):
+    with join_processes(config.device):
         _run(prepared, out, limits, resume=resume, overwrite=overwrite, json=json)
 
 

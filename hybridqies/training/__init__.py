@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from hybridqies.training.diagnosis import Convergence, TrainingWarning, Verdict, diagnose
     from hybridqies.training.distillation import Distillation, relative_distances
-    from hybridqies.training.distributed import Ranks, join_processes
+    from hybridqies.training.distributed import Ranks, choose_gpu, join_processes
     from hybridqies.training.loop import fit
     from hybridqies.training.metrics import Metrics, calibration_error, measure
     from hybridqies.training.next_token import (
@@ -71,6 +71,7 @@ __all__ = [
     "Verdict",
     "Windows",
     "calibration_error",
+    "choose_gpu",
     "confusion",
     "diagnose",
     "fit",

@@ -16,6 +16,35 @@ from hybridqies.errors import InputError
 from hybridqies.training.objectives import Solvable
 
 
+def choose_gpu(device: str) -> None:
+    """Under torchrun, makes the GPU of this process's local rank the current one: before models are made.
+
+    Raises
+    ------
+    InputError: a GPU by number, or more processes on this machine than it has GPUs.
+    """
+    if torch.device(device).type != "cuda" or not _is_under_torchrun():
+        return
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if torch.device(device).index is not None:
+        raise InputError(
+            f"device {device!r} was given to several processes",
+            expected="cuda: each process takes its own GPU",
+        )
+    count = torch.cuda.device_count()
+    if local >= count:
+        raise InputError(
+            f"process {local} of this machine has no GPU of its own: there are {count}",
+            expected="at most one process a GPU",
+            todo="use a smaller --nproc-per-node",
+        )
+    torch.cuda.set_device(local)
+
+
+def _is_under_torchrun() -> bool:
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
 @contextlib.contextmanager
 def join_processes(device: str = "cpu") -> Iterator[None]:
     """Joins the processes that `torchrun` started; alone it does nothing.
@@ -25,16 +54,15 @@ def join_processes(device: str = "cpu") -> Iterator[None]:
 
     Raises
     ------
-    InputError: on leaving, where another process ended before this one.
+    InputError: as `choose_gpu`; or, on leaving, where another process ended before this one.
     """
-    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+    if not _is_under_torchrun():
         yield
         return
     from torch import distributed
 
+    choose_gpu(device)
     on_gpus = torch.device(device).type == "cuda"
-    if on_gpus:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     distributed.init_process_group("nccl" if on_gpus else "gloo")
     try:
         yield

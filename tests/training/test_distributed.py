@@ -16,10 +16,11 @@ from torch import Tensor
 from train_in_processes import CASES, CONFIG, train
 
 from hybridqies.backends import QuantumLayer, load_backend
+from hybridqies.cli.app import run
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.tensors import load_tensors
 from hybridqies.training.checkpoint import CHECKPOINT, snapshot
-from hybridqies.training.distributed import Ranks
+from hybridqies.training.distributed import Ranks, choose_gpu
 from hybridqies.training.history import read_history
 
 TESTS = Path(__file__).parents[1]
@@ -75,6 +76,50 @@ class TestTwoProcesses:
         assert (folder / case / "whole" / CHECKPOINT).is_file()
         with pytest.raises(ModelFolderError, match="other settings or data"):
             train(case, tiny_encoder, CONFIG, folder=folder / case / "whole", resume=True)
+
+
+class TestChoosingAGpu:
+    @pytest.fixture
+    def current(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """GPUs that were made the current one, by local rank 1 of four processes on two GPUs."""
+        found = list[int]()
+        for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.cuda, "set_device", found.append)
+        return found
+
+    def test_it_is_that_of_the_local_rank(self, current: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        choose_gpu("cpu")
+        assert current == []
+        choose_gpu("cuda")
+        assert current == [1]
+        monkeypatch.delenv("RANK")
+        choose_gpu("cuda:1")
+        assert current == [1]
+
+    def test_refusals(self, current: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(InputError, match="device 'cuda:0' was given to several processes"):
+            choose_gpu("cuda:0")
+        monkeypatch.setenv("LOCAL_RANK", "2")
+        with pytest.raises(InputError, match="process 2 of this machine has no GPU of its own: there are 2;"):
+            choose_gpu("cuda")
+        assert current == []
+
+    def test_a_run_chooses_before_it_makes_a_model(
+        self, current: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        class ReachedError(Exception):
+            pass
+
+        def prepare(*_: object, **__: object) -> None:
+            assert current == [1]
+            raise ReachedError
+
+        monkeypatch.setattr("hybridqies.runs.prepare", prepare)
+        with pytest.raises(ReachedError):
+            run(["train", "--device", "cuda", "--out", str(tmp_path / "run")])
 
 
 def test_a_process_that_fails_leaves_no_other_waiting(tmp_path: Path) -> None:
