@@ -41,7 +41,7 @@ def expressibility(fidelities: Tensor, n_qubits: int, bins: int = BINS) -> float
 
 
 def pair_fidelities(states: Tensor) -> Tensor:
-    """|⟨ψ|φ⟩|² of the first half of the states with the second, (B // 2,)."""
+    """Squared overlaps of the first half of the states with the second, (B // 2,)."""
     half = len(states) // 2
     overlaps = (states[:half].conj() * states[half : 2 * half]).sum(1)
     # Rounding may lead past one.
