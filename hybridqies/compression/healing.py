@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from hybridqies.errors import InputError
-from hybridqies.factorised.layer import CompressedLinear
+from hybridqies.factorised.layer import CompressedLinear, Gates
 from hybridqies.options import within
 from hybridqies.text import Tokens
 from hybridqies.training import (
@@ -99,7 +99,7 @@ def heal(
     folder: Path | None = None,
     resume: bool = False,
 ) -> Outcome:
-    """Trains the cores of all compressed layers, in place, on windows (N, T) of token ids.
+    """Trains the factors of all compressed layers, in place, on windows (N, T) of token ids.
 
     The windows are what `healing` asks for; its text is not read here. `folder` and `resume` are those of
     `hybridqies.training.fit`: healing that was interrupted goes on after its last whole epoch.
@@ -109,7 +109,7 @@ def heal(
     InputError: the model has no compressed layer, or a layer without numbers, or the loss is not finite.
     ModelFolderError: the checkpoint is damaged, or of another training.
     """
-    with _only_cores(model):
+    with _only_factors(model):
         config = healing.training()
         rows = Windows(windows)
         return fit(model, rows, None, NextToken(), config, folder=folder, resume=resume, on_step=on_step)
@@ -133,7 +133,7 @@ def heal_encoder(
     ------
     As `heal`.
     """
-    with _only_cores(model):
+    with _only_factors(model):
         config = healing.training()
         rows, student = Labelled(tokens, targets), _Student(model)
         return fit(student, rows, None, Distillation(), config, folder=folder, resume=resume, on_step=on_step)
@@ -156,8 +156,8 @@ class _Student(nn.Module):
 
 
 @contextlib.contextmanager
-def _only_cores(model: nn.Module) -> Iterator[None]:
-    """In here gradients are computed for the cores alone."""
+def _only_factors(model: nn.Module) -> Iterator[None]:
+    """In here gradients are computed for the factors alone: the cores, and the angles of circuits."""
     layers = {name: each for name, each in model.named_modules() if isinstance(each, CompressedLinear)}
     if not layers:
         raise InputError(
@@ -171,11 +171,16 @@ def _only_cores(model: nn.Module) -> Iterator[None]:
             )
     before: list[tuple[Any, bool]] = [(each, each.requires_grad) for each in model.parameters()]
     model.requires_grad_(False)
+    circuits = [each for each in model.modules() if isinstance(each, Gates)]
     for layer in layers.values():
         layer.cores.requires_grad_(True)
+    for circuit in circuits:
+        circuit.free()
     try:
         yield
     finally:
+        for circuit in circuits:
+            circuit.fix()
         for parameter, wanted in before:
             parameter.requires_grad_(wanted)
             parameter.grad = None

@@ -15,6 +15,7 @@ from hybridqies.errors import InputError
 from hybridqies.factorised.plain_layers import Kind, kind_of, make_layer, weight_of
 from hybridqies.roles import Role
 from hybridqies.tensornet import MPO, Brickwork, Disentangled
+from hybridqies.tensornet.brickwork import ANGLES_PER_GATE
 
 Forward = Literal["factorised", "rebuilt"]
 FORWARDS: tuple[Forward, ...] = ("factorised", "rebuilt")
@@ -29,19 +30,37 @@ def check_forward(given: str) -> Forward:
 
 
 class Gates(nn.Module):
-    """A brickwork circuit whose gates are buffers: training would make them other than orthogonal."""
+    """A brickwork circuit whose gates are buffers: trained themselves, they would not stay orthogonal.
 
+    Between `free` and `fix` the gates are turned by `angles`, six for each, which can be trained.
+    """
+
+    roles: ClassVar[dict[str, Role]] = {"angles": Role.CIRCUIT}
     gates: Tensor
+    angles: nn.Parameter | None
 
     def __init__(self, circuit: Brickwork) -> None:
         super().__init__()
         self.n_qubits, self.bonds = circuit.n_qubits, circuit.bonds
         self.register_buffer("gates", circuit.gates.detach().clone())
+        self.register_parameter("angles", None)
 
     @property
     def circuit(self) -> Brickwork:
         """The circuit."""
-        return Brickwork(self.n_qubits, self.bonds, self.gates)
+        held = Brickwork(self.n_qubits, self.bonds, self.gates)
+        return held if self.angles is None else held.turned(self.angles)
+
+    def free(self) -> None:
+        """Adds the angles, which are 0."""
+        if self.bonds:
+            self.angles = nn.Parameter(self.gates.new_zeros(len(self.bonds), ANGLES_PER_GATE))
+
+    @torch.no_grad()
+    def fix(self) -> None:
+        """Turns the gates by the angles, which are removed."""
+        self.gates.copy_(self.circuit.gates)
+        self.angles = None
 
     def extra_repr(self) -> str:
         """Qubits and gates, for `print`."""

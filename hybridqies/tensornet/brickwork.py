@@ -69,6 +69,18 @@ class Brickwork:
 
         return self.apply(torch.eye(2**self.n_qubits, dtype=torch.float64))
 
+    def turned(self, angles: Tensor) -> Brickwork:
+        """Each gate times the exponential of an antisymmetric matrix, of angles (G, 6): orthogonal again.
+
+        Angles of 0 change nothing. Gradients reach the angles.
+        """
+        import torch
+
+        rows, columns = torch.triu_indices(4, 4, offset=1, device=angles.device)
+        half = angles.new_zeros(len(angles), 4, 4)
+        half[:, rows, columns] = angles
+        return Brickwork(self.n_qubits, self.bonds, self.gates @ torch.linalg.matrix_exp(half - half.mT))
+
     def circuit(self, name: str = "brickwork", start: Start = Start.ZERO) -> Circuit:
         """The same unitary, phase included, in gates of the table; all angles are constants.
 

@@ -38,7 +38,7 @@ def compressed(folder: Path, method: str = "mpo") -> Any:
     return model.double()
 
 
-@pytest.mark.parametrize("method", ["mpo", "svd"])
+@pytest.mark.parametrize("method", ["mpo", "svd", "disentangled"])
 def test_the_cores_learn_and_nothing_else_changes(folder, method):
     model = compressed(folder, method)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -48,7 +48,8 @@ def test_the_cores_learn_and_nothing_else_changes(folder, method):
     assert told == [(step, 40) for step in range(1, 41)]
     assert outcome.history[-1]["train_loss"] < 0.8 * outcome.history[0]["train_loss"]
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {name for name in before if ".cores." in name}
+    assert changed == {name for name in before if ".cores." in name or name.endswith(".gates")}
+    assert before.keys() == model.state_dict().keys()
     assert all(each.requires_grad and each.grad is None for each in model.parameters())
 
 
@@ -71,9 +72,10 @@ def test_what_cannot_be_trained_is_refused(folder):
         heal(compressed(folder, "zero"), ROUND, Healing(""))
 
 
-def test_interrupted_healing_goes_on_bit_for_bit(folder, tmp_path):
+@pytest.mark.parametrize("method", ["mpo", "disentangled"])
+def test_interrupted_healing_goes_on_bit_for_bit(folder, tmp_path, method):
     healing = Healing("", epochs=3, batch_size=4, learning_rate=0.02)
-    whole, cut = compressed(folder), compressed(folder)
+    whole, cut = compressed(folder, method), compressed(folder, method)
     heal(whole, ROUND, healing)
 
     def stop(done: int, _: int) -> None:
@@ -82,13 +84,13 @@ def test_interrupted_healing_goes_on_bit_for_bit(folder, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         heal(cut, ROUND, healing, stop, folder=tmp_path)
-    again = compressed(folder)
+    again = compressed(folder, method)
     told: list[int] = []
     heal(again, ROUND, healing, lambda done, _: told.append(done), folder=tmp_path, resume=True)
     # Five steps are an epoch.
     assert told == list(range(6, 16))
-    for mine, theirs in zip(again.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    for name, value in again.state_dict().items():
+        assert torch.equal(value, whole.state_dict()[name])
 
 
 def test_the_circuits_of_a_disentangled_layer_stay_orthogonal(folder):
@@ -98,7 +100,7 @@ def test_the_circuits_of_a_disentangled_layer_stay_orthogonal(folder):
     gates = {name: value for name, value in model.state_dict().items() if name.endswith(".gates")}
     assert len(gates) == 12
     for name, each in gates.items():
-        assert torch.equal(each, before[name])
+        assert torch.dist(each, before[name]) > 1e-2
         assert torch.dist(each @ each.mT, torch.eye(4).expand_as(each).to(each)) < 1e-5
 
 

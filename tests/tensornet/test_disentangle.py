@@ -85,6 +85,19 @@ def test_gates_stay_orthogonal() -> None:
         assert torch.allclose(products, torch.eye(4, dtype=torch.float64).expand_as(products), atol=1e-13)
 
 
+def test_turned_gates_are_orthogonal_and_reach_every_direction() -> None:
+    start = Brickwork(3, (0, 1), torch.linalg.qr(draw(8, 4).reshape(2, 4, 4)).Q)
+    angles = torch.zeros(2, 6, dtype=torch.float64)
+    assert torch.equal(start.turned(angles).gates, start.gates)
+    turned = start.turned(angles + torch.arange(6.0, dtype=torch.float64)).gates
+    assert torch.dist(turned @ turned.mT, torch.eye(4, dtype=torch.float64).expand(2, 4, 4)) < 1e-13
+    # Six directions each, which is the dimension of SO(4); another gate is not moved.
+    slopes = torch.func.jacrev(lambda each: start.turned(each).gates)(angles)
+    assert torch.linalg.matrix_rank(slopes.reshape(32, 12)) == 12
+    assert not slopes[0, :, :, 1].any()
+    assert torch.autograd.gradcheck(lambda each: start.turned(each).gates, (angles.requires_grad_(),))
+
+
 @pytest.mark.parametrize(("depth", "gates"), [(0, 0), (1, 9), (2, 16), (4, 32)])
 def test_a_matrix_of_192_by_576_has_the_published_numbers_of_gates(depth, gates) -> None:
     found = disentangle(draw(192, 576), 1, depth, sweeps=0)
