@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,10 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.extending import overload
 
+from hybridqies.engine.uncached import warn_uncached
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+_warn_uncached = partial(warn_uncached, "compiled kernels", "20 s or more", "NUMBA_CACHE_DIR")
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
@@ -63,15 +65,6 @@ def part(function: Function) -> Function:
     """
     compiled: Function = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     return compiled
-
-
-@cache
-def _warn_uncached(reason: str) -> None:
-    warnings.warn(
-        f"compiled kernels cannot be kept on disk ({reason}): every process compiles them again, which takes "
-        "20 s or more; set NUMBA_CACHE_DIR to a folder that can be written",
-        stacklevel=2,
-    )
 
 
 @cache

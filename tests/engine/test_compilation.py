@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hybridqies.circuit import load_circuit
-from hybridqies.engine import compile_kernels, jit, watch_compilation
+from hybridqies.engine import compile_kernels, jit, uncached, watch_compilation
 
 
 def test_the_first_compilation_is_told_once_and_its_time_is_counted():
@@ -49,7 +49,7 @@ def test_compiled_kernels_are_all_that_a_step_needs(n_qubits):
 
 
 def test_a_full_disk_is_a_warning(monkeypatch):
-    jit._warn_uncached.cache_clear()
+    uncached.warn_uncached.cache_clear()
 
     def kernel(number):
         return number + 1
@@ -69,7 +69,7 @@ def test_a_full_disk_is_a_warning(monkeypatch):
 
 
 def test_without_a_writable_place_kernels_compile_in_the_process(monkeypatch):
-    jit._warn_uncached.cache_clear()
+    uncached.warn_uncached.cache_clear()
 
     def refuse(function):
         raise RuntimeError(f"cannot cache function {function!r}: no locator available for file 'x'")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from hybridqies import files
+from hybridqies.engine.uncached import warn_uncached
 from hybridqies.errors import CapabilityError
 
 SOURCE = Path(__file__).parent / "source"
 MAIN = SOURCE / "kernels.cu"
 Capability = tuple[int, int]
+_warn_uncached = partial(warn_uncached, "CUDA kernels", "some seconds", "HYBRIDQIES_CACHE")
 
 
 class Compiler(Protocol):
@@ -166,15 +167,6 @@ def _read_kept(path: Path) -> bytes | None:
         return None
     digest, code = content[:32], content[32:]
     return code if code and hashlib.sha256(code).digest() == digest else None
-
-
-@cache
-def _warn_uncached(reason: str) -> None:
-    warnings.warn(
-        f"CUDA kernels cannot be kept on disk ({reason}): every process compiles them again, which takes "
-        "some seconds; set HYBRIDQIES_CACHE to a folder that can be written",
-        stacklevel=2,
-    )
 
 
 @cache

@@ -19,6 +19,7 @@ from hybridqies.engine.cuda import CudaKernels, compiler
 from hybridqies.engine.cuda.card import Card, Launch, Variant
 from hybridqies.engine.cuda.driver import Driver
 from hybridqies.engine.cuda.shapes import choose_shape
+from hybridqies.engine.uncached import warn_uncached
 from hybridqies.errors import CapabilityError, InputError, MissingExtraError
 
 VARIANT = Variant(is_double=True, planes=1, held=1)
@@ -28,7 +29,7 @@ SMALL = torch.zeros(1, 1, dtype=torch.float64)
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HYBRIDQIES_CACHE", str(tmp_path))
-    compiler._warn_uncached.cache_clear()
+    warn_uncached.cache_clear()
     return tmp_path / "kernels"
 
 
@@ -211,7 +212,7 @@ def test_damaged_files_are_replaced(built, cache, damage):
 
 
 def test_a_folder_that_cannot_be_written(built, monkeypatch, tmp_path):
-    compiler._warn_uncached.cache_clear()
+    warn_uncached.cache_clear()
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("HYBRIDQIES_CACHE", str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="cannot be kept on disk .*set HYBRIDQIES_CACHE"):
@@ -228,7 +229,7 @@ def test_a_read_only_folder_with_kept_kernels(built, cache):
 
 
 def test_no_home_folder(built, monkeypatch):
-    compiler._warn_uncached.cache_clear()
+    warn_uncached.cache_clear()
     monkeypatch.delenv("HYBRIDQIES_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
 
