@@ -85,6 +85,22 @@ def test_compression(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert printed[-1].startswith("k_proj     gaussian  100.0% of 1 layers: x")
 
 
+def test_encoder_compression(
+    load: Load, tiny_encoder: Path, reviews: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["--data", str(reviews), "--heal", str(reviews), "--texts", "16", "--per-class", "10"]
+    flags = ["--layers", "query", "*.intermediate.dense", "--methods", "svd", "wmpo", "--test", "30"]
+    load("encoder_compression").main([str(tiny_encoder), *texts, *flags, "--learning-rate", "0.01"])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("untouched       2,048")
+    assert printed[0].endswith("on 30 texts")
+    rows = [line.partition(" distance ")[0].split() for line in printed[1:]]
+    assert [" ".join(row[:-5]) for row in rows] == ["svd", "svd healed", "wmpo", "wmpo healed"]
+    assert all(int(row[-5].replace(",", "")) <= 1024 for row in rows)
+    distances = [float(line.partition(" distance ")[2].split()[0]) for line in printed[1:]]
+    assert distances[1] < distances[0]
+
+
 def test_whole_model(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, text = write_model(tmp_path / "tiny"), write_text(tmp_path / "words.txt")
     texts = ["--text", str(text), "--calibrate", str(text), "--windows", "3", "--width", "16"]
