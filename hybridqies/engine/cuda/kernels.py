@@ -230,10 +230,12 @@ def _run_backward(run: _Run, states: Tensor, bras: Tensor | None, of_values: Ten
         run.launch("backward", call, 2)
         return turns
     run.launch("start_bras", run.call(states=states, bras=bras, of_values=of_values), 0)
-    for blocks, rows, matrices in reversed(_memory_windows(run, 0)):
+    windows = _memory_windows(run, 0)
+    # One array for all windows: two at a time would be twice the memory.
+    slopes = run.features.new_empty(3 * len(windows[0][2]), run.shape.pieces(run.batch), run.batch)
+    for blocks, rows, matrices in reversed(windows):
         _fill(run, rows, matrices)
         n_rows = rows["last_row"] - rows["first_row"]
-        slopes = matrices.new_empty(3 * n_rows, run.shape.pieces(run.batch), run.batch)
         for block in reversed(blocks):
             # Nothing is undone in the blocks of the product state.
             keeps = block >= part.n_product
