@@ -31,6 +31,7 @@ FLOORS = (
     "hybridqies.language_model",
     "hybridqies.estimators",
     "hybridqies.saved_model",
+    "hybridqies.events",
     "hybridqies.tasks",
     "hybridqies.runs",
     "hybridqies.study",
