@@ -32,6 +32,8 @@ FLOORS = (
     "hybridqies.estimators",
     "hybridqies.saved_model",
     "hybridqies.events",
+    "hybridqies.parity",
+    "hybridqies.ranks",
     "hybridqies.tasks",
     "hybridqies.runs",
     "hybridqies.study",
