@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from hybridqies import __version__, files
-from hybridqies.backends import backend_class, backend_names, describe_backends
+from hybridqies.backends import backend_classes, describe_backends
 from hybridqies.backends.jobs import default_journal
 from hybridqies.backends.memory import free_bytes
 from hybridqies.circuit import Circuit, PauliString, load_recipe
 from hybridqies.engine import compile_plan, expectations
 from hybridqies.engine.kernels import KERNELS
-from hybridqies.errors import CapabilityError
+from hybridqies.options import to_mapping
 
 _PACKAGES = ("torch", "numpy", "scipy", "numba", "sentence-transformers", "pennylane", "qiskit", "qiskit-aer")
 _FOR_DEVELOPERS = {"dev"}
@@ -73,7 +73,7 @@ def examine(on_stage: Callable[[int, int, str], None] = lambda _done, _total, _n
         "backends": _backends(),
         "extras": list(describe_extras()),
         "caches": list(measure_caches()),
-        "self_tests": [_as_row(test) for test in tests],
+        "self_tests": [{**to_mapping(test), "passed": test.passed} for test in tests],
     }
 
 
@@ -88,16 +88,13 @@ def list_devices() -> list[tuple[str, str]]:
 def self_test(device: str, name: str = "") -> SelfTest:
     """Values and gradients of a circuit on a device, against torch's operations on the CPU."""
     try:
-        error = max(_difference(device, precision) / bound for precision, bound in _ROUNDING.items())
-        worst = _difference(device, torch.float64)
+        differences = {precision: _difference(device, precision) for precision in _ROUNDING}
         milliseconds = _time_step(device)
-    except (
-        Exception
-    ) as problem:  # A broken driver or compiler can raise anything; that is what is asked here.
-        return SelfTest(device, name, None, None, f"{type(problem).__name__}: {problem}".splitlines()[0])
-    if error > 1:
-        return SelfTest(device, name, worst, milliseconds, "values or gradients differ by more than rounding")
-    return SelfTest(device, name, worst, milliseconds)
+    except Exception as error:  # A broken driver or compiler can raise anything; that is what is asked here.
+        return SelfTest(device, name, None, None, f"{type(error).__name__}: {error}".splitlines()[0])
+    wrong = any(differences[precision] > bound for precision, bound in _ROUNDING.items())
+    problem = "values or gradients differ by more than rounding" if wrong else ""
+    return SelfTest(device, name, differences[torch.float64], milliseconds, problem)
 
 
 def _difference(device: str, precision: torch.dtype) -> float:
@@ -212,16 +209,11 @@ def _size(path: Path) -> int | None:
 
 
 def _backends() -> list[dict[str, Any]]:
-    kinds, broken = {}, []
-    for name in backend_names():
-        try:
-            kinds[name] = backend_class(name)
-        except CapabilityError as error:
-            broken.append({"name": name, "usable": False, "install": str(error)})
+    kinds, broken = backend_classes()
     rows = describe_backends(kinds)
     return [
         *({"name": row["name"], "usable": row["installed"], "install": row["install"]} for row in rows),
-        *broken,
+        *({"name": name, "usable": False, "install": problem} for name, problem in broken.items()),
     ]
 
 
@@ -230,14 +222,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _as_row(test: SelfTest) -> dict[str, Any]:
-    return {
-        "device": test.device,
-        "name": test.name,
-        "passed": test.passed,
-        "error": test.error,
-        "milliseconds": test.milliseconds,
-        "problem": test.problem,
-    }

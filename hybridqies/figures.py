@@ -14,6 +14,8 @@ from hybridqies.files import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Told apart by people who are colour-blind, too (Okabe and Ito); white and black come last.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 SUFFIXES = (".png", ".svg", ".pdf")
 # It has a box for every letter that there is.
 _BOXES = "Last Resort"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         BACKENDS,
         DEFAULT_BACKEND,
         backend_class,
+        backend_classes,
         backend_names,
         load_backend,
     )
@@ -49,6 +50,7 @@ __all__ = [
     "TruncationWarning",
     "Variant",
     "backend_class",
+    "backend_classes",
     "backend_names",
     "check_recorded",
     "derive_seed",

@@ -51,6 +51,18 @@ def backend_class(name: str) -> type[Backend]:
     return find_class("backend", name, BACKENDS, ENTRY_POINTS, Backend)  # type: ignore[type-abstract]
 
 
+def backend_classes() -> tuple[dict[str, type[Backend]], dict[str, str]]:
+    """Every family's class by name, and why those of other packages that cannot be loaded are missing."""
+    kinds: dict[str, type[Backend]] = {}
+    broken: dict[str, str] = {}
+    for name in backend_names():
+        try:
+            kinds[name] = backend_class(name)
+        except CapabilityError as error:
+            broken[name] = str(error)
+    return kinds, broken
+
+
 def load_backend(given: str | Backend) -> Backend:
     """A backend from one string, as in `--backend`: `statevector`, `aer:density_matrix,p2=0.01`.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hybridqies.circuit import Circuit
+from hybridqies.circuit import Circuit, Start
+from hybridqies.errors import CapabilityError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,15 @@ class ExactCost:
         if self.whole is None:
             return f"{cones}, as the whole state has too many qubits"
         return f"{cones}, in place of {self.whole:,} operations for the whole state"
+
+
+def count_cone_qubits(circuit: Circuit) -> list[int] | None:
+    """The qubits of each light cone; None where the circuit has none, or they take too long to find."""
+    from hybridqies.engine import find_cones
+
+    if circuit.start is not Start.ZERO:
+        return None
+    try:
+        return [cone.n_qubits for cone in find_cones(circuit)]
+    except CapabilityError:
+        return None

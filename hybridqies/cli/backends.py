@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from hybridqies.cli.output import complain, say_json, show
-from hybridqies.errors import CapabilityError
 
 
 def command(json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False) -> None:
@@ -15,16 +14,11 @@ def command(json: Annotated[bool, typer.Option("--json", help="Print the table a
 
     Example: `hybridqies backends --json`
     """
-    from hybridqies.backends import backend_class, backend_names, describe_backends
+    from hybridqies.backends import backend_classes, describe_backends
 
-    kinds, broken = {}, []
-    for name in backend_names():
-        try:
-            kinds[name] = backend_class(name)
-        except CapabilityError as error:
-            broken.append(str(error))
+    kinds, broken = backend_classes()
     rows = describe_backends(kinds)
-    for problem in broken:
+    for problem in broken.values():
         complain(problem)
     if json:
         say_json(rows)

@@ -107,29 +107,18 @@ def _facts(recipe: Recipe, circuit: Circuit | None) -> dict[str, Any]:
         },
     }
     if circuit is not None:
+        from hybridqies.backends.resources import count_cone_qubits
+
         facts |= {
             "n_qubits": circuit.n_qubits,
             "n_features": circuit.n_features,
             "n_weights": circuit.n_weights,
             "depth": circuit.depth(),
             "two_qubit_gates": circuit.two_qubit_gates(),
-            "light_cones": _cones(circuit),
+            "light_cones": count_cone_qubits(circuit),
             "exact": _exact(circuit),
         }
     return facts
-
-
-def _cones(circuit: Circuit) -> list[int] | None:
-    """The qubits of each light cone; None where the circuit has none, or they take too long to find."""
-    from hybridqies.circuit import Start
-    from hybridqies.engine import find_cones
-
-    if circuit.start is not Start.ZERO:
-        return None
-    try:
-        return [cone.n_qubits for cone in find_cones(circuit)]
-    except CapabilityError:
-        return None
 
 
 def _exact(circuit: Circuit) -> dict[str, Any]:
@@ -144,7 +133,9 @@ def _exact(circuit: Circuit) -> dict[str, Any]:
 
 
 def _cost_in_words(circuit: Circuit) -> str:
-    cones, exact = _cones(circuit), _exact(circuit)
+    from hybridqies.backends.resources import count_cone_qubits
+
+    cones, exact = count_cone_qubits(circuit), _exact(circuit)
     lines = []
     if cones is not None:
         least, most = min(cones), max(cones)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.output import read_settings, say, say_json, show, steps
+from hybridqies.cli.output import read_pairs, read_settings, say, say_json, show, steps
 from hybridqies.errors import InputError
 from hybridqies.options import parse, parse_word, to_mapping
 
@@ -97,12 +97,5 @@ def read_numbers(text: str, what: str) -> list[Any]:
 
 
 def _read_varied(pairs: Sequence[str]) -> dict[str, list[Any]]:
-    varied: dict[str, list[Any]] = {}
-    for pair in pairs:
-        key, equals, values = pair.partition("=")
-        if not equals or not key or not values:
-            raise InputError(f"--vary was given {pair!r}", expected="key=values, as in --vary layers=1:9:4")
-        if key in varied:
-            raise InputError(f"--vary gives {key!r} twice", expected="each key once")
-        varied[key] = read_numbers(values, f"--vary {key}")
-    return varied
+    words = read_pairs(pairs, "--vary", "key=values, as in --vary layers=1:9:4")
+    return {key: read_numbers(values, f"--vary {key}") for key, values in words.items()}

@@ -114,15 +114,26 @@ def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
     ------
     InputError: a word without "=", or a key given twice.
     """
-    settings: dict[str, Any] = {}
+    words = read_pairs(pairs, "--set", "key=value, as in --set connectivity=3")
+    return {key: parse_word(value) for key, value in words.items()}
+
+
+def read_pairs(pairs: Sequence[str], flag: str, expected: str) -> dict[str, str]:
+    """The two sides of each `key=value` word that a flag was given.
+
+    Raises
+    ------
+    InputError: a word without "=", or a key given twice.
+    """
+    found: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key or not value:
-            raise InputError(f"--set was given {pair!r}", expected="key=value, as in --set connectivity=3")
-        if key in settings:
-            raise InputError(f"--set gives {key!r} twice", expected="each key once")
-        settings[key] = parse_word(value)
-    return settings
+            raise InputError(f"{flag} was given {pair!r}", expected=expected)
+        if key in found:
+            raise InputError(f"{flag} gives {key!r} twice", expected="each key once")
+        found[key] = value
+    return found
 
 
 class Steps:

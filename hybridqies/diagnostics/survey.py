@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hybridqies.backends.resources import count_cone_qubits
 from hybridqies.backends.statevector import StateVector
 from hybridqies.circuit import Circuit, Recipe, Start
 from hybridqies.diagnostics.entanglement import (
@@ -23,8 +24,7 @@ from hybridqies.diagnostics.entanglement import (
 )
 from hybridqies.diagnostics.expressibility import expect_of_random, expressibility, pair_fidelities
 from hybridqies.diagnostics.trainability import GradientVariance, measure_variance, random_variance
-from hybridqies.engine import find_cones
-from hybridqies.errors import CapabilityError, InputError
+from hybridqies.errors import InputError
 from hybridqies.options import within
 
 # Amplitudes simulated at a time; more samples are taken in turns.
@@ -124,7 +124,7 @@ def diagnose(
     survey = survey or Survey()
     _check_readout(circuit, survey.readout)
     draw = _drawer(circuit, survey.seed)
-    measures = _StateMeasures(circuit.n_qubits)
+    cones, measures = count_cone_qubits(circuit), _StateMeasures(circuit.n_qubits)
     if circuit.n_qubits <= WIDEST_STATE:
         for inputs in draw(survey.samples):
             measures.add(StateVector().states(circuit, *inputs))
@@ -134,7 +134,7 @@ def diagnose(
         circuit.depth(),
         circuit.two_qubit_gates(),
         circuit.n_weights,
-        _widest_cone(circuit),
+        max(cones) if cones else None,
         measures.meyer_wallach,
         measures.entropy,
         measures.spectrum,
@@ -242,28 +242,10 @@ def _variance(circuit: Circuit, readout: int, draws: Iterator[Inputs]) -> Gradie
     """The variance of the readout's derivatives; None where the circuit has no weight that moves it."""
     if not circuit.n_weights:
         return None
-    alone = Circuit(
-        circuit.n_qubits,
-        circuit.gates,
-        (circuit.observables[readout],),
-        circuit.n_features,
-        circuit.n_weights,
-        circuit.start,
-        circuit.name,
-    )
+    alone = replace(circuit, observables=(circuit.observables[readout],))
     backend, rows = StateVector(), []
     for features, weights, amplitudes in draws:
         weights.requires_grad_()
         total = backend.expectations(alone, features, weights, amplitudes).sum()
         rows.append(torch.autograd.grad(total, weights)[0])
     return measure_variance(torch.cat(rows))
-
-
-def _widest_cone(circuit: Circuit) -> int | None:
-    """Qubits of the widest light cone; None where there is none, or they take too long to find."""
-    if circuit.start is not Start.ZERO:
-        return None
-    try:
-        return max(cone.n_qubits for cone in find_cones(circuit))
-    except CapabilityError:
-        return None

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from hybridqies.diagnostics import WIDEST_STATE, fit_decay
-from hybridqies.figures import plain
+from hybridqies.figures import COLOURS, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _GREY = "#718096"
 
@@ -112,7 +111,7 @@ def _draw_measure(axes: Axes, name: str, record: Mapping[str, Any]) -> None:
             [row["n_qubits"] for row in measured],
             [row[name]["value"] for row in measured],
             yerr=[1.96 * (row[name]["error"] or 0.0) for row in measured],
-            color=_COLOURS[at % len(_COLOURS)],
+            color=COLOURS[at % len(COLOURS)],
             marker=_MARKERS[at % len(_MARKERS)],
             markersize=5,
             capsize=3,

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from hybridqies.circuit import load_lattice
-from hybridqies.figures import plain, save
+from hybridqies.figures import COLOURS, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _GREY = "#718096"
 # Lattices with more sites have no room for their numbers.
 _NUMBERED = 150
@@ -78,7 +77,7 @@ def draw_curves(result: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     values, discarded, seconds = figure.subplots(1, 3)
     for at, ((theta, steps), rows) in enumerate(_series(result)):
-        style: dict[str, Any] = {"color": _COLOURS[at % len(_COLOURS)], "marker": "o", "markersize": 4}
+        style: dict[str, Any] = {"color": COLOURS[at % len(COLOURS)], "marker": "o", "markersize": 4}
         chis = [row["chi"] for row in rows]
         label = f"θ = {theta:g}, {steps} steps"
         values.plot(chis, [row["site"] for row in rows], label=label, **style)

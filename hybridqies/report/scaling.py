@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from hybridqies.figures import plain
+from hybridqies.figures import COLOURS, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = "osD^vPX"
 _HEADINGS = {"E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β", "a_opt": "a_opt"}
 
@@ -64,7 +63,7 @@ def draw_scaling(fit: Mapping[str, Any]) -> Figure:
 
 
 def _draw_arm(losses: Axes, errors: Axes, arm: Mapping[str, Any], at: int) -> None:
-    colour, marker = _COLOURS[at % len(_COLOURS)], _MARKERS[at % len(_MARKERS)]
+    colour, marker = COLOURS[at % len(COLOURS)], _MARKERS[at % len(_MARKERS)]
     along, values, low, high = zip(*arm["curve"], strict=True)
     where = [point[0] for point in arm["points"]]
     measured, fitted = ([point[column] for point in arm["points"]] for column in (-2, -1))

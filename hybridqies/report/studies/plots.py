@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hybridqies.figures import plain
+from hybridqies.figures import COLOURS, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from hybridqies.tasks import Metric
 
 # Okabe and Ito's colours are told apart by colour-blind eyes as well; dashes carry the arms beyond them.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS, _DASHES = "osD^vPX", ("-", "--", ":", "-.")
 _ACTIVE, _GREY = "#d55e00", "#718096"
 _LONGEST_NAME = 44
@@ -72,7 +71,7 @@ def half_normal(screening: Mapping[str, Any], metric: Metric) -> Figure:
     left, right = figure.subplots(1, 2)
     for chosen, colour, marker, label in (
         ([each for each in effects if each["active"]], _ACTIVE, "o", "active (Holm, 5 %)"),
-        ([each for each in effects if not each["active"]], _COLOURS[0], "o", "not shown to be active"),
+        ([each for each in effects if not each["active"]], COLOURS[0], "o", "not shown to be active"),
         (spare, _GREY, "x", "spare contrast: interactions or noise"),
     ):
         if chosen:
@@ -85,7 +84,7 @@ def half_normal(screening: Mapping[str, Any], metric: Metric) -> Figure:
     # Room above the largest effect for its name.
     left.set_ylim(0, 1.08 * left.get_ylim()[1])
     left.legend(frameon=False, fontsize=8, loc="upper left")
-    _intervals(right, effects, scale, [_ACTIVE if each["active"] else _COLOURS[0] for each in effects])
+    _intervals(right, effects, scale, [_ACTIVE if each["active"] else COLOURS[0] for each in effects])
     right.set_xlabel(f"{_with_unit('high level minus low level', unit)}, 95 % interval")
     figure.suptitle(f"{screening['design']['kind']}, error from {screening['error']}", fontsize=11)
     return figure
@@ -107,7 +106,7 @@ def differences(comparisons: Sequence[Mapping[str, Any]], metric: Metric) -> Fig
     shown = [each["verdict"] in ("better", "worse") for each in comparisons]
     figure = Figure(figsize=(8.5, 1.6 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    _intervals(axes, rows, metric.scale, [_ACTIVE if each else _COLOURS[0] for each in shown])
+    _intervals(axes, rows, metric.scale, [_ACTIVE if each else COLOURS[0] for each in shown])
     against = f"test {metric.label} minus that of {plain(reference, 30)}"
     axes.set_xlabel(f"{_with_unit(against, metric.unit_of_differences)}, 95 % interval over seeds")
     label = "orange: a difference was shown (Holm, 5 %)" if any(shown) else "no difference was shown"
@@ -146,9 +145,9 @@ def _level(panels: Sequence[Axes], row: Mapping[str, Any], scale: int, place: in
 
 
 def _style(at: int) -> dict[str, Any]:
-    rounds, colour = divmod(at, len(_COLOURS))
+    rounds, colour = divmod(at, len(COLOURS))
     return {
-        "color": _COLOURS[colour],
+        "color": COLOURS[colour],
         "marker": _MARKERS[colour],
         "linestyle": _DASHES[rounds % len(_DASHES)],
         "markersize": 5,
