@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -35,8 +36,9 @@ _QUBITS, _BATCH, _SECONDS = 10, 256, 1.0
 class SelfTest:
     """The simulator on one device: the largest difference of values and gradients, and the time of a step.
 
-    `error` is the difference from torch's own operations in float64 on the CPU, None where the test failed
-    to run; `problem` then says why. `milliseconds` is a step forward and backward, 10 qubits, 256 samples.
+    `error` is the difference from torch's own operations in float64 on the CPU, None where it is no number or
+    the test failed to run; `problem` then says why. `milliseconds` is a step forward and backward, 10 qubits,
+    256 samples.
     """
 
     device: str
@@ -90,11 +92,13 @@ def self_test(device: str, name: str = "") -> SelfTest:
     try:
         differences = {precision: _difference(device, precision) for precision in _ROUNDING}
         milliseconds = _time_step(device)
-    except Exception as error:  # A broken driver or compiler can raise anything; that is what is asked here.
-        return SelfTest(device, name, None, None, f"{type(error).__name__}: {error}".splitlines()[0])
-    wrong = any(differences[precision] > bound for precision, bound in _ROUNDING.items())
+    except Exception as raised:  # A broken driver or compiler can raise anything; that is what is asked here.
+        return SelfTest(device, name, None, None, f"{type(raised).__name__}: {raised}".splitlines()[0])
+    # NaN is not within any bound.
+    wrong = not all(differences[precision] <= bound for precision, bound in _ROUNDING.items())
     problem = "values or gradients differ by more than rounding" if wrong else ""
-    return SelfTest(device, name, differences[torch.float64], milliseconds, problem)
+    error = differences[torch.float64]
+    return SelfTest(device, name, error if math.isfinite(error) else None, milliseconds, problem)
 
 
 def _difference(device: str, precision: torch.dtype) -> float:
@@ -114,7 +118,9 @@ def _difference(device: str, precision: torch.dtype) -> float:
     expected, kept = reference.forward(plan, *inputs, None, keep=True)
     wanted = reference.backward(kept, torch.tensor(slopes), wants_amplitudes=False)[:2]
     pairs = [(values, expected), *zip(gradients, wanted, strict=True)]
-    return max(float((got.detach().cpu().double() - want).abs().max()) for got, want in pairs)
+    largest = [(got.detach().cpu().double() - want).abs().max() for got, want in pairs]
+    # Of tensors, because Python's own maximum may pass over NaN.
+    return float(torch.stack(largest).max())
 
 
 def _test_circuit() -> Circuit:

@@ -56,6 +56,19 @@ def test_wrong_values_fail_the_test_and_the_command(monkeypatch: pytest.MonkeyPa
     assert "failed: values or gradients differ" in " ".join(capsys.readouterr().out.split())
 
 
+def test_values_that_are_no_numbers_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = engine.expectations
+
+    def spoilt(*given: Any) -> torch.Tensor:
+        values = right(*given)
+        return torch.where(torch.arange(values.shape[1]) == 0, torch.nan, values)
+
+    monkeypatch.setattr(doctor, "expectations", spoilt)
+    found = doctor.self_test("cpu")
+    assert found.problem == "values or gradients differ by more than rounding"
+    assert found.error is None
+
+
 def test_a_device_that_raises_fails_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*given: Any) -> torch.Tensor:
         raise RuntimeError("driver too old\nmore")
