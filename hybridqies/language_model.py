@@ -192,7 +192,7 @@ class LanguageModel:
         self.outcome = fit(
             self.decoder,
             stream,
-            Windows(self._windows(validation, "to validate on")),
+            Windows(self.windows(validation, "to validate on")),
             JointNextToken(config.local_weight, config.entanglement_weight),
             training,
             folder=folder,
@@ -209,7 +209,7 @@ class LanguageModel:
         ------
         DataError: it has fewer than two tokens, or a character that the vocabulary does not have.
         """
-        windows = self._windows(text, "to score", shortest=2)
+        windows = self.windows(text, "to score", shortest=2)
         start = time.perf_counter()
         with evaluating(self.decoder):
             parts = [
@@ -284,6 +284,19 @@ class LanguageModel:
         model._decoder = decoder.to(device).eval()
         return model
 
+    def windows(self, text: str, purpose: str = "to read", shortest: int | None = None) -> Tensor:
+        """Consecutive windows (N, context) of a text; what is left over at its end is not read.
+
+        A text shorter than one is one window, if it has `shortest` tokens.
+
+        Raises
+        ------
+        DataError: it has fewer, or a character that the vocabulary does not have.
+        """
+        ids = self._encode(text, purpose, shortest or self.config.context)
+        width = min(self.config.context, len(ids))
+        return ids[: len(ids) // width * width].reshape(-1, width)
+
     def _encode(self, text: str, purpose: str, fewest: int) -> Tensor:
         ids = self.tokens.encode(text)
         if len(ids) < fewest:
@@ -293,15 +306,6 @@ class LanguageModel:
                 todo="give a longer text, or a shorter context",
             )
         return torch.tensor(ids)
-
-    def _windows(self, text: str, purpose: str, shortest: int | None = None) -> Tensor:
-        """Consecutive windows (N, context) of a text; what is left over at its end is not read.
-
-        A text shorter than one is one window, if it has `shortest` tokens.
-        """
-        ids = self._encode(text, purpose, shortest or self.config.context)
-        width = min(self.config.context, len(ids))
-        return ids[: len(ids) // width * width].reshape(-1, width)
 
 
 def write_model_config(

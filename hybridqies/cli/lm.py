@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridqies.cli import flags
+from hybridqies.cli.lm_analysis import Run, analyse
 from hybridqies.cli.output import InterruptionError, read_settings, say, say_data, say_json, show, steps
 from hybridqies.errors import InputError
 from hybridqies.progress import describe_epoch
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 _TRAINING = "training."
 _FREE_WITH_RESUME = {"out", "resume", "json"}
 _OBJECTIVE = ("local_weight", "entanglement_weight", "vocabulary", "validation_fraction")
-
-_Run = Annotated[Path, typer.Argument(help="The folder of `lm train`, or of a saved language model.")]
 
 
 def train(
@@ -102,7 +101,7 @@ def train(
 
 
 def generate(
-    run: _Run,
+    run: Run,
     prompt: Annotated[str, typer.Option(help="What to continue.")] = "\n",
     n_tokens: Annotated[int, typer.Option(help="How many tokens to write.")] = 200,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.")] = 1.0,
@@ -126,7 +125,7 @@ def generate(
 
 
 def evaluate(
-    run: _Run,
+    run: Run,
     text: Annotated[
         str | None, typer.Option(help="A UTF-8 file. Default: the test part of the text of the run.")
     ] = None,
@@ -155,7 +154,7 @@ def group() -> typer.Typer:
     app = typer.Typer(
         help="Language models with entanglement layers.", no_args_is_help=True, rich_markup_mode="markdown"
     )
-    for command in (train, generate, evaluate):
+    for command in (train, generate, evaluate, analyse):
         app.command(command.__name__)(command)
     return app
 

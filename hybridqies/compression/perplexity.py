@@ -72,12 +72,18 @@ def cut_windows(ids: Sequence[int], n_windows: int, width: int) -> Tensor:
     return torch.tensor(ids[:needed]).reshape(n_windows, width)
 
 
-def _exponential(values: Sequence[float]) -> Interval:
-    """Exp of the mean of two or more values, with a t interval."""
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean of two or more values with its 95 % t interval."""
     from scipy import stats
 
     count, mean = len(values), math.fsum(values) / len(values)
     spread = math.sqrt(math.fsum((each - mean) ** 2 for each in values) / (count - 1) / count)
     half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * spread
+    return Interval(mean, mean - half, mean + half)
+
+
+def _exponential(values: Sequence[float]) -> Interval:
+    """Exp of the mean of two or more values, with a t interval."""
+    found = mean_interval(values)
     # JSON has no infinity.
-    return Interval(*(math.exp(min(each, _LARGEST)) for each in (mean, mean - half, mean + half)))
+    return Interval(*(math.exp(min(each, _LARGEST)) for each in (found.value, found.low, found.high)))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hybridqies.lm.config import Activation, DecoderConfig, Mixing
     from hybridqies.lm.costs import count_flops, count_parameters
     from hybridqies.lm.decoder import Cache, Decoder, DecoderOutput
-    from hybridqies.lm.entanglement import measure_entanglement
+    from hybridqies.lm.entanglement import map_entanglement, measure_entanglement
     from hybridqies.lm.generation import generate_ids
     from hybridqies.lm.insertion import insert_mixers, load_mixers, save_mixers
     from hybridqies.lm.mixers import MIXERS, Mixer
@@ -38,6 +38,7 @@ __all__ = [
     "insert_mixers",
     "load_mixers",
     "make_tokens",
+    "map_entanglement",
     "measure_entanglement",
     "read_size",
     "read_tokens",

@@ -41,7 +41,7 @@ def entanglement_table(record: Mapping[str, Any]) -> Table | None:
     if not rows:
         return None
     strides = sorted({row["stride"] for row in rows})
-    table = Table(title="S₂ / log r (Haar-random gates of rank 4: 0.549)", title_justify="left")
+    table = Table(title="S₂ / log r (Haar-random gates of rank 4: 0.551)", title_justify="left")
     table.add_column("block")
     for stride in strides:
         table.add_column(f"t − {stride}", justify="right")

@@ -148,17 +148,26 @@ def evaluate_language_model(folder: Path, text: str | None = None, device: str =
     InputError: no text was given for a model that was not trained by a run.
     """
     model = LanguageModel.from_pretrained(folder, device)
-    if text is None:
-        run = recorded_language_run(folder)
-        source, content = f"{run.text} (test part)", _split(run, read_text(run.text))[2]
-    else:
-        source, content = text, read_text(text)
+    source, content = find_text(folder, text)
     return {
         "arm": model.config.arm,
         "text": source,
         **asdict(model.score(content)),
         "entanglement": _entanglement(model, content),
     }
+
+
+def find_text(folder: Path, text: str | None) -> tuple[str, str]:
+    """Name and content of a text; by default the test part of that of the run in `folder`.
+
+    Raises
+    ------
+    InputError: no text was given for a model that was not trained by a run.
+    """
+    if text is not None:
+        return text, read_text(text)
+    run = recorded_language_run(folder)
+    return f"{run.text} (test part)", _split(run, read_text(run.text))[2]
 
 
 def _trained_tokens(run: LanguageRun) -> int:
