@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ IDS = draw_ids(rows=5)
 def without(model: Decoder, block: int | None, stride: int | None) -> Decoder:
     """A copy whose mixing layers add nothing of a stride: its columns of the linear map are zero."""
     changed = copy.deepcopy(model)
+    each: Any
     for at, each in enumerate(changed.blocks):
         weight, strides = each.mixer.out.weight, each.mixer.strides
         size = weight.shape[1] // len(strides)
@@ -45,12 +47,12 @@ def test_zeros_are_those_of_weights_without_the_stride(arm):
 
 
 def test_means_are_those_of_what_the_layer_reads():
-    model = make_decoder("entangled")
+    model: Any = make_decoder("entangled")
     seen = []
     hook = model.blocks[0].mixer.out.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     whole = window_losses(model, IDS)
     hook.remove()
-    changed = without(model, 0, 2)
+    changed: Any = without(model, 0, 2)
     mixer = model.blocks[0].mixer
     mean = seen[0].mean((0, 1))[4:8]
     added = mean @ mixer.out.weight[:, 4:8].T

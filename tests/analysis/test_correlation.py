@@ -16,7 +16,7 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def residual(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:
+def residual(values: np.ndarray, covariates: list[np.ndarray]) -> np.ndarray:
     design = np.column_stack([np.ones(len(values)), *covariates])
     return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ RANK = 4
 
 def reduce_with_qiskit(model: Decoder, ids: torch.Tensor, block: int) -> dict[tuple[int, int], DensityMatrix]:
     """The reduced state at each position of the first row, for each stride that reaches it."""
-    mixer, seen = model.blocks[block].mixer, []
+    mixer: Any = model.blocks[block].mixer
+    seen = []
     hook = mixer.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
     with torch.no_grad():
         model(ids)

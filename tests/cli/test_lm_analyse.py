@@ -87,9 +87,10 @@ def test_a_tap_has_ablations_alone_and_products_do_not_vary(tmp_path, text, say:
     save_model(tmp_path / "product", "product")
     record = analyse_language_model(tmp_path / "product", tmp_path / "out", text=str(text))
     assert {row["r"] for row in record["trained"]["correlation"]} == {None}
-    console = Console(file=io.StringIO())
+    shown = io.StringIO()
+    console = Console(file=shown)
     console.print(*analysis_tables(record))
-    assert "does not vary" in console.file.getvalue()
+    assert "does not vary" in shown.getvalue()
 
 
 def test_what_cannot_be_analysed_is_one_line(tmp_path, text, capsys) -> None:
