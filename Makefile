@@ -40,8 +40,9 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 # On tensors this small, threads mostly wait for each other, and far longer where another process has one of the cores.
-demo: $(DEMO_READY) ## train on the built-in data with the offline encoder; ends with a table and runs/demo/
+demo: $(DEMO_READY) ## train on the built-in data with the offline encoder; ends with a table, runs/demo/ and a report
 	OMP_NUM_THREADS=1 $(BIN)/hybridqies train --out runs/demo --overwrite
+	@$(BIN)/hybridqies report runs/demo --out runs/demo/report.html
 
 # Beside each other: types are checked by one process, which leaves every other core idle.
 test: $(TEST_READY) ## everything that has to hold before a change goes in

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridqies.errors import InputError
 from hybridqies.files import write_bytes
@@ -55,11 +55,20 @@ def missing_letters(text: str) -> set[str]:
 
 def save(figure: Figure, path: Path, dots_per_inch: float = 150.0) -> Path:
     """Writes the figure, whole or not at all, in fonts that have its letters; returns the path."""
+    write_bytes(path, render(figure, path.suffix[1:] or "png", dots_per_inch))
+    return path
+
+
+def render(figure: Figure, format_: str, dots_per_inch: float = 150.0) -> bytes:
+    """The figure as a file of that format, in fonts that have its letters. An SVG has no date and no salt."""
+    import matplotlib as mpl
+
     _choose_fonts(figure)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:] or None, dpi=dots_per_inch)
-    write_bytes(path, drawn.getvalue())
-    return path
+    undated: dict[str, Any] = {"metadata": {"Date": None}} if format_ == "svg" else {}
+    with mpl.rc_context({"svg.hashsalt": "hybridqies"}):
+        figure.savefig(drawn, format=format_, dpi=dots_per_inch, **undated)
+    return drawn.getvalue()
 
 
 def _choose_fonts(figure: Figure) -> None:

@@ -9,7 +9,7 @@ from hybridqies.circuit.lattices import LATTICES, Lattice, load_lattice
 from hybridqies.circuit.library import list_circuits, load_circuit, load_recipe
 from hybridqies.circuit.orthogonal import orthogonal_gates
 from hybridqies.circuit.pennylane import to_pennylane
-from hybridqies.circuit.picture import draw_picture
+from hybridqies.circuit.picture import draw_figure, draw_picture
 from hybridqies.circuit.qasm import from_openqasm3, to_openqasm3
 from hybridqies.circuit.qiskit import from_qiskit, observables_to_qiskit, to_qiskit
 from hybridqies.circuit.recipe import Option, Recipe
@@ -31,6 +31,7 @@ __all__ = [
     "Sum",
     "Weight",
     "add",
+    "draw_figure",
     "draw_picture",
     "draw_text",
     "evaluate",

@@ -27,6 +27,7 @@ from hybridqies.figures import check_picture, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAX_GATES = 800
 
@@ -91,9 +92,20 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
     ------
     InputError: the suffix is another, or there are more than MAX_QUBITS qubits.
     """
+    target = check_picture(path)
+    figure = draw_figure(circuit)
+    save(figure, target, _dots(*figure.get_size_inches()))
+
+
+def draw_figure(circuit: Circuit) -> Figure:
+    """The circuit as `draw_picture` draws it.
+
+    Raises
+    ------
+    InputError: there are more than MAX_QUBITS qubits.
+    """
     from matplotlib.figure import Figure
 
-    target = check_picture(path)
     if circuit.n_qubits > MAX_QUBITS:
         raise InputError(
             f"a picture of {circuit.n_qubits} qubits was asked for", expected=f"at most {MAX_QUBITS}"
@@ -116,7 +128,7 @@ def draw_picture(circuit: Circuit, path: str | Path) -> None:
         _draw_row(pen, circuit, row, first=at == 0, last=at == len(rows) - 1)
     for at, note in enumerate(reversed(notes)):
         _Pen(axes, 0.0).text(_EDGE, height - _EDGE - _NOTE * at, note, 9, ha="left", va="bottom")
-    save(figure, target, _dots(width, height))
+    return figure
 
 
 def _dots(width: float, height: float) -> float:

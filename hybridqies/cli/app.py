@@ -27,6 +27,7 @@ from hybridqies.cli import (
     lm,
     parity,
     predict,
+    report,
     scale,
     studies,
     train,
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "parity": parity.command,
     "diagnose": diagnose.command,
     "doctor": doctor.command,
+    "report": report.command,
 }
 
 GROUPS: dict[str, Callable[[], typer.Typer]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,12 +50,12 @@ def draw_confusion(result: Mapping[str, Any]) -> Figure:
 
 def confusion_tables(record: Mapping[str, Any]) -> Iterator[Table]:
     """Figures of each class, and the confusion matrix; of many classes their most frequent mistakes."""
-    yield _classes_table(record)
+    yield classes_table(record)
     counts = read_confusion(record["confusion"], len(record["classes"]))
     if len(counts) <= _TABLED:
         yield _whole_table(record["classes"], counts)
     else:
-        yield _mistakes_table(record["classes"], counts)
+        yield mistakes_table(record["classes"], counts)
 
 
 def _most_mistaken(counts: IntArray) -> list[int]:
@@ -112,7 +112,8 @@ def _title(result: Mapping[str, Any], drawn: int) -> str:
     return title
 
 
-def _classes_table(record: Mapping[str, Any]) -> Table:
+def classes_table(record: Mapping[str, Any]) -> Table:
+    """Precision, recall and F1 of each class; of many classes the worst."""
     rows = record["per_class"]
     worst = sorted(rows, key=lambda row: float(row["f1"]))[:_DRAWN] if len(rows) > _DRAWN else rows
     title = f"The {_DRAWN} of {len(rows):,} classes with the lowest F1" if len(rows) > _DRAWN else "Classes"
@@ -132,7 +133,8 @@ def _whole_table(classes: list[str | int], counts: IntArray) -> Table:
     return table
 
 
-def _mistakes_table(classes: list[str | int], counts: IntArray) -> Table:
+def mistakes_table(classes: Sequence[str | int], counts: IntArray) -> Table:
+    """The classes that were most often taken for another, and for which."""
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     table = Table("true", "predicted", title="Most frequent mistakes", title_justify="left")

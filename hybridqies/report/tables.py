@@ -31,15 +31,11 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
             head_label(result),
             *([tuning_label(result)] if tuned else []),
             f"{result['n_parameters']:,}",
-            _with_unit(result[f"validation_{metrics[0].name}"], metrics[0]),
-            *(_with_unit(result[each.name], each) for each in metrics),
+            metrics[0].write_with_unit(result[f"validation_{metrics[0].name}"]),
+            *(each.write_with_unit(result[each.name]) for each in metrics),
             f"{result['seconds']:.1f}",
         )
     return table
-
-
-def _with_unit(value: float, metric: Metric) -> str:
-    return f"{metric.write(value)} {metric.unit}".rstrip()
 
 
 def evaluation_tables(record: Mapping[str, Any]) -> list[Table]:

@@ -48,6 +48,10 @@ class Metric:
         """A value without its unit."""
         return f"{self.scale * value:.2f}" if self.is_share else f"{value:.4g}"
 
+    def write_with_unit(self, value: float) -> str:
+        """A value with its unit, where it has one."""
+        return f"{self.write(value)} {self.unit}".rstrip()
+
     def write_difference(self, value: float) -> str:
         """A difference with its sign and without its unit."""
         return f"{self.scale * value:+.2f}" if self.is_share else f"{value:+.3g}"

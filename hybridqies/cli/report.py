@@ -1,0 +1,29 @@
+"""`hybridqies report`: recorded runs and studies as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridqies.cli.output import say
+from hybridqies.errors import InputError
+
+_SUFFIXES = (".html", ".htm")
+
+
+def command(
+    records: Annotated[list[Path], typer.Argument(help="Folders of runs and studies.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+) -> None:
+    """Write one HTML file about runs and studies, from what they recorded; it needs no network.
+
+    Example: `hybridqies report runs/demo --out demo.html`
+    """
+    from hybridqies.report.html import build_report
+
+    if out.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"--out was given {str(out)!r}", expected=f"a name in {' or '.join(_SUFFIXES)}")
+    build_report(records, out)
+    say(f"Written to {out} ({out.stat().st_size / 1e6:.1f} MB): open it in a browser.")

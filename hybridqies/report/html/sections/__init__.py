@@ -1,0 +1,37 @@
+"""The table of sections: each takes one kind of record and gives blocks, none where nothing was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hybridqies.report.html.plots import Block
+from hybridqies.report.html.records import RunRecord
+from hybridqies.report.html.sections.circuits import draw_circuits
+from hybridqies.report.html.sections.comparison import compare_heads
+from hybridqies.report.html.sections.confusion import show_confusion
+from hybridqies.report.html.sections.cost import count_cost
+from hybridqies.report.html.sections.learning import draw_learning
+from hybridqies.report.html.sections.reproduce import repeat_run
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the report: `needs` says in words what it shows, where its absence is worth a line."""
+
+    name: str
+    title: str
+    record: type
+    make: Callable[[Any], Iterable[Block]]
+    needs: str = ""
+
+
+SECTIONS = (
+    Section("comparison", "Comparison", RunRecord, compare_heads),
+    Section("learning", "Learning curves", RunRecord, draw_learning),
+    Section("confusion", "Which class was taken for which", RunRecord, show_confusion),
+    Section("cost", "Cost", RunRecord, count_cost),
+    Section("circuits", "Circuits", RunRecord, draw_circuits),
+    Section("reproduce", "Reproduce it", RunRecord, repeat_run),
+)

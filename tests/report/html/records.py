@@ -1,0 +1,73 @@
+"""Records to report on, made without training anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybridqies.circuit import load_circuit
+from hybridqies.options import to_mapping
+from hybridqies.report.html.records import ArmRecord, RunRecord
+from hybridqies.runs import RunConfig
+from hybridqies.tasks.metric import ACCURACY, MACRO_F1
+from hybridqies.training import measure_classes, record_confusion
+
+HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "{{ 7 * 7 }} <!-- & \" '")
+
+
+def make_result(head: str, classes: list[Any], counts: Any, **changes: Any) -> dict[str, Any]:
+    counts = np.array(counts)
+    right = float(counts.trace() / counts.sum())
+    return {
+        "head": head,
+        "n_parameters": 1234,
+        "parameters": "9 * 9",
+        "circuit": None,
+        "n_qubits": None,
+        "data": "films",
+        "data_fingerprint": "d" * 64,
+        "encoder_fingerprint": "e" * 64,
+        "seed": 0,
+        "best_epoch": 2,
+        "epochs": 3,
+        "seconds": 1.5,
+        "n_train": 100,
+        "validation_accuracy": 0.5,
+        "accuracy": right,
+        "macro_f1": right,
+        "n_test": int(counts.sum()),
+        "confusion": record_confusion(counts),
+        "per_class": measure_classes(counts, classes),
+        "classes": classes,
+        "verdicts": [],
+        "hybridqies": "0.1.0",
+    } | changes
+
+
+def make_run(classes: list[Any] | None = None, **changes: Any) -> RunRecord:
+    """A run of two heads; `changes` are those of the result of its own."""
+    classes = classes or ["bad", "good"]
+    counts = np.full((len(classes), len(classes)), 2) + 40 * np.eye(len(classes), dtype=int)
+    own = make_result("two-module", classes, counts, circuit="long-range-reupload", n_qubits=3) | changes
+    other = make_result("logistic", classes, counts + 1, epochs=1, best_epoch=1)
+    history = [
+        {
+            "epoch": at,
+            "train_loss": 1 / at,
+            "validation_accuracy": 1 - 1 / (at + 1),
+            "validation_log_loss": 0.5,
+        }
+        for at in (1, 2, 3)
+    ]
+    comparison = {
+        "data": {"name": "films", "rows": {"train": 100, "validation": 10, "test": own["n_test"]}},
+        "metrics": [to_mapping(ACCURACY), to_mapping(MACRO_F1)],
+        "overlap": 0,
+        "results": [own, other],
+    }
+    solved = [{"epoch": 1, "validation_accuracy": 0.75}]
+    arms = (ArmRecord(own, history), ArmRecord(other, solved))
+    circuit = load_circuit("long-range-reupload", 3)
+    return RunRecord(Path("runs/films"), RunConfig(), comparison, arms, {"circuit": circuit})
