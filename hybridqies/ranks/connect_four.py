@@ -16,6 +16,13 @@ COLUMNS, ROWS = 7, 6
 _DIRECTIONS = (1, 7, 6, 8)
 _TALL = ROWS + 1
 _GAMES_AT_ONCE = 50_000
+_BOTTOMS = np.array([1 << (_TALL * column) for column in range(COLUMNS)], dtype=np.uint64)
+_TOPS = _BOTTOMS << np.uint64(ROWS - 1)
+
+SQUARES: NDArray[np.uint64] = np.array(
+    [_TALL * column + row for column in range(COLUMNS) for row in range(ROWS)], dtype=np.uint64
+)
+"""The bit of each square, column by column from the bottom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +63,44 @@ def is_won(boards: Boards) -> NDArray[np.bool_]:
     return won
 
 
+def find_open_columns(filled: Boards) -> NDArray[np.bool_]:
+    """Which columns are not full, (N, 7)."""
+    return np.asarray((filled[:, None] & _TOPS) == 0, dtype=np.bool_)
+
+
+def drop(own: Boards, filled: Boards, columns: NDArray[np.int64]) -> tuple[Boards, Boards]:
+    """The squares (N,) of the player who drops into `columns`, and all that are filled, after the move.
+
+    The squares of the other player, who is next to move, are the exclusive or of both.
+    """
+    after = filled | (filled + _BOTTOMS[columns])
+    return own | (after ^ filled), after
+
+
+def choose_randomly(is_open: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.int64]:
+    """One of the open columns (N, 7) for each game, all as likely."""
+    rank = (random.random(len(is_open)) * is_open.sum(axis=1)).astype(np.int64)
+    return np.asarray((np.cumsum(is_open, axis=1) > rank[:, None]).argmax(axis=1), dtype=np.int64)
+
+
 def number_states(own: Boards, filled: Boards) -> Boards:
     """A different number for each state: adding a bit above each column makes its height readable."""
-    bottom = np.uint64(sum(1 << (_TALL * column) for column in range(COLUMNS)))
-    return own + filled + bottom
+    return own + filled + _BOTTOMS.sum()
 
 
 def _play(n_games: int, random: np.random.Generator) -> tuple[Boards, NDArray[np.int64], NDArray[np.int64]]:
     game = np.arange(n_games)
     own, filled = np.zeros((2, n_games), dtype=np.uint64)
-    heights = np.zeros((n_games, COLUMNS), dtype=np.int64)
     moves, winners = np.zeros((2, n_games), dtype=np.int64)
     states = []
     for turn in range(COLUMNS * ROWS):
-        column = _choose(heights, random)
-        square = np.uint64(1) << (_TALL * column + heights[np.arange(len(column)), column]).astype(np.uint64)
-        heights[np.arange(len(column)), column] += 1
-        own, filled = own | square, filled | square
+        own, filled = drop(own, filled, choose_randomly(find_open_columns(filled), random))
         other = own ^ filled
         states.append(number_states(other, filled))
         moves[game] += 1
         won = is_won(own)
         winners[game[won]] = 1 if turn % 2 == 0 else -1
         goes_on = ~won
-        game, heights = game[goes_on], heights[goes_on]
+        game = game[goes_on]
         own, filled = other[goes_on], filled[goes_on]
     return np.concatenate(states), moves, winners
-
-
-def _choose(heights: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-    """A column (N,) of those that are not full."""
-    is_open = heights < ROWS
-    rank = (random.random(len(heights)) * is_open.sum(axis=1)).astype(np.int64)
-    return np.asarray((np.cumsum(is_open, axis=1) > rank[:, None]).argmax(axis=1), dtype=np.int64)
