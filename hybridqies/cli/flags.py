@@ -9,6 +9,7 @@ import typer
 
 from hybridqies import defaults
 from hybridqies.devices import check_device
+from hybridqies.errors import InputError
 from hybridqies.heads import HEADS
 from hybridqies.tuning.methods import METHODS
 
@@ -160,3 +161,12 @@ def typed(context: typer.Context) -> set[str]:
     """The flags that were given, rather than left at their defaults."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def check_resumed_alone(context: typer.Context, free: set[str]) -> None:
+    """Refuses flags that decide a run beside --resume; those named in `free` may stand there."""
+    for name in sorted(typed(context) - free):
+        raise InputError(
+            f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
+            expected="only --resume and --out: the settings are recorded in the run",
+        )

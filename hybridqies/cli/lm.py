@@ -72,7 +72,7 @@ def train(
     from hybridqies.runs.language import recorded_language_run, train_language_model
 
     if resume:
-        _check_alone(context)
+        flags.check_resumed_alone(context, _FREE_WITH_RESUME)
         run = recorded_language_run(out)
     else:
         run = _config(dict(context.params))
@@ -215,12 +215,3 @@ def _config(given: dict[str, Any]) -> LanguageRun:
     model = from_mapping(LanguageModelConfig, options, what="language model option")
     trained = from_mapping(TrainingConfig, own | training, what="training option")
     return LanguageRun(given["text"], replace(model, training=trained))
-
-
-def _check_alone(context: typer.Context) -> None:
-    """Refuses flags that decide the run beside --resume."""
-    for name in sorted(flags.typed(context) - _FREE_WITH_RESUME):
-        raise InputError(
-            f"--resume was given together with --{name.rstrip('_').replace('_', '-')}",
-            expected="only --resume and --out: the settings are recorded in the run",
-        )
