@@ -29,6 +29,7 @@ from hybridqies.cli import (
     predict,
     report,
     scale,
+    selfplay,
     studies,
     train,
     zipf,
@@ -59,6 +60,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 GROUPS: dict[str, Callable[[], typer.Typer]] = {
     "lm": lm.group,
     "scale": scale.group,
+    "selfplay": selfplay.group,
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130

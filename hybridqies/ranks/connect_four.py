@@ -85,7 +85,7 @@ def choose_randomly(is_open: NDArray[np.bool_], random: np.random.Generator) -> 
 
 def number_states(own: Boards, filled: Boards) -> Boards:
     """A different number for each state: adding a bit above each column makes its height readable."""
-    return own + filled + _BOTTOMS.sum()
+    return own + filled + np.uint64(_BOTTOMS.sum())
 
 
 def _play(n_games: int, random: np.random.Generator) -> tuple[Boards, NDArray[np.int64], NDArray[np.int64]]:

@@ -34,6 +34,7 @@ FLOORS = (
     "hybridqies.events",
     "hybridqies.parity",
     "hybridqies.ranks",
+    "hybridqies.selfplay",
     "hybridqies.tasks",
     "hybridqies.runs",
     "hybridqies.study",
