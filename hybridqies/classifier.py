@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from hybridqies.circuit import Circuit
 from hybridqies.errors import DataError, InputError
 from hybridqies.estimators import NotFittedError, split_options, warn_of
 from hybridqies.heads import Head, head_class
+from hybridqies.hub.publication import fetch_model, publish
 from hybridqies.options import to_mapping
 from hybridqies.progress import log_progress
 from hybridqies.saved_model import SavedModel, hash_text, load_model
@@ -196,6 +198,38 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._fitted().save(Path(folder))
         return Path(folder)
 
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+        license_name: str | None = None,
+        text_hashes: bool = False,
+    ) -> str:
+        """Uploads the fitted model with a card to `owner/name` on the Hub; returns the commit's address.
+
+        The repository is made if it is missing. The card of a run, with its results and those of its rivals,
+        is pushed by `hybridqies hub push`. Without `text_hashes` nobody can test whether a text was among
+        the training texts.
+
+        Raises
+        ------
+        InputError: no token, a token without the right to write, or a hub out of reach.
+        """
+        with tempfile.TemporaryDirectory() as place:
+            self._fitted().save(Path(place))
+            return publish(
+                Path(place),
+                repository,
+                license_name=license_name,
+                text_hashes=text_hashes,
+                private=private,
+                revision=revision,
+                token=token,
+            )
+
     @classmethod
     def from_pretrained(
         cls,
@@ -205,20 +239,25 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         backend: str | Backend | None = None,
         device: str = "cpu",
         cache: EmbeddingCache | bool | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
     ) -> Self:
-        """The classifier that `save_pretrained` or `train` wrote. Fitted again it trains as it was trained.
+        """The classifier that a folder holds, or the repository `owner/name` of the Hub.
 
         `encoder` is where its encoder is now, if that has moved; `backend` swaps where its circuit runs. Jobs
-        at remote services are journalled in the folder, unless the backend has a journal.
+        at remote services are journalled in the folder, unless the backend has a journal. `revision` is a
+        branch, tag or commit of the Hub; with `local_files_only` only its cache is read. Fitted again, the
+        model trains as it was trained.
 
         Raises
         ------
+        InputError: no such repository or revision, access refused, or a hub out of reach.
         ModelFolderError: the folder is missing, unfinished, truncated or altered, or the encoder is not the
             one that the model was trained with.
         """
-        loaded = load_model(
-            Path(folder), encoder=encoder, backend=backend, device=device, cache=_cache_of(cache)
-        )
+        place = fetch_model(folder, revision=revision, token=token, local_files_only=local_files_only)
+        loaded = load_model(place, encoder=encoder, backend=backend, device=device, cache=_cache_of(cache))
         made = cls(
             base_of(loaded.encoder),
             loaded.spec.head,

@@ -22,6 +22,7 @@ from hybridqies.cli import (
     encode,
     evaluate,
     export,
+    hub,
     jobs,
     lattice,
     lm,
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 GROUPS: dict[str, Callable[[], typer.Typer]] = {
+    "hub": hub.group,
     "lm": lm.group,
     "scale": scale.group,
     "selfplay": selfplay.group,

