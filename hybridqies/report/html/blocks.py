@@ -29,18 +29,20 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Sentences, one below the other."""
+    """Sentences, one below the other; with a title they open when they are asked for."""
 
     items: tuple[str, ...]
+    title: str = ""
     kind: ClassVar[str] = "listing"
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Text to be copied as it is: a command, a file."""
+    """Text to be copied as it is: a command, a file. A `folded` one opens when it is asked for."""
 
     caption: str
     text: str
+    folded: bool = False
     kind: ClassVar[str] = "code"
 
 
@@ -78,6 +80,15 @@ class Table:
             rows=tuple(_insert(row, at, cell) for row, cell in zip(self.rows, cells, strict=True)),
             numeric=(*self.numeric[:at], True, *self.numeric[at:]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tables that open together when they are asked for."""
+
+    title: str
+    tables: tuple[Table, ...]
+    kind: ClassVar[str] = "group"
 
 
 @dataclass(frozen=True, slots=True)

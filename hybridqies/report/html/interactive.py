@@ -44,7 +44,8 @@ def _traces(plot: Plot, series: Series) -> list[dict[str, Any]]:
         trace |= {"x": [low, high], "y": list(series.y) * 2, "text": trace["text"] * 2, "mode": "lines"}
         trace["line"] |= {"width": 1.5, "dash": "dot" if series.style == GREY else dash}
         return [trace]
-    lines = "lines+markers" if len(series.x) <= _MARKED else "lines"
+    marked = len(series.x) <= _MARKED and series.style != GREY
+    lines = "lines+markers" if marked else "lines"
     trace |= {"x": list(series.x), "y": list(series.y)}
     trace["mode"] = "markers" if series.shape is Shape.DOTS else lines
     if not series.low:
@@ -106,6 +107,8 @@ def _hover(plot: Plot, series: Series) -> list[str]:
 
 def _axis(axis: Axis, *, upright: bool = False) -> dict[str, Any]:
     made: dict[str, Any] = {"title": {"text": escape(axis.label)}, "type": "log" if axis.log else "linear"}
+    if axis.log:
+        made["dtick"] = 1
     if axis.names:
         names = [escape(_short(name)) for name in axis.names]
         made |= {"tickvals": list(range(len(names))), "ticktext": names}

@@ -16,7 +16,7 @@ from hybridqies.files import write_text
 from hybridqies.report.html.blocks import Picture
 from hybridqies.report.html.interactive import to_plotly
 from hybridqies.report.html.plots import Block, Plot
-from hybridqies.report.html.records import RunRecord, read_record_of
+from hybridqies.report.html.records import Record, read_record_of
 from hybridqies.report.html.sections import SECTIONS, Section
 from hybridqies.report.html.still import draw
 
@@ -54,7 +54,7 @@ def build_report(paths: Sequence[Path], out: Path) -> None:
     write_text(out, render_page([read_record_of(path) for path in paths]))
 
 
-def render_page(records: Sequence[RunRecord]) -> str:
+def render_page(records: Sequence[Record]) -> str:
     """The report as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -80,12 +80,12 @@ def render_page(records: Sequence[RunRecord]) -> str:
     )
 
 
-def make_chapters(records: Sequence[RunRecord]) -> list[Chapter]:
+def make_chapters(records: Sequence[Record]) -> list[Chapter]:
     """Every record with the sections that it has something for."""
     return [_chapter(number, record) for number, record in enumerate(records, 1)]
 
 
-def _chapter(number: int, record: RunRecord) -> Chapter:
+def _chapter(number: int, record: Record) -> Chapter:
     parts, missing = [], []
     for section in SECTIONS:
         if not isinstance(record, section.record):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hybridqies.report.html.blocks import Code, KeyFigures, Listing, Paragraph, Picture, Table
+from hybridqies.report.html.blocks import Code, Group, KeyFigures, Listing, Paragraph, Picture, Table
 
 GREY = -1
 """The style of what is only there for comparison: a line of zero, a diagonal."""
@@ -100,7 +100,7 @@ class Plot:
             yield (series.name, *note, along, write(self.y, y), *ends)
 
 
-Block = KeyFigures | Paragraph | Listing | Code | Table | Picture | Plot
+Block = KeyFigures | Paragraph | Listing | Code | Table | Group | Picture | Plot
 """What sections are made of."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,18 @@ from typing import Any
 from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError
 from hybridqies.records import read_record
+from hybridqies.report.studies.cells import metric_of, seeds_of, setting_of
 from hybridqies.report.words import head_label
 from hybridqies.runs import RunConfig, recorded_config
 from hybridqies.runs.folder import ARMS, COMPARISON, check_files, read_result
 from hybridqies.saved_model import CONFIG, read_config
+from hybridqies.study.conduct import PLAN, RESULT
+from hybridqies.study.trials.journal import TrialJournal
+from hybridqies.study.trials.trial import TrialRecord
 from hybridqies.tasks import Metric
 from hybridqies.training.history import read_history
+
+_NOUNS = {"sweep": "Sweep", "screen": "Screen", "ablate": "Ablation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +79,99 @@ class RunRecord:
         return tuple(Metric(**each) for each in self.comparison["metrics"])
 
 
-def read_record_of(path: Path) -> RunRecord:
-    """The record in the folder of a run.
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A finished study: its result, its plan as a file, and every trial that came to an end."""
+
+    folder: Path
+    result: Mapping[str, Any]
+    plan: str
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, which is that of its command."""
+        return str(self.result["kind"])
+
+    @property
+    def title(self) -> str:
+        """What kind of record this is, and of which folder."""
+        return f"{_NOUNS[self.kind]} {self.folder.name}"
+
+    @property
+    def metric(self) -> Metric:
+        """What it compares by."""
+        return metric_of(self.result)
+
+    @property
+    def headline(self) -> str:
+        """What was compared, in a few words."""
+        cells = len(self.result["cells"])
+        what = {"screen": "runs of a design", "ablate": "variants"}.get(self.kind, "models")
+        return f"{cells} {what} on {self.result['data']}, {seeds_of(self.result)}"
+
+    @property
+    def lead(self) -> str:
+        """What was done and what came out, in a sentence or two."""
+        result, metric = self.result, self.metric
+        done = f"{result['done']} of {result['trials']} trials finished on {setting_of(result)}."
+        best = best_cell(result)
+        if best is None:
+            return done
+        mean = metric.write_with_unit(best[metric.name]["mean"])
+        verdicts = Counter(each["verdict"] for each in result["comparisons"])
+        counted = ", ".join(
+            f"{verdict} ({count} of {verdicts.total()})" for verdict, count in verdicts.most_common()
+        )
+        tested = f" Verdicts against the reference: {counted}." if counted else ""
+        return f"{done} The best mean test {metric.label} is {mean}, of {label_of(best)}.{tested}"
+
+
+Record = RunRecord | StudyRecord
+"""Whatever a report can be made from."""
+
+
+def best_cell(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The cell with the best mean on the test part; None where no test part was read."""
+    metric = metric_of(result)
+    tested = [cell for cell in result["cells"] if cell.get(metric.name) is not None]
+    return max(tested, key=lambda cell: metric.orient(cell[metric.name]["mean"]), default=None)
+
+
+def label_of(cell: Mapping[str, Any]) -> str:
+    """A cell as plots and tables call it."""
+    return str(cell["label"])
+
+
+def read_record_of(path: Path) -> Record:
+    """The record in the folder of a run or a study.
 
     Raises
     ------
-    InputError: there is none.
+    InputError: there is none, or a study that is not finished.
     ModelFolderError: it is not finished, or was damaged or altered.
     """
     folder = path.resolve()
+    if (folder / PLAN).is_file():
+        return _read_study(folder)
     if (folder / CONFIG).is_file():
         return _read_run(folder)
-    raise InputError(f"{str(path)!r} holds nothing to report", expected="the folder of a run")
+    raise InputError(f"{str(path)!r} holds nothing to report", expected="the folder of a run or a study")
+
+
+def _read_study(folder: Path) -> StudyRecord:
+    if not (folder / RESULT).is_file():
+        raise InputError(
+            f"the study in {str(folder)!r} has not finished",
+            expected=RESULT,
+            todo="continue it with --resume",
+        )
+    needed = {"kind": str, "plan": dict, "metric": dict, "cells": list, "done": int}
+    todo = "restore it, or write it again by the study's command with --resume"
+    result = read_record(folder / RESULT, needed=needed, what="study", todo=todo)
+    with TrialJournal(folder) as journal:
+        trials = tuple(journal.state().records.values())
+    return StudyRecord(folder, result, (folder / PLAN).read_text(encoding="utf-8"), trials)
 
 
 def _read_run(folder: Path) -> RunRecord:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridqies.report.html.plots import Block
-from hybridqies.report.html.records import RunRecord
+from hybridqies.report.html.records import RunRecord, StudyRecord
+from hybridqies.report.html.sections.cells import compare_cells, draw_differences, draw_metric
 from hybridqies.report.html.sections.circuits import draw_circuits
 from hybridqies.report.html.sections.comparison import compare_heads
 from hybridqies.report.html.sections.confusion import show_confusion
 from hybridqies.report.html.sections.cost import count_cost
+from hybridqies.report.html.sections.effects import draw_effects
 from hybridqies.report.html.sections.learning import draw_learning
-from hybridqies.report.html.sections.reproduce import repeat_run
+from hybridqies.report.html.sections.reproduce import repeat_run, repeat_study
+from hybridqies.report.html.sections.trials import draw_cost, list_trials, sum_confusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +37,12 @@ SECTIONS = (
     Section("cost", "Cost", RunRecord, count_cost),
     Section("circuits", "Circuits", RunRecord, draw_circuits),
     Section("reproduce", "Reproduce it", RunRecord, repeat_run),
+    Section("comparison", "Comparison", StudyRecord, compare_cells),
+    Section("metric", "Every model", StudyRecord, draw_metric),
+    Section("differences", "Differences to the reference", StudyRecord, draw_differences),
+    Section("effects", "Main effects", StudyRecord, draw_effects),
+    Section("confusion", "Which class was taken for which", StudyRecord, sum_confusion),
+    Section("cost", "Cost", StudyRecord, draw_cost),
+    Section("trials", "Every trial", StudyRecord, list_trials),
+    Section("reproduce", "Reproduce it", StudyRecord, repeat_study),
 )

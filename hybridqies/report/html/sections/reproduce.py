@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hybridqies.report.html.blocks import Code, Table
 from hybridqies.report.html.commands import train_command
 from hybridqies.report.html.plots import Block
-from hybridqies.report.html.records import RunRecord
+from hybridqies.report.html.records import RunRecord, StudyRecord
 
 
 def repeat_run(run: RunRecord) -> Iterator[Block]:
@@ -25,3 +25,12 @@ def repeat_run(run: RunRecord) -> Iterator[Block]:
     }
     rows = tuple((name, str(value)) for name, value in facts.items() if value)
     yield Table("versions", "Versions and fingerprints", ("what", "value"), rows, (False, False))
+
+
+def repeat_study(study: StudyRecord) -> Iterator[Block]:
+    """The command of the study, and the file that it reads."""
+    command = f"hybridqies {study.kind} study.toml --out runs/again"
+    yield Code("Command, with study.toml as below", command)
+    yield Code("study.toml", study.plan, folded=study.plan.count("\n") > 30)
+    rows = (("hybridqies", str(study.result["hybridqies"])),)
+    yield Table("versions", "Versions", ("what", "value"), rows, (False, False))
