@@ -11,6 +11,7 @@ from hybridqies import defaults
 from hybridqies.devices import check_device
 from hybridqies.errors import InputError
 from hybridqies.heads import HEADS
+from hybridqies.trackers import TRACKERS
 from hybridqies.tuning.methods import METHODS
 
 
@@ -132,6 +133,14 @@ Resume = Annotated[
     typer.Option("--resume", help="Continue the run in --out. With more --epochs, a finished run too."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TRACKER[:TARGET]",
+        help=f"Also show epochs and results in {', '.join(TRACKERS)}: tensorboard:DIR, mlflow:URI, "
+        "trackio:PROJECT. May be repeated.",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from hybridqies.backends import Backend
     from hybridqies.backends.jobs import Limits
     from hybridqies.runs import PreparedRun, RunConfig
+    from hybridqies.trackers import Destination, Tracker
     from hybridqies.tuning import Tuning
 
 _TRAINING = "training."
 _PAYING = {"backend", "dry_run", "rates", "max_shots", "max_jobs"}
-_FREE_WITH_RESUME = {"out", "resume", "epochs", "no_cache", "json", *_PAYING}
+_FREE_WITH_RESUME = {"out", "resume", "epochs", "no_cache", "log_to", "json", *_PAYING}
 
 
 def command(
@@ -65,6 +67,7 @@ def command(
     out: flags.RunFolder = Path("runs/run"),
     resume: flags.Resume = False,
     overwrite: flags.Overwrite = False,
+    log_to: flags.LogTo = None,
     json: flags.AsJson = False,
 ) -> None:
     """Train a head on labelled texts, compare it with classical heads, and save the run in one folder.
@@ -74,10 +77,10 @@ def command(
     To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies train …`.
     """
     from hybridqies.backends.jobs import Limits
-    from hybridqies.runs import check_limits, check_room, plan_training, prepare
+    from hybridqies.runs import check_limits, check_room, make_trackers, plan_training, prepare
     from hybridqies.training import choose_gpu, join_processes
 
-    limits = Limits(max_shots, max_jobs)
+    limits, trackers = Limits(max_shots, max_jobs), make_trackers(log_to or [], out)
     config = _resumed(context, out, epochs) if resume else _config(dict(context.params), flags.typed(context))
     if not (resume or dry_run):
         check_room(out, overwrite=overwrite)
@@ -91,11 +94,18 @@ def command(
     if not resume and limits != Limits():
         check_limits(plan(None), limits)
     with join_processes(config.device):
-        _run(prepared, out, limits, resume=resume, overwrite=overwrite, json=json)
+        _run(prepared, out, limits, trackers, resume=resume, overwrite=overwrite, json=json)
 
 
 def _run(
-    prepared: PreparedRun, out: Path, limits: Limits, *, resume: bool, overwrite: bool, json: bool
+    prepared: PreparedRun,
+    out: Path,
+    limits: Limits,
+    trackers: Mapping[Destination, Tracker],
+    *,
+    resume: bool,
+    overwrite: bool,
+    json: bool,
 ) -> None:
     """Trains, and reports in the first of several processes."""
     from hybridqies.runs import is_finished
@@ -104,7 +114,7 @@ def _run(
     finished = resume and is_finished(prepared, out)
     is_first = Ranks.current().is_first
     quiet = json or not is_first
-    comparison = _train(prepared, out, limits, resume=resume, overwrite=overwrite, quiet=quiet)
+    comparison = _train(prepared, out, limits, trackers, resume=resume, overwrite=overwrite, quiet=quiet)
     if not is_first:
         return
     _report(out, comparison, json)
@@ -113,16 +123,24 @@ def _run(
 
 
 def _train(
-    prepared: PreparedRun, out: Path, limits: Limits, *, resume: bool, overwrite: bool, quiet: bool
+    prepared: PreparedRun,
+    out: Path,
+    limits: Limits,
+    trackers: Mapping[Destination, Tracker],
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
 ) -> dict[str, Any]:
     from hybridqies.backends.jobs import JobError
     from hybridqies.ownership import FolderLock
-    from hybridqies.runs import embed_run, execute, start_run
+    from hybridqies.runs import Tracking, embed_run, execute, start_run
     from hybridqies.training import Ranks
 
     is_first = Ranks.current().is_first
-    started, again = resume, _resuming(prepared, out, limits)
-    with progress(quiet) as hooks:
+    started, again = resume, _resuming(prepared, out, limits, trackers)
+    with progress(quiet) as shown, Tracking(trackers if is_first else {}, out, complain) as tracking:
+        hooks = tracking.watch(shown)
         try:
             with FolderLock(out) if is_first else nullcontext():
                 if not resume:
@@ -161,13 +179,19 @@ def _can_resume(config: RunConfig, out: Path) -> bool:
     return is_started and not (out / COMPARISON).is_file()
 
 
-def _resuming(prepared: PreparedRun, out: Path, limits: Limits) -> str:
-    """The command that goes on with the run, under the same caps, and with the word that paying needs."""
+def _resuming(
+    prepared: PreparedRun, out: Path, limits: Limits, trackers: Mapping[Destination, Tracker]
+) -> str:
+    """The command that goes on with the run, under the same caps, and with the word that paying needs.
+
+    Trackers are named as well: the run doesn't record them.
+    """
     from hybridqies.runs.paying import may_cost
 
     word = f" --backend {shlex.quote(prepared.config.backend)}" if may_cost(prepared.backend) else ""
     caps = {"--max-shots": limits.max_shots, "--max-jobs": limits.max_jobs}
     given = "".join(f" {flag} {cap}" for flag, cap in caps.items() if cap is not None)
+    given += "".join(f" --log-to {shlex.quote(each.word)}" for each in trackers)
     return f"hybridqies train --resume --out {shlex.quote(str(out))}{word}{given}"
 
 

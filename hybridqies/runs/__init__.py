@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hybridqies.runs.folder import check_room, recorded_config, start_run
     from hybridqies.runs.hooks import Hooks
     from hybridqies.runs.paying import check_runs_circuit, load_run_backend
+    from hybridqies.runs.tracking import Tracking, make_trackers
 
 __all__ = [
     "Arm",
@@ -20,6 +21,7 @@ __all__ = [
     "Hooks",
     "PreparedRun",
     "RunConfig",
+    "Tracking",
     "check_limits",
     "check_room",
     "check_runs_circuit",
@@ -29,6 +31,7 @@ __all__ = [
     "is_finished",
     "load_data",
     "load_run_backend",
+    "make_trackers",
     "plan_evaluation",
     "plan_prediction",
     "plan_training",
@@ -42,5 +45,5 @@ __all__ = [
 __getattr__, __dir__ = import_lazily(
     __name__,
     __all__,
-    ("config", "hooks", "paying", "folder", "assembly", "evaluation", "dry_run", "execution"),
+    ("config", "hooks", "paying", "folder", "assembly", "evaluation", "dry_run", "execution", "tracking"),
 )

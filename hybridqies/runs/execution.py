@@ -136,6 +136,7 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
     data = _tune(prepared, arm, run, resume, hooks)
     config, rows = prepared.config.training, prepared.rows(arm)
     solved = head_class(arm.name).is_solved
+    hooks.on_begin(arm.name, folder, _config(prepared, arm))
     hooks.on_stage(f"training {arm.name}", 1 if solved else prepared.epochs)
     outcome = fit(
         arm.model,
@@ -156,7 +157,22 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
         save(read, trained, folder, to_mapping(prepared.config.anchored()))
         result |= {"weights_sha256": sha256_of(folder / WEIGHTS)}
         write_result(folder, result)
+    hooks.on_end(result)
     return result
+
+
+def _config(prepared: PreparedRun, arm: Arm) -> dict[str, Any]:
+    """The run's configuration as JSON values, with what this arm has in place of the run's own head."""
+    run, spec = to_mapping(prepared.config.anchored()), arm.spec
+    del run["compare"]
+    return {
+        **run,
+        "head": arm.name,
+        "n_qubits": spec.n_qubits,
+        "settings": {**spec.settings, **(spec.options or {})},
+        "frozen": list(spec.frozen),
+        "training": {**run["training"], "epochs": prepared.epochs},
+    }
 
 
 def _tune(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: Hooks) -> TaskData:
@@ -164,9 +180,11 @@ def _tune(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: Hooks
     tuning = arm.spec.tuning
     first = tuning_of(arm.spec).is_first and not prepared.has_rows(arm)
     if first:
+        hooks.on_begin("tuning", run / TUNING, _config(prepared, arm))
         hooks.on_stage(f"tuning the encoder by {tuning.method}", tuning.epochs)
     data = prepared.tune(arm, folder=run / TUNING, resume=resume, on_epoch=hooks.on_epoch)
     if first:
+        hooks.on_end({})
         hooks.on_stage("embedding", sum(prepared.sizes.values()))
         prepared.rows(arm, hooks.on_text)
     return data

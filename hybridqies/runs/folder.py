@@ -18,6 +18,8 @@ from hybridqies.saved_model import CONFIG, WEIGHTS, read_config, write_config
 from hybridqies.training.history import METRICS, digest_epochs, read_history
 
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
+TRACKERS = "trackers.json"
+"""Under which names trackers know the arms of a run, and the last epoch that each was given."""
 TUNING = "tuning"
 """The folder of the training of an encoder that is tuned before the heads."""
 
@@ -179,7 +181,8 @@ def end_run(folder: Path) -> None:
 
 def take_back(folder: Path) -> None:
     """Undoes `start_run`; files that it did not write stay, and a run that was put aside comes back."""
-    (folder / CONFIG).unlink(missing_ok=True)
+    for name in (CONFIG, TRACKERS):
+        (folder / name).unlink(missing_ok=True)
     if folder.is_dir():
         remove_leftovers(folder)
         _return_journals(folder)

@@ -26,6 +26,7 @@ FLOORS = (
     "hybridqies.convolutions",
     "hybridqies.lm",
     "hybridqies.text",
+    "hybridqies.trackers",
     "hybridqies.training",
     "hybridqies.classifier",
     "hybridqies.language_model",
