@@ -183,11 +183,10 @@ class LanguageModel:
             self.prepare(whole)
         config, context = self.config, self.config.context
         training = config.training.for_rows(1)
-        assert training.epochs is not None
         stream = TokenStream(
             self._encode(text, "to train on", context),
             context,
-            max(1, round(config.n_tokens / context / training.epochs)),
+            _windows_of_epoch(config),
         )
         self.outcome = fit(
             self.decoder,
@@ -306,6 +305,21 @@ class LanguageModel:
                 todo="give a longer text, or a shorter context",
             )
         return torch.tensor(ids)
+
+
+def count_tokens(config: LanguageModelConfig) -> int:
+    """How many tokens are trained on: `n_tokens` in whole windows, as many in each part."""
+    return _epochs(config) * config.context * _windows_of_epoch(config)
+
+
+def _windows_of_epoch(config: LanguageModelConfig) -> int:
+    return max(1, round(config.n_tokens / config.context / _epochs(config)))
+
+
+def _epochs(config: LanguageModelConfig) -> int:
+    epochs = config.training.for_rows(1).epochs
+    assert epochs is not None
+    return epochs
 
 
 def write_model_config(

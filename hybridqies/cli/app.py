@@ -45,7 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict.command,
     "circuits": circuits.command,
     "backends": backends.command,
-    **studies.commands(),
+    **{words: each for words, each in studies.commands().items() if " " not in words},
     "jobs": jobs.command,
     "encode": encode.command,
     "compress": compress.command,

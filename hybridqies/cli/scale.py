@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridqies.cli import flags
+from hybridqies.cli import flags, studies
 from hybridqies.cli.output import say, say_json, show
 
 
@@ -65,7 +65,6 @@ def fit(
 def group() -> typer.Typer:
     """The commands of `scale`."""
     app = typer.Typer(help="Laws of scaling.", no_args_is_help=True, rich_markup_mode="markdown")
+    app.command("run")(studies.commands()["scale run"])
     app.command("fit")(fit)
-    # Without it, a program of a single command has no name for it.
-    app.callback()(lambda: None)
     return app

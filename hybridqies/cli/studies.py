@@ -16,9 +16,10 @@ from hybridqies.cli.output import InterruptionError, complain, read_settings, sa
 from hybridqies.cli.study_progress import REMEMBERED_SECONDS, StudyProgress
 from hybridqies.errors import InputError
 from hybridqies.options import parse
+from hybridqies.study.head_plan import HeadPlan, Scaling
 from hybridqies.study.kinds import STUDIES, StudyKind
 from hybridqies.study.kinds.kind import Flag, group_settings, read_seeds, show_seeds
-from hybridqies.study.plan import Scaling, StudyPlan
+from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import plan_to_toml, read_plan
 
 StudyFile = Annotated[
@@ -49,8 +50,8 @@ _SCALING = Flag(
     lambda word: parse(word, Scaling, "--scaling"),
     lambda scaling: str(scaling.value),
 )
-# Fields of a plan that flags of other commands set as well; a dotted name is a field of a field.
-_SHARED: dict[str, tuple[str, Any]] = {
+# Fields of a plan of heads that flags of `train` set as well; a dotted name is a field of a field.
+_OF_TRAIN: dict[str, tuple[str, Any]] = {
     "data": ("data.source", flags.Data),
     "text_column": ("data.text_column", flags.TextColumn),
     "pair_column": ("data.pair_column", flags.PairColumn),
@@ -79,8 +80,8 @@ class _Given:
 
 
 def commands() -> dict[str, Callable[..., None]]:
-    """A command for each kind of study, by name."""
-    return {name: _command(kind) for name, kind in STUDIES.items()}
+    """A command for each kind of study, by the words that it is called with."""
+    return {kind.command: _command(kind) for kind in STUDIES.values()}
 
 
 def plan_from_flags(kind: StudyKind[Any], words: Mapping[str, Any]) -> StudyPlan:
@@ -91,7 +92,7 @@ def plan_from_flags(kind: StudyKind[Any], words: Mapping[str, Any]) -> StudyPlan
     InputError: a word that its flag doesn't take, flags that contradict each other, or no such plan.
     """
     given: dict[str, Any] = {}
-    for name, (field, _) in _SHARED.items():
+    for name, (field, _) in _shared(kind).items():
         if name in words:
             outer, _, inner = field.partition(".")
             given[outer] = given.get(outer, {}) | {inner: words[name]} if inner else words[name]
@@ -108,7 +109,11 @@ def plan_from_flags(kind: StudyKind[Any], words: Mapping[str, Any]) -> StudyPlan
 
 
 def _flags(kind: StudyKind[Any]) -> tuple[Flag, ...]:
-    return (*kind.flags, _SEEDS, _SCALING)
+    return (*kind.flags, _SEEDS, *((_SCALING,) if issubclass(kind.plan, HeadPlan) else ()))
+
+
+def _shared(kind: StudyKind[Any]) -> dict[str, tuple[str, Any]]:
+    return _OF_TRAIN if issubclass(kind.plan, HeadPlan) else {}
 
 
 def _default(kind: StudyKind[Any], name: str) -> Any:
@@ -126,7 +131,7 @@ def _command(kind: StudyKind[Any]) -> Callable[..., None]:
         _conduct(kind, context)
 
     parameters = list(_parameters(kind))
-    command.__name__ = kind.name
+    command.__name__ = kind.command.rpartition(" ")[2]
     command.__doc__ = f"{kind.about}\n\nExample: `{kind.example}`"
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -136,7 +141,7 @@ def _command(kind: StudyKind[Any]) -> Callable[..., None]:
 def _parameters(kind: StudyKind[Any]) -> Iterator[inspect.Parameter]:
     yield _parameter("context", typer.Context)
     yield _parameter("study", StudyFile, None)
-    for name, (field, annotation) in _SHARED.items():
+    for name, (field, annotation) in _shared(kind).items():
         yield _parameter(name, annotation, _default(kind, field))
     for flag in _flags(kind):
         yield _flag_parameter(flag, _default(kind, flag.field))
@@ -156,7 +161,9 @@ def _flag_parameter(flag: Flag, default: Any) -> inspect.Parameter:
     shown = flag.show(default)
     if flag.read is int:
         return _parameter(flag.name, Annotated[int, typer.Option(help=flag.help)], default)
-    option = typer.Option(f"--{flag.name}", help=flag.help, metavar=flag.metavar, show_default=shown)
+    option = typer.Option(
+        f"--{flag.name.replace('_', '-')}", help=flag.help, metavar=flag.metavar, show_default=shown
+    )
     kind: Any = list[str] if flag.repeated else str
     return _parameter(flag.name, Annotated[kind | None, option], None)
 
@@ -229,7 +236,7 @@ def _run(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> dic
     except KeyboardInterrupt:
         if not (out / PLAN).is_file():
             raise
-        again = f"hybridqies {kind.name} --resume --out {shlex.quote(str(out))}"
+        again = f"hybridqies {kind.command} --resume --out {shlex.quote(str(out))}"
         raise InterruptionError(f"interrupted; continue with: {again}") from None
 
 

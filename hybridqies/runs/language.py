@@ -15,6 +15,7 @@ from hybridqies.files import expand_home, is_leftover, remove_leftovers
 from hybridqies.language_model import (
     LanguageModel,
     LanguageModelConfig,
+    count_tokens,
     read_model_config,
     write_model_config,
 )
@@ -117,8 +118,8 @@ def train_language_model(
         "best_epoch": outcome.best_epoch,
         "epochs": epochs,
         "seconds": round(outcome.seconds, 3),
-        "tokens_per_second": round(_trained_tokens(run) / max(outcome.seconds, 1e-9), 1),
-        "n_tokens": _trained_tokens(run),
+        "tokens_per_second": round(count_tokens(run.model) / max(outcome.seconds, 1e-9), 1),
+        "n_tokens": count_tokens(run.model),
         "validation_loss": outcome.history[outcome.best_epoch - 1]["validation_loss"],
         **{f"test_{name}": value for name, value in asdict(model.score(test)).items()},
         "entanglement_before": before,
@@ -168,13 +169,6 @@ def find_text(folder: Path, text: str | None) -> tuple[str, str]:
         return text, read_text(text)
     run = recorded_language_run(folder)
     return f"{run.text} (test part)", _split(run, read_text(run.text))[2]
-
-
-def _trained_tokens(run: LanguageRun) -> int:
-    epochs = run.model.training.for_rows(1).epochs
-    assert epochs is not None
-    context = run.model.context
-    return epochs * context * max(1, round(run.model.n_tokens / context / epochs))
 
 
 def _split(run: LanguageRun, text: str) -> tuple[str, str, str]:

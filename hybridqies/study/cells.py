@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hybridqies import __version__
 from hybridqies.options import to_mapping
-from hybridqies.study.plan import StudyPlan
+from hybridqies.study.head_plan import HeadPlan
 from hybridqies.study.statistics.comparisons import ArmResults, Marked
 from hybridqies.study.statistics.intervals import spread
 from hybridqies.study.trials.journal import StudyState
@@ -79,7 +79,7 @@ class Cell:
         )
 
 
-def overview(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
+def overview(plan: HeadPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
     """What every result begins with: the plan, the data, and how many trials finished."""
     about = state.about or {}
     return {

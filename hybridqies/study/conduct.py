@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ from hybridqies.files import create_bytes, is_leftover
 from hybridqies.options import to_mapping
 from hybridqies.progress import COMPILING
 from hybridqies.records import digest_of, write_record
-from hybridqies.study.context import Source, TrialContext
 from hybridqies.study.kinds.kind import StudyKind
-from hybridqies.study.layout import Cohorts
 from hybridqies.study.places.cluster import Cluster
 from hybridqies.study.places.executor import Executor
 from hybridqies.study.places.in_process import InProcess
@@ -27,7 +24,7 @@ from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import Plan, plan_to_toml, read_plan
 from hybridqies.study.statistics.comparisons import describe_seeds
 from hybridqies.study.trials.dispatch import Counts, run_trials
-from hybridqies.study.trials.journal import TrialJournal
+from hybridqies.study.trials.kind import Context, Source, trial_kind
 
 PLAN, RESULT = "study.toml", "study.json"
 
@@ -109,20 +106,23 @@ def run_study(
     MissingExtraError: `cluster` is given and Ray is not installed.
     """
     # On a cluster the nodes have the GPUs.
-    here = replace(plan.source, device=device if cluster is None else "cpu")
+    here = plan.source.on(device if cluster is None else "cpu")
+    kind = trial_kind(here.kind)
     check_device(here.device)
     check_writable(folder)
     if resume:
         # Other data would be read, and embedded, before it is noticed.
-        with TrialJournal(folder) as journal:
+        with kind.journal(folder) as journal:
             journal.check_plan(digest_of(to_mapping(plan)))
     else:
         check_new(folder)
     # A cluster that isn't there is reported before anything is computed.
-    with _nodes(replace(here, device=device), cluster) as nodes:
-        context = TrialContext.load(here)
+    with _nodes(here.on(device), cluster) as nodes:
+        context = here.load()
         planned = study.trials(plan, context)
-        about = _about(plan, context)
+        about = context.describe(plan.seeds)
+        # So that a plan that was damaged or edited since is not gone on with.
+        about["plan_sha256"] = digest_of(to_mapping(plan))
         if not resume:
             check_new(folder)
             family = study.family(plan)
@@ -132,14 +132,14 @@ def run_study(
         if not resume:
             check_new(folder)
             _write_plan(folder, plan)
-        with TrialJournal(folder) as journal:
+        with kind.journal(folder) as journal:
             journal.begin(about)
             if retry_failed:
                 journal.retry_failed(trial.key for trial in planned)
             tell = None if on_start is None else lambda: on_start(COMPILING)
             local = _local(here, context, workers, plan.seeds[0]) if nodes is None else nullcontext(nodes)
             with local as executor, watch_compilation(tell):
-                run_trials(planned, journal, executor, on_counts, Cohorts(context))
+                run_trials(planned, journal, executor, on_counts, kind.cohorts(context))
             result = study.summarise(plan, planned, journal.state())
     write_record(folder / RESULT, result)
     return result
@@ -164,20 +164,7 @@ def _nodes(source: Source, cluster: str | None) -> AbstractContextManager[Execut
     return nullcontext() if cluster is None else Cluster(cluster, source)
 
 
-def _local(
-    source: Source, context: TrialContext, workers: int, seed: int
-) -> AbstractContextManager[Executor]:
+def _local(source: Source, context: Context, workers: int, seed: int) -> AbstractContextManager[Executor]:
     if workers == 1:
         return nullcontext(InProcess(context))
     return Processes(source, workers, seed)
-
-
-def _about(plan: StudyPlan, context: TrialContext) -> dict[str, Any]:
-    return {
-        "data": context.data.name,
-        "classes": list(context.data.classes),
-        **{f"{name}_fingerprint": value for name, value in context.fingerprints.items()},
-        "test_texts": {str(seed): context.test_places(seed) for seed in plan.seeds},
-        # So that a plan that was damaged or edited since is not gone on with.
-        "plan_sha256": digest_of(to_mapping(plan)),
-    }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hybridqies.devices import check_device
 from hybridqies.errors import InputError
@@ -13,11 +13,14 @@ from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec, TaskData, loa
 
 if TYPE_CHECKING:
     from hybridqies.study.layout import Layout
+    from hybridqies.study.trials.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """What every trial of a study reads: a task, its data and the encoder; and the device it runs on."""
+
+    kind: ClassVar[str] = "head"
 
     data: DataOptions
     encoder: str
@@ -27,6 +30,20 @@ class Source:
     def to_mapping(self) -> dict[str, Any]:
         """As JSON values."""
         return to_mapping(self)
+
+    def on(self, device: str) -> Source:
+        """The same on another device."""
+        return replace(self, device=device)
+
+    def load(self) -> TrialContext:
+        """Reads and checks the data.
+
+        Raises
+        ------
+        InputError: the device is not there.
+        DataError: the data cannot be read.
+        """
+        return TrialContext.load(self)
 
     @classmethod
     def from_mapping(cls, values: Any) -> Source:
@@ -40,6 +57,8 @@ class TrialContext:
 
     `layouts` keeps what designs were found to come to, so that each is built once.
     """
+
+    kind: ClassVar[str] = "head"
 
     data: TaskData
     layouts: dict[str, Layout] = field(default_factory=dict, repr=False)
@@ -73,6 +92,24 @@ class TrialContext:
     def test_places(self, seed: int) -> list[int]:
         """Where in the data the test rows of `seed` stand, in their order."""
         return self.data.places(self.data.draw(seed).test)
+
+    def describe(self, seeds: Sequence[int]) -> dict[str, Any]:
+        """What the journal says the study is about, with the test texts of each seed."""
+        return {
+            "data": self.data.name,
+            "classes": list(self.data.classes),
+            **{f"{name}_fingerprint": value for name, value in self.fingerprints.items()},
+            "test_texts": {str(seed): self.test_places(seed) for seed in seeds},
+        }
+
+    def check(self, trial: Trial) -> None:
+        """Refuses a trial that was planned on other data or another encoder.
+
+        Raises
+        ------
+        InputError: naming which of them is not the one that was recorded.
+        """
+        self.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
 
     def check_is(self, data_fingerprint: str, encoder_fingerprint: str) -> None:
         """Refuses to stand in for other data or another encoder.

@@ -1,92 +1,42 @@
-"""A study as one frozen plan, and the trials that one arm of it comes to."""
+"""What every study's plan has, whatever its trials train."""
 
 from __future__ import annotations
 
-import enum
-import itertools
+import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from hybridqies import defaults
-from hybridqies.circuit.recipe import MAX_QUBITS
-from hybridqies.errors import CapabilityError, InputError, UnknownNameError
+from hybridqies.errors import InputError
 from hybridqies.options import to_mapping
-from hybridqies.study.arms import Arm, arm_of
-from hybridqies.study.search import Space, check_searchable, parse_space, plain_space
-from hybridqies.study.trials.trial import TRAINING, Trial
-from hybridqies.tasks import DEFAULT_TASK, DataOptions
 
 if TYPE_CHECKING:
-    from hybridqies.study.context import Source, TrialContext
+    from hybridqies.study.trials.kind import Source
 
-_MANY_SEEDS, _LARGEST_SEED = 10_000, 2**32 - 1
-
-
-class Scaling(enum.Enum):
-    """What is done to embeddings before any arm sees them, fitted on the training part alone.
-
-    NONE leaves them as the encoder gives them; STANDARD gives every column mean 0 and deviation 1.
-    """
-
-    NONE = "none"
-    STANDARD = "standard"
+MANY_SEEDS, LARGEST_SEED = 10_000, 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class StudyPlan:
-    """Everything that decides a study; each kind of study has a subclass with its defaults.
+class StudyPlan(ABC):
+    """Everything that decides a study; each kind of study has a subclass with its fields and defaults.
 
-    `budget` is how many configurations each arm tries for each seed, 1 being its defaults. `options` are
-    settings by arm, `training` those of every arm's training, `space` replaces what an arm searches.
-    `reference` is the arm that the others are tested against: `logistic` if it is among the arms, and else
-    the first of them.
-
-    Raises
-    ------
-    UnknownNameError: an arm that does not exist, or options of an arm that is not in the study.
-    InputError: what cannot be compared, or an arm that would be left unsearched among searched ones.
-    CapabilityError: a backend at a remote service.
+    `reference` is the arm that others are compared with, `training` are settings of every training, and
+    `options` settings by arm.
     """
 
     kind: str
     arms: tuple[str, ...]
-    qubits: tuple[int, ...]
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    budget: int = 1
+    seeds: tuple[int, ...]
     reference: str | None = None
-    task: str = DEFAULT_TASK
-    encoder: str = defaults.ENCODER
-    backend: str = defaults.BACKEND
-    scaling: Scaling = Scaling.NONE
-    data: DataOptions = field(default_factory=DataOptions)
     training: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._make_plain()
-        check_searchable(self.budget)
         check_listed("arms", self.arms)
-        check_listed("seeds", self.seeds, 0, _LARGEST_SEED, most=_MANY_SEEDS)
-        check_listed("qubits", self.qubits, 1, MAX_QUBITS)
-        if self.reference is None:
-            object.__setattr__(self, "reference", "logistic" if "logistic" in self.arms else self.arms[0])
-        for name in (self.reference, *self.options, *self.space):
-            if name not in self.arms:
-                raise UnknownNameError(
-                    "arm of this study", str(name), self.arms, todo="see --arms and --reference"
-                )
-        check_local(self.backend)
-        arms = [arm_of(name) for name in self.arms]
-        if any(arm.matched for arm in arms) and not any(arm.is_matchable for arm in arms):
-            raise InputError(
-                "an arm that matches the parameters of a quantum arm was given without one",
-                expected="a quantum arm among the arms, such as two-module",
-            )
-        for arm in arms:
-            self.space_of(arm)
+        check_listed("seeds", self.seeds, 0, LARGEST_SEED, most=MANY_SEEDS)
 
     def _make_plain(self) -> None:
         """Python's own numbers and containers in place of NumPy's, so that a plan is JSON and TOML."""
@@ -94,55 +44,20 @@ class StudyPlan:
             value = getattr(self, each.name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, each.name, as_plain(value, f"study option {each.name!r}"))
-            elif isinstance(value, tuple):
+            elif isinstance(value, tuple) and not any(map(dataclasses.is_dataclass, value)):
                 object.__setattr__(self, each.name, tuple(as_plain(value, f"study option {each.name!r}")))
-        object.__setattr__(self, "budget", as_plain(self.budget, "the search budget"))
         for name in ("options", "space"):
-            for arm, inner in getattr(self, name).items():
+            for arm, inner in getattr(self, name, {}).items():
                 if not isinstance(inner, Mapping):
                     raise InputError(
                         f"study option '{name}.{arm}' was given {inner!r}",
                         expected="a mapping of names to values",
                     )
 
-    def settings_of(self, arm: Arm) -> dict[str, Any]:
-        """The fixed settings of an arm: its own, those of every training, and those of this study."""
-        shared = {TRAINING + key: each for key, each in self.training.items()}
-        return {**arm.options, **shared, **self.options.get(arm.name, {})}
-
-    def space_of(self, arm: Arm) -> Space:
-        """What an arm searches: nothing that is fixed, and nothing at all with a budget of 1.
-
-        Raises
-        ------
-        InputError: the budget is above 1 and nothing is left to search.
-        """
-        given = {
-            name: parse_space(space, f"search space of {name!r}:")
-            for name, space in self.space.items()
-            if name == arm.name
-        }
-        if self.budget == 1:
-            return {}
-        space, fixed = given.get(arm.name, arm.space), set(self.settings_of(arm))
-        if arm.name in given:
-            # What the table fixes is then where the search begins.
-            fixed -= set(arm.options) - set(self.options.get(arm.name, ()))
-        left = {name: each for name, each in space.items() if name not in fixed}
-        if not left:
-            raise InputError(
-                f"arm {arm.name!r} has nothing to search while others try {self.budget} configurations",
-                expected="at least one option that is not fixed, for every arm",
-                todo="set --budget 1, or leave an option open",
-            )
-        return left
-
     @property
+    @abstractmethod
     def source(self) -> Source:
         """What every trial reads."""
-        from hybridqies.study.context import Source
-
-        return Source(self.data, self.encoder, self.task)
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON values."""
@@ -171,7 +86,7 @@ def as_plain(value: Any, what: str) -> Any:
 
 
 def check_listed(
-    what: str, given: Sequence[Any], low: int | None = None, high: int | None = None, *, most: int = 1_000
+    what: str, given: Sequence[Any], low: float | None = None, high: float | None = None, *, most: int = 1_000
 ) -> None:
     """Refuses an empty or very long list, one that names something twice, and numbers out of bounds.
 
@@ -185,72 +100,3 @@ def check_listed(
         raise InputError(f"{what} were given as {list(given)}", expected="at least one, each once")
     if low is not None and high is not None and not all(low <= each <= high for each in given):
         raise InputError(f"{what} were given as {list(given)}", expected=f"{low:,} to {high:,}")
-
-
-def check_local(backend: str) -> None:
-    """Refuses a backend at a remote service.
-
-    Raises
-    ------
-    CapabilityError: it is one.
-    UnknownNameError: there is no such backend.
-    """
-    from hybridqies.backends import RemoteBackend, load_backend
-
-    made = load_backend(backend)
-    if isinstance(made, RemoteBackend) or made.capabilities.costs_money:
-        raise CapabilityError(
-            f"backend {backend!r} is a remote service, and a study trains many heads",
-            expected="a simulator in this process",
-            todo="measure a trained model there by: hybridqies evaluate --backend",
-        )
-
-
-def repeat_on_seeds(plan: StudyPlan, designs: Sequence[Trial]) -> tuple[Trial, ...]:
-    """`designs` with the first seed, in their order, then with the second, and so on."""
-    return tuple(replace(design, seed=seed) for seed, design in itertools.product(plan.seeds, designs))
-
-
-def plan_trial(plan: StudyPlan, arm: Arm, n_qubits: int | None, context: TrialContext) -> Trial:
-    """A trial of `arm` as the plan has it; its seed and its circuits are still open."""
-    fingerprints = context.fingerprints
-    return Trial(
-        arm=arm.name,
-        head=arm.head,
-        seed=0,
-        data=plan.data,
-        data_fingerprint=fingerprints["data"],
-        encoder=plan.encoder,
-        encoder_fingerprint=fingerprints["encoder"],
-        scaling=plan.scaling.value,
-        backend=plan.backend,
-        task=plan.task,
-        n_qubits=n_qubits,
-        settings=plan.settings_of(arm) | _match(plan, arm, n_qubits, context),
-        space=plain_space(plan.space_of(arm)),
-        budget=plan.budget,
-    )
-
-
-def _match(plan: StudyPlan, arm: Arm, n_qubits: int | None, context: TrialContext) -> dict[str, int]:
-    """The setting that gives an arm about as many parameters as the first quantum arm has by default."""
-    from hybridqies.heads import matching
-    from hybridqies.study.layout import lay_out
-
-    if not arm.matched:
-        return {}
-    quantum = next(each for each in map(arm_of, plan.arms) if each.is_matchable)
-    target = lay_out(plan_trial(plan, quantum, n_qubits, context), context).n_parameters
-    return matching(arm.head, target)
-
-
-def add_circuits(trial: Trial, context: TrialContext) -> Trial:
-    """The trial with the digest of its circuits; its model is built once to see that it can be.
-
-    Raises
-    ------
-    InputError: an option that does not exist or does not fit.
-    """
-    from hybridqies.study.layout import lay_out
-
-    return replace(trial, circuits=lay_out(trial, context).circuits)

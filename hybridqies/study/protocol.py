@@ -18,13 +18,16 @@ from hybridqies.engine import watch_compilation
 from hybridqies.errors import InputError
 from hybridqies.heads import Head
 from hybridqies.runs import PreparedRun
-from hybridqies.study.context import TrialContext
-from hybridqies.study.layout import lay_out, prepare_trial
-from hybridqies.study.plan import Scaling
+from hybridqies.study.context import Source, TrialContext
+from hybridqies.study.head_plan import Scaling
+from hybridqies.study.layout import Cohorts, lay_out, prepare_trial
 from hybridqies.study.scaling import fit_scaler
 from hybridqies.study.seal import Reading, SealedTest
 from hybridqies.study.search import Proposal, Search, parse_space
-from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.journal import TrialJournal
+from hybridqies.study.trials.kind import TrialKind
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import PROTOCOL, Outcome, Trial, TrialRecord
 from hybridqies.tasks import TaskData, digest_circuits, load_task
 from hybridqies.training import (
     Convergence,
@@ -366,3 +369,14 @@ def _complaints() -> Iterator[list[str]]:
             said.append(str(each.message).splitlines()[0])
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
+HEAD_TRIALS = TrialKind(
+    source=Source.from_mapping,
+    trial=Trial.from_mapping,
+    record=TrialRecord.from_mapping,
+    journal=TrialJournal,
+    attempt=attempt,
+    cohorts=Cohorts,
+    version=PROTOCOL,
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from hybridqies.errors import InputError
-from hybridqies.study.plan import Scaling
+from hybridqies.study.head_plan import Scaling
 from hybridqies.training import Labelled, Rows
 
 

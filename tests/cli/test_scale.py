@@ -1,8 +1,9 @@
-"""`hybridqies scale fit`: table, sentences, JSON and picture of a table of losses."""
+"""`hybridqies scale`: studies of language models, and laws fitted to a table of losses."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,3 +53,44 @@ def test_bad_input_is_one_line(flags, said, table, capsys) -> None:
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+class TestRun:
+    @pytest.fixture
+    def book(self, tmp_path: Path) -> Path:
+        path = tmp_path / "book.txt"
+        path.write_text("a cat sat on a mat and saw a dog run away. " * 60)
+        return path
+
+    def test_on_the_command_line(self, book: Path, tmp_path: Path, say: Say) -> None:
+        flags = ["--data", f"a={book}", "--data", f"b={book},{book}", "--sizes", "6k", "--arms", "real,tap"]
+        flags += ["--seeds", "1", "--n-tokens", "0.5k", "--rates", "0.01", "--set", "training.epochs=2"]
+        out = tmp_path / "study"
+        table, _ = say("scale", "run", *flags, "--out", out)
+        assert [table.count(f" {arm} ") for arm in ("real", "tap")] == [2, 2]
+        result = json.loads((out / "study.json").read_text())
+        assert {(cell["text"], cell["arm"]) for cell in result["cells"]} == {
+            (text, arm) for text in "ab" for arm in ("real", "tap")
+        }
+        again = json.loads(say("scale", "run", "--resume", "--out", out, "--json")[0])
+        assert again["cells"] == result["cells"]
+
+    @pytest.mark.parametrize(
+        ("flags", "said"),
+        [
+            (["--data", "a=x.txt,y.txt,z.txt"], "--data was given"),
+            (["--data", "x.txt", "--data", "folder/x.txt"], "two texts are called 'x'"),
+            (["--rates", "fast"], "--rates was given 'fast'"),
+            (["--n-tokens", "many"], "size 'many' was given"),
+            (["--set", "tap.rnk=3"], "did you mean 'rank'"),
+            (["--data", "none.txt"], "text 'none.txt' cannot be read"),
+        ],
+    )
+    def test_bad_input_is_one_line(
+        self, flags: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(["scale", "run", *flags, "--out", str(tmp_path / "out")]) == BAD_INPUT
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
+        assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from forked import Ended, run_forked
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError
 from hybridqies.records import read_record
-from hybridqies.study.places import in_process
+from hybridqies.study import protocol
 from hybridqies.study.trials.journal import TrialJournal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 
 def stopped(arguments: list[str], trials: int, how: signal.Signals, folder: Path) -> Ended:
     """The program, dying by its own hand in the middle of a trial once so many are recorded."""
-    attempt, done = in_process.attempt, list[object]()  # type: ignore[attr-defined]
+    attempt, done = protocol.HEAD_TRIALS.attempt, list[object]()
 
     def stop(group: Any, context: Any) -> Any:
         if len(done) >= trials:
@@ -31,7 +32,7 @@ def stopped(arguments: list[str], trials: int, how: signal.Signals, folder: Path
         return attempt(group, context)
 
     def act() -> int:
-        in_process.attempt = stop  # type: ignore[attr-defined, assignment]
+        protocol.HEAD_TRIALS = replace(protocol.HEAD_TRIALS, attempt=stop)
         return run(arguments)
 
     return run_forked(act, folder)

@@ -13,8 +13,8 @@ from hybridqies.circuit.recipe import MAX_QUBITS
 from hybridqies.errors import CapabilityError, InputError, UnknownNameError
 from hybridqies.runs.config import DataOptions
 from hybridqies.study.arms import ARMS
+from hybridqies.study.head_plan import Scaling
 from hybridqies.study.kinds.sweep import SweepPlan, sweep_trials
-from hybridqies.study.plan import Scaling
 from hybridqies.study.plan_file import plan_to_toml, read_plan
 
 

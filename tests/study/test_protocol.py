@@ -13,13 +13,14 @@ from study.studies import QUICK, parts_of, plan_of, rows
 from hybridqies.errors import InputError
 from hybridqies.study import protocol
 from hybridqies.study.context import TrialContext
+from hybridqies.study.head_plan import Scaling
 from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.layout import Cohorts
-from hybridqies.study.plan import Scaling
 from hybridqies.study.protocol import attempt, run_cohort, run_trial
 from hybridqies.study.scaling import Scaler, fit_scaler
 from hybridqies.study.seal import Reading, SealedTest, SealError
-from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import Trial, TrialRecord
 from hybridqies.tasks.feature_classification import FeatureData
 from hybridqies.training import Labelled, Rows
 

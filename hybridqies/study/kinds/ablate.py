@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
+from hybridqies.study.head_plan import HeadPlan, add_circuits, plan_trial, repeat_on_seeds
 from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
-from hybridqies.study.plan import StudyPlan, add_circuits, check_listed, plan_trial, repeat_on_seeds
+from hybridqies.study.plan import check_listed
 
 if TYPE_CHECKING:
     from hybridqies.study.cells import Cell
@@ -87,7 +88,7 @@ MODULES: dict[str, Module] = {module.name: module for module in _TABLE}
 
 
 @dataclass(frozen=True, slots=True)
-class AblationPlan(StudyPlan):
+class AblationPlan(HeadPlan):
     """Everything that decides an ablation: of the two-module head, at one number of qubits.
 
     Settings and search space are the whole head's; every variant has them, but for what is off.
@@ -105,7 +106,7 @@ class AblationPlan(StudyPlan):
     modules: tuple[str, ...] = tuple(MODULES)
 
     def __post_init__(self) -> None:
-        StudyPlan.__post_init__(self)
+        HeadPlan.__post_init__(self)
         if self.arms != (HEAD,) or len(self.qubits) != 1:
             raise InputError(
                 f"an ablation was given the arms {', '.join(self.arms)} at {list(self.qubits)} qubits",

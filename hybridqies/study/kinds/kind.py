@@ -12,9 +12,7 @@ from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import kind_of
 
 if TYPE_CHECKING:
-    from hybridqies.study.context import TrialContext
-    from hybridqies.study.trials.journal import StudyState
-    from hybridqies.study.trials.trial import Trial
+    from hybridqies.study.trials.journal import JournalState
 
 PlanT = TypeVar("PlanT", bound=StudyPlan)
 _MANY = 10_000
@@ -49,12 +47,12 @@ class StudyKind(Generic[PlanT]):
     `about` and `example` are for the command's help, `settings` tells what its `--set` takes. `check_flags`
     refuses fields of the plan that flags must not set together. `family` says how many comparisons a plan
     makes at 5 % together, 0 where it makes none. `report` is the dotted path of its tables and pictures;
-    studies of tested cells can use the default.
+    studies of tested cells can use the default. In a `group` of commands, the study's is called `run`.
     """
 
     plan: type[PlanT]
-    trials: Callable[[PlanT, TrialContext], Sequence[Trial]]
-    summarise: Callable[[PlanT, Sequence[Trial], StudyState], dict[str, Any]]
+    trials: Callable[[PlanT, Any], Sequence[Any]]
+    summarise: Callable[[PlanT, Any, JournalState[Any]], dict[str, Any]]
     about: str
     example: str
     settings: str
@@ -62,11 +60,17 @@ class StudyKind(Generic[PlanT]):
     check_flags: Callable[[Mapping[str, Any]], None] = lambda _: None
     family: Callable[[PlanT], int] = lambda _: 0
     report: str = "hybridqies.report.studies.cells:REPORT"
+    group: str | None = None
 
     @property
     def name(self) -> str:
-        """The kind's name, which is that of its command."""
+        """The kind's name."""
         return kind_of(self.plan)
+
+    @property
+    def command(self) -> str:
+        """What its command is called with."""
+        return self.name if self.group is None else f"{self.group} run"
 
 
 def read_whole(what: str) -> Callable[[str], tuple[int, ...]]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hybridqies.errors import InputError
 from hybridqies.options import parse, parse_word
 from hybridqies.study.arms import arm_of
+from hybridqies.study.head_plan import HeadPlan, add_circuits, plan_trial, repeat_on_seeds
 from hybridqies.study.kinds.kind import QUBITS, Flag, StudyKind
-from hybridqies.study.plan import StudyPlan, add_circuits, plan_trial, repeat_on_seeds
 
 if TYPE_CHECKING:
     from hybridqies.study.context import TrialContext
@@ -46,7 +46,7 @@ class TwoLevel(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ScreenPlan(StudyPlan):
+class ScreenPlan(HeadPlan):
     """Everything that decides a screen: of one arm, between two levels of each factor.
 
     A factor is a setting of the head, of its training (`training.`) or of the backend (`backend.`), or it is
@@ -69,7 +69,7 @@ class ScreenPlan(StudyPlan):
     def __post_init__(self) -> None:
         from hybridqies.backends.spec import BackendSpec
 
-        StudyPlan.__post_init__(self)
+        HeadPlan.__post_init__(self)
         if len(self.arms) != 1 or len(self.qubits) != 1 or self.budget != 1:
             raise InputError(
                 f"a screen was given the arms {', '.join(self.arms)} at {list(self.qubits)} qubits"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridqies.study.arms import ARMS, arm_of
+from hybridqies.study.head_plan import HeadPlan, add_circuits, plan_trial, repeat_on_seeds
 from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
-from hybridqies.study.plan import StudyPlan, add_circuits, plan_trial, repeat_on_seeds
 
 if TYPE_CHECKING:
     from hybridqies.study.cells import Cell
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepPlan(StudyPlan):
+class SweepPlan(HeadPlan):
     """Everything that decides a sweep: its arms, and the numbers of qubits of those that have some."""
 
     kind: str = "sweep"
@@ -27,7 +27,7 @@ class SweepPlan(StudyPlan):
     qubits: tuple[int, ...] = (2, 4, 6, 8, 10, 12)
 
 
-def sweep_trials(plan: StudyPlan, context: TrialContext) -> tuple[Trial, ...]:
+def sweep_trials(plan: HeadPlan, context: TrialContext) -> tuple[Trial, ...]:
     """The trials of a sweep, seed by seed; arms whose numbers don't depend on qubits run once a seed.
 
     Every head is built once, so that what cannot be built is refused before anything is trained.
@@ -44,7 +44,7 @@ def sweep_trials(plan: StudyPlan, context: TrialContext) -> tuple[Trial, ...]:
     return repeat_on_seeds(plan, designs)
 
 
-def summarise(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
+def summarise(plan: HeadPlan, planned: Sequence[Trial], state: StudyState) -> dict[str, Any]:
     """The result of a sweep from its records alone: every arm at every number of qubits, over seeds.
 
     Raises
@@ -60,11 +60,11 @@ def summarise(plan: StudyPlan, planned: Sequence[Trial], state: StudyState) -> d
     }
 
 
-def _qubits_of(plan: StudyPlan, arm: str) -> tuple[int | None, ...]:
+def _qubits_of(plan: HeadPlan, arm: str) -> tuple[int | None, ...]:
     return plan.qubits if arm_of(arm).per_qubits else (None,)
 
 
-def _family(plan: StudyPlan) -> int:
+def _family(plan: HeadPlan) -> int:
     """Comparisons in one family: all, or those at one number of qubits where the reference has qubits too."""
     others = [arm for arm in plan.arms if arm != plan.reference]
     assert plan.reference is not None
@@ -119,7 +119,7 @@ def _cells(planned: Sequence[Trial]) -> list[Cell]:
     ]
 
 
-def _summary(cell: Cell, plan: StudyPlan, state: StudyState) -> dict[str, Any]:
+def _summary(cell: Cell, plan: HeadPlan, state: StudyState) -> dict[str, Any]:
     arm = arm_of(cell.trials[0].arm)
     return {
         **_place(cell),
@@ -136,7 +136,7 @@ def _place(cell: Cell) -> dict[str, Any]:
     return {"arm": cell.trials[0].arm, "n_qubits": cell.trials[0].n_qubits}
 
 
-def _comparisons(plan: StudyPlan, cells: Sequence[Cell], state: StudyState) -> list[dict[str, Any]]:
+def _comparisons(plan: HeadPlan, cells: Sequence[Cell], state: StudyState) -> list[dict[str, Any]]:
     """Every cell against the reference: one family, or one for each number of qubits that it has itself."""
     from hybridqies.study.statistics.comparisons import compare
 
@@ -151,7 +151,7 @@ def _comparisons(plan: StudyPlan, cells: Sequence[Cell], state: StudyState) -> l
 
 
 def _families(
-    plan: StudyPlan, tested: Sequence[tuple[Cell, ArmResults]]
+    plan: HeadPlan, tested: Sequence[tuple[Cell, ArmResults]]
 ) -> list[list[tuple[Cell, ArmResults]]]:
     numbers = [cell.trials[0].n_qubits for cell, _ in tested if cell.trials[0].arm == plan.reference]
     if numbers == [None]:

@@ -23,17 +23,9 @@ from typing import Any
 from hybridqies import __version__
 from hybridqies.devices import split_device
 from hybridqies.errors import HybridqiesError, InputError, MissingExtraError
-from hybridqies.study.context import Source, TrialContext
 from hybridqies.study.places.processes import THREADS
-from hybridqies.study.protocol import attempt
-from hybridqies.study.trials.trial import (
-    PROTOCOL,
-    Outcome,
-    Trial,
-    TrialFailure,
-    outcome_from,
-    outcome_to_mapping,
-)
+from hybridqies.study.trials.kind import Context, Source, TrialKind, trial_kind
+from hybridqies.study.trials.outcome import TrialFailure, outcome_to_mapping
 
 # A trial that itself brings its process down must not go round the cluster for ever.
 _RETRIES = 3
@@ -67,8 +59,9 @@ class Cluster:
         # Ray's annotations are not complete.
         self._ray: Any = ray
         self.address = address
+        self._kind = trial_kind(source.kind)
         self._about = describe(source)
-        self._submitted: dict[Any, tuple[Sequence[Trial], float]] = {}
+        self._submitted: dict[Any, tuple[Sequence[Any], float]] = {}
         if self._ray.is_initialized():
             raise InputError("this process is on a Ray cluster already", expected="one study at a time")
         _check_answers(address)
@@ -117,13 +110,13 @@ class Cluster:
         """Groups that the cluster's CPUs and GPUs allow now, less those on it."""
         return max(self._slots() - len(self._submitted), 0)
 
-    def submit(self, trials: Sequence[Trial]) -> None:
+    def submit(self, trials: Sequence[Any]) -> None:
         """Submits the group to the cluster."""
         content = json.dumps([trial.to_mapping() for trial in trials])
         with self._failing_clearly():
             self._submitted[self._run.remote(self._about, content)] = (trials, time.perf_counter())
 
-    def collect(self) -> list[Outcome]:
+    def collect(self) -> list[Any]:
         """Waits for the first group that is through.
 
         If a group's process is lost again and again, its trials run one by one; a single trial then fails.
@@ -137,7 +130,7 @@ class Cluster:
             if outcomes is not None:
                 return outcomes
 
-    def _collected(self) -> list[Outcome] | None:
+    def _collected(self) -> list[Any] | None:
         from ray import exceptions as lost
 
         with self._failing_clearly():
@@ -161,7 +154,7 @@ class Cluster:
                 return [TrialFailure(trial.key, trial.to_mapping(), why, seconds) for trial in trials]
         if "error" in answer:
             raise InputError(f"a node of the cluster cannot run this study: {answer['error']}")
-        return [outcome_from(each) for each in answer["outcomes"]]
+        return [self._kind.outcome(each) for each in answer["outcomes"]]
 
     def _slots(self) -> int:
         return min(self._count(kind) for kind in self._needs)
@@ -194,39 +187,40 @@ def _resources_for(device: str) -> tuple[str, ...]:
 
 def describe(source: Source) -> str:
     """What nodes have to know of a study, as JSON."""
-    about = {"source": source.to_mapping(), "folder": str(Path.cwd()), "version": _version()}
-    return json.dumps(about)
+    about = {"kind": source.kind, "source": source.to_mapping(), "folder": str(Path.cwd())}
+    return json.dumps(about | {"version": _version(trial_kind(source.kind))})
 
 
 def run_on_node(about: str, content: str) -> str:
     """One group in a process of a node: JSON of study and trials in, of the outcomes or an error out."""
     try:
-        context = _loaded(about)
-        trials = [Trial.from_mapping(each) for each in json.loads(content)]
+        kind, context = _loaded(about)
+        trials = [kind.trial(each) for each in json.loads(content)]
         for trial in trials:
-            context.check_is(trial.data_fingerprint, trial.encoder_fingerprint)
+            context.check(trial)
     except (HybridqiesError, OSError) as error:
         return json.dumps({"error": f"{socket.gethostname()}: {error}"})
-    outcomes = [outcome_to_mapping(each) for each in attempt(trials, context)]
+    outcomes = [outcome_to_mapping(each) for each in kind.attempt(trials, context)]
     return json.dumps({"outcomes": outcomes}, allow_nan=False)
 
 
 @lru_cache(maxsize=1)
-def _loaded(about: str) -> TrialContext:
-    """Data and encoder of a study, once a process of a node."""
+def _loaded(about: str) -> tuple[TrialKind, Context]:
+    """What a study reads, once a process of a node."""
     import torch
 
     given = json.loads(about)
-    if given["version"] != _version():
-        raise InputError(f"this node has {_version()}", expected=f"{given['version']}, as the study has")
+    kind = trial_kind(given["kind"])
+    if given["version"] != _version(kind):
+        raise InputError(f"this node has {_version(kind)}", expected=f"{given['version']}, as the study has")
     # Relative paths, of recipes too, are meant from where the study was started.
     os.chdir(given["folder"])
     torch.set_num_threads(1)
-    return TrialContext.load(Source.from_mapping(given["source"]))
+    return kind, kind.source(given["source"]).load()
 
 
-def _version() -> str:
-    return f"hybridqies {__version__} with protocol {PROTOCOL}"
+def _version(kind: TrialKind) -> str:
+    return f"hybridqies {__version__} with protocol {kind.version}"
 
 
 def _environment() -> dict[str, str]:

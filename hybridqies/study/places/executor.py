@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
-
-from hybridqies.study.trials.trial import Outcome, Trial
+from typing import Any, Protocol
 
 
 class Executor(Protocol):
@@ -26,8 +24,8 @@ class Executor(Protocol):
     def running(self) -> int:
         """Trials that were submitted and not collected."""
 
-    def submit(self, trials: Sequence[Trial]) -> None:
+    def submit(self, trials: Sequence[Any]) -> None:
         """Begins a group."""
 
-    def collect(self) -> Sequence[Outcome]:
+    def collect(self) -> Sequence[Any]:
         """Waits until trials that were submitted are over: a group of them, or a part of one."""

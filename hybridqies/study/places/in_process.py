@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from hybridqies.study.context import TrialContext
-from hybridqies.study.protocol import attempt
-from hybridqies.study.trials.trial import Outcome, Trial
+from hybridqies.study.trials.kind import Context, trial_kind
 
 
 class InProcess:
@@ -14,9 +13,9 @@ class InProcess:
 
     places = 1
 
-    def __init__(self, context: TrialContext) -> None:
+    def __init__(self, context: Context) -> None:
         self.context = context
-        self._trials: Sequence[Trial] = ()
+        self._trials: Sequence[Any] = ()
 
     @property
     def free(self) -> int:
@@ -28,11 +27,11 @@ class InProcess:
         """The trials of the group."""
         return len(self._trials)
 
-    def submit(self, trials: Sequence[Trial]) -> None:
+    def submit(self, trials: Sequence[Any]) -> None:
         """Keeps the group for `collect`, which runs it."""
         self._trials = trials
 
-    def collect(self) -> Sequence[Outcome]:
+    def collect(self) -> Sequence[Any]:
         """Runs the group that was submitted."""
         trials, self._trials = self._trials, ()
-        return attempt(trials, self.context)
+        return trial_kind(self.context.kind).attempt(trials, self.context)

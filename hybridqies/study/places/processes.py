@@ -14,8 +14,8 @@ from typing import Any
 
 from hybridqies.devices import split_device
 from hybridqies.errors import InputError
-from hybridqies.study.context import Source
-from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, outcome_from
+from hybridqies.study.trials.kind import Source, trial_kind
+from hybridqies.study.trials.outcome import TrialFailure
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 """What keeps a worker to one thread: set before its libraries are loaded."""
@@ -31,12 +31,13 @@ class _Worker:
 
     def __init__(self, source: Source, seed: int, *, tells: bool, environment: Mapping[str, str]) -> None:
         # All compile the same kernels at the same time, and one line about it is enough.
-        self._about = {"source": source.to_mapping(), "seed": seed, "tells": tells}
+        self._kind = trial_kind(source.kind)
+        self._about = {"kind": source.kind, "source": source.to_mapping(), "seed": seed, "tells": tells}
         self._environment = dict.fromkeys(THREADS, "1") | dict(environment)
         self._start()
 
     def _start(self) -> None:
-        self.trials: Sequence[Trial] = ()
+        self.trials: Sequence[Any] = ()
         self.since = 0.0
         self.process = subprocess.Popen(
             [sys.executable, "-m", "hybridqies.study.places.worker"],
@@ -53,7 +54,7 @@ class _Worker:
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
-    def begin(self, trials: Sequence[Trial]) -> None:
+    def begin(self, trials: Sequence[Any]) -> None:
         """Sends it a group."""
         self.trials, self.since = trials, time.perf_counter()
         self._send([trial.to_mapping() for trial in trials])
@@ -64,12 +65,12 @@ class _Worker:
         read = self.process.stdout.readline()
         return json.loads(read) if read.endswith(b"\n") else None
 
-    def take(self) -> list[Outcome] | None:
+    def take(self) -> list[Any] | None:
         """What came of its group; None for a group whose worker died, which is replaced."""
         line, trials = self.line(), self.trials
         if line is not None:
             self.trials = ()
-            return [outcome_from(each) for each in line]
+            return [self._kind.outcome(each) for each in line]
         error = f"the worker process ended with {_ending(self.process.wait())}"
         seconds = round(time.perf_counter() - self.since, 3)
         self._restart()
@@ -141,7 +142,7 @@ class Processes:
         if count < 1:
             raise InputError(f"{count} workers were asked for", expected="at least 1")
         environments = _share_gpus(count) if _is_gpu(source.device) else [dict[str, str]()] * count
-        self._again: list[Trial] = []
+        self._again: list[Any] = []
         self._workers: list[_Worker] = []
         try:
             for at, environment in enumerate(environments):
@@ -178,11 +179,11 @@ class Processes:
         """Workers without a trial, less those that will take one to run again."""
         return max(0, len(self._idle()) - len(self._again))
 
-    def submit(self, trials: Sequence[Trial]) -> None:
+    def submit(self, trials: Sequence[Any]) -> None:
         """Gives the group to an idle worker."""
         self._idle()[0].begin(trials)
 
-    def collect(self) -> list[Outcome]:
+    def collect(self) -> list[Any]:
         """Waits for the first worker that has finished.
 
         If a worker dies, its group runs again trial by trial: one of them may have brought it down.

@@ -30,14 +30,14 @@ def main() -> None:
 
     from hybridqies.engine import watch_compilation
     from hybridqies.errors import HybridqiesError
-    from hybridqies.study.context import Source, TrialContext
-    from hybridqies.study.protocol import attempt
-    from hybridqies.study.trials.trial import Trial, outcome_to_mapping
+    from hybridqies.study.trials.kind import trial_kind
+    from hybridqies.study.trials.outcome import outcome_to_mapping
 
     torch.set_num_threads(1)
     about = json.loads(lines.get())
     try:
-        context = TrialContext.load(Source.from_mapping(about["source"]))
+        kind = trial_kind(about["kind"])
+        context = kind.source(about["source"]).load()
         context.compute_rows(about["seed"])
     except (HybridqiesError, OSError) as error:
         _write(out, {"error": str(error)})
@@ -45,8 +45,8 @@ def main() -> None:
     _write(out, {"error": None})
     with watch_compilation(_tell_of_compilation if about["tells"] else None):
         while True:
-            trials = [Trial.from_mapping(each) for each in json.loads(lines.get())]
-            _write(out, [outcome_to_mapping(each) for each in attempt(trials, context)])
+            trials = [kind.trial(each) for each in json.loads(lines.get())]
+            _write(out, [outcome_to_mapping(each) for each in kind.attempt(trials, context)])
 
 
 def _read(lines: SimpleQueue[str]) -> None:

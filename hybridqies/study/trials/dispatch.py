@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hybridqies.study.places.executor import Executor
-from hybridqies.study.trials.journal import TrialJournal
-from hybridqies.study.trials.trial import Trial
+from hybridqies.study.trials.journal import ClaimJournal
+from hybridqies.study.trials.outcome import Keyed
 
 MOST_TOGETHER = 8
 """The most trials in a stack. Per trial, 8 together take up to a third less time than 5. Larger stacks of
@@ -27,16 +28,16 @@ class Counts:
     running: int
 
 
-def _by_itself(trial: Trial) -> str:
+def _by_itself(trial: Keyed) -> str:
     return trial.key
 
 
 def run_trials(
-    trials: Sequence[Trial],
-    journal: TrialJournal,
+    trials: Sequence[Any],
+    journal: ClaimJournal[Any],
     executor: Executor,
     on_counts: Callable[[Counts], None] | None = None,
-    cohort_of: Callable[[Trial], str] = _by_itself,
+    cohort_of: Callable[[Any], str] = _by_itself,
 ) -> None:
     """Runs every trial that the journal lacks, and returns when all are over.
 
@@ -72,7 +73,7 @@ def run_trials(
             return
 
 
-def _next_group(waiting: Sequence[Trial], cohorts: Mapping[str, str], places: int) -> list[Trial]:
+def _next_group(waiting: Sequence[Keyed], cohorts: Mapping[str, str], places: int) -> list[Keyed]:
     """The first trial that waits, and of its cohort no more than leave each place its share of all that wait.
 
     So groups are whole cohorts while there is plenty, and small at the end, when a place without work would
@@ -86,7 +87,7 @@ def _next_group(waiting: Sequence[Trial], cohorts: Mapping[str, str], places: in
     return members[: -(-len(members) // groups)]
 
 
-def count_trials(trials: Sequence[Trial], journal: TrialJournal, running: int = 0) -> Counts:
+def count_trials(trials: Sequence[Keyed], journal: ClaimJournal[Any], running: int = 0) -> Counts:
     """How many of the trials are done and failed by now."""
     state = journal.state()
     done = sum(trial.key in state.records for trial in trials)

@@ -23,26 +23,16 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from hybridqies.errors import InputError
 from hybridqies.journals import LineJournal
-from hybridqies.study.trials.trial import TrialFailure, TrialRecord
+from hybridqies.study.trials.outcome import Keyed, TrialFailure
+from hybridqies.study.trials.trial import TrialRecord
 
 FILE_NAME, CLAIMS = "trials.jsonl", "trials.lock"
 # Offsets of locks are signed 64-bit numbers: 15 hex digits fit.
 _DIGITS = 15
-
-
-class Keyed(Protocol):
-    """A record that has a key."""
-
-    @property
-    def key(self) -> str:
-        """Hex digits that name what was done."""
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As JSON values."""
 
 
 Record = TypeVar("Record", bound=Keyed)

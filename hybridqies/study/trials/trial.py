@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from hybridqies.options import from_mapping, to_mapping
+from hybridqies.study.trials.outcome import TrialFailure, check_kinds
 from hybridqies.tasks import DataOptions
 
 TRAINING = "training."
@@ -100,8 +101,8 @@ class TrialRecord:
                 raise TypeError(f"{name} is no list")
             plain[name] = tuple(plain[name])
         record = cls(**plain)
-        _check_kinds(record, str=("key", "convergence"), dict=("trial", "chosen", "validation", "test"))
-        _check_kinds(record, int=("n_parameters",), bool=("converged",), float=("seconds",))
+        check_kinds(record, str=("key", "convergence"), dict=("trial", "chosen", "validation", "test"))
+        check_kinds(record, int=("n_parameters",), bool=("converged",), float=("seconds",))
         for measured in (record.validation, record.test):
             if not all(isinstance(value, int | float) for value in measured.values()):
                 raise TypeError("a metric is no number")
@@ -116,47 +117,4 @@ class TrialRecord:
         return dataclasses.replace(self, seconds=0.0) == dataclasses.replace(other, seconds=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class TrialFailure:
-    """Why a trial has no record."""
-
-    key: str
-    trial: Mapping[str, Any]
-    error: str
-    seconds: float
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As JSON values."""
-        return to_mapping(self)
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> TrialFailure:
-        """What `to_mapping` gave; TypeError for anything else."""
-        failure = cls(**values)
-        _check_kinds(failure, str=("key", "error"), dict=("trial",), float=("seconds",))
-        return failure
-
-
 Outcome = TrialRecord | TrialFailure
-
-
-def outcome_to_mapping(outcome: Outcome) -> dict[str, Any]:
-    """What came of a trial, as JSON values."""
-    return {"kind": type(outcome).__name__, "outcome": outcome.to_mapping()}
-
-
-def outcome_from(values: Mapping[str, Any]) -> Outcome:
-    """What `outcome_to_mapping` gave."""
-    if values["kind"] == TrialRecord.__name__:
-        return TrialRecord.from_mapping(values["outcome"])
-    return TrialFailure.from_mapping(values["outcome"])
-
-
-def _check_kinds(outcome: Outcome, **kinds: tuple[str, ...]) -> None:
-    """TypeError where a field is not of the kind that JSON gives for it."""
-    known: dict[str, Any] = {"str": str, "dict": dict, "int": int, "bool": bool, "float": (int, float)}
-    for kind, names in kinds.items():
-        for name in names:
-            value = getattr(outcome, name)
-            if not isinstance(value, known[kind]) or (isinstance(value, bool) and kind != "bool"):
-                raise TypeError(f"{name} is {value!r:.40}")

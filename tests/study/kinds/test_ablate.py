@@ -21,7 +21,8 @@ from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.plan_file import parse_plan, plan_to_toml, read_plan
 from hybridqies.study.protocol import run_trial
 from hybridqies.study.trials.journal import StudyState
-from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import Trial, TrialRecord
 from hybridqies.training import CrossEntropy, fit
 
 TEXTS = 400

@@ -17,7 +17,7 @@ from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds import STUDIES
 from hybridqies.study.plan import StudyPlan
 from hybridqies.study.protocol import attempt, run_trial
-from hybridqies.study.trials.trial import TrialFailure
+from hybridqies.study.trials.outcome import TrialFailure
 from hybridqies.tasks import TASKS, Metric
 
 QUICK = {"epochs": 5, "learning_rate": 0.05, "batch_size": 20}

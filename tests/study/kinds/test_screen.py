@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.records import read_record
 from hybridqies.report.studies.screen import screen_notes, screen_table, write_screen_plot
 from hybridqies.runs.config import DataOptions
+from hybridqies.study import protocol
 from hybridqies.study.conduct import run_study
 from hybridqies.study.context import TrialContext
 from hybridqies.study.kinds.screen import (
@@ -25,12 +27,12 @@ from hybridqies.study.kinds.screen import (
     screen_trials,
     summarise,
 )
-from hybridqies.study.places import in_process
 from hybridqies.study.plan_file import plan_to_toml, read_plan
-from hybridqies.study.protocol import run_trial
+from hybridqies.study.protocol import HEAD_TRIALS, run_trial
 from hybridqies.study.seal import SealedTest
 from hybridqies.study.trials.journal import StudyState
-from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import Trial, TrialRecord
 
 # Effects on accuracy from the low to the high level.
 KNOWN = {"n_qubits": 0.08, "training.learning_rate": -0.05, "encoders": 0.04, "backend.p2": -0.06}
@@ -83,7 +85,8 @@ def test_known_effects_come_back(
     design: TwoLevel, reviews: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From plan to `study.json`, through journal, runner and report; only the training is made up."""
-    monkeypatch.setattr(in_process, "attempt", lambda group, context: [measured(trial) for trial in group])
+    made_up = replace(HEAD_TRIALS, attempt=lambda group, context: [measured(trial) for trial in group])
+    monkeypatch.setattr(protocol, "HEAD_TRIALS", made_up)
     plan = ScreenPlan(
         data=DataOptions(str(reviews), per_class=20),
         encoder=str(tiny_encoder),

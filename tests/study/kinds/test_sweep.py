@@ -19,7 +19,8 @@ from hybridqies.study.kinds.sweep import SWEEP, SweepPlan, summarise, sweep_tria
 from hybridqies.study.plan_file import plan_to_toml
 from hybridqies.study.statistics.comparisons import describe_seeds
 from hybridqies.study.trials.journal import StudyState
-from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import Trial, TrialRecord
 
 SEEDS = tuple(range(12))
 TEXTS = 400

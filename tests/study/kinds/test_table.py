@@ -38,7 +38,7 @@ def test_a_default_is_shown_as_one_would_type_it(kind: StudyKind[Any]) -> None:
 @KINDS
 def test_every_kind_has_a_report_and_a_command(kind: StudyKind[Any]) -> None:
     assert all(map(callable, report_of(kind.name)))
-    assert kind.about in str(commands()[kind.name].__doc__)
+    assert kind.about in str(commands()[kind.command].__doc__)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ from hybridqies.study.places.in_process import InProcess
 from hybridqies.study.plan_file import plan_to_toml
 from hybridqies.study.trials.dispatch import Counts, run_trials
 from hybridqies.study.trials.journal import StudyState, TrialJournal
-from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord, outcome_from
+from hybridqies.study.trials.kind import trial_kind
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import Trial, TrialRecord
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 needs_ray = pytest.mark.skipif(
@@ -273,7 +275,7 @@ class TestOnANode:
         self, about: dict[str, Any], trial: Trial, reviews: Path
     ) -> None:
         about["folder"], about["source"]["data"]["source"] = str(reviews.parent), reviews.name
-        record: Outcome = outcome_from(self.outcome(about, trial)["outcomes"][0])
+        record = trial_kind("head").outcome(self.outcome(about, trial)["outcomes"][0])
         assert isinstance(record, TrialRecord)
         assert record.key == trial.key
 

@@ -69,7 +69,8 @@ class TestGpus:
         assert seen == []
 
     def test_a_worker_process_refuses_a_gpu_that_is_not_there(self) -> None:
-        about = {"source": Source(DataOptions(), "x", device="cuda").to_mapping(), "seed": 0, "tells": False}
+        source = Source(DataOptions(), "x", device="cuda")
+        about = {"kind": source.kind, "source": source.to_mapping(), "seed": 0, "tells": False}
         with subprocess.Popen(
             [sys.executable, "-m", "hybridqies.study.places.worker"],
             stdin=subprocess.PIPE,

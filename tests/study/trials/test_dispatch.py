@@ -18,7 +18,8 @@ from hybridqies.study.kinds.sweep import sweep_trials
 from hybridqies.study.places.in_process import InProcess
 from hybridqies.study.trials.dispatch import MOST_TOGETHER, Counts, count_trials, run_trials
 from hybridqies.study.trials.journal import TrialJournal
-from hybridqies.study.trials.trial import Outcome, Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import Outcome, Trial, TrialRecord
 
 
 def some_trials(count: int = 30) -> tuple[Trial, ...]:

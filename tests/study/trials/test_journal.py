@@ -14,7 +14,8 @@ import pytest
 from hybridqies.errors import InputError
 from hybridqies.records import LineSeal
 from hybridqies.study.trials.journal import FILE_NAME, StudyState, TrialJournal
-from hybridqies.study.trials.trial import Trial, TrialFailure, TrialRecord
+from hybridqies.study.trials.outcome import TrialFailure
+from hybridqies.study.trials.trial import Trial, TrialRecord
 from hybridqies.tasks import DataOptions
 
 ABOUT = {"data": "rows", "classes": [0, 1], "test_texts": {"0": [3, 4], "1": [4, 5]}}

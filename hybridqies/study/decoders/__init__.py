@@ -1,0 +1,1 @@
+"""Trials that train a language model from nothing on a text."""
