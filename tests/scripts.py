@@ -10,6 +10,9 @@ from typing import Any
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
+Load = Callable[[str], Any]
+
+
 class InThisProcess:
     """A pool of processes that runs what it is given at once: a process would import everything again."""
 

@@ -14,13 +14,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from peers.machine import facts
 from peers.table import OURS, Peer
 from peers.workload import Array, Timing, Workload, read_result
+
+if TYPE_CHECKING:
+    from hybridqies.circuit import Circuit
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -57,11 +60,15 @@ class Settings:
 
 
 def workload(circuit: str, n_qubits: int, batch: int, precision: str) -> Workload:
-    """The circuit with features, weights and cotangents that follow from its size alone."""
+    """A circuit by name, as a workload."""
     from hybridqies import load_circuit
 
-    built = load_circuit(circuit, n_qubits)
-    rng = np.random.default_rng(n_qubits)
+    return workload_of(load_circuit(circuit, n_qubits), batch, precision)
+
+
+def workload_of(built: Circuit, batch: int, precision: str = "float32") -> Workload:
+    """A circuit with features, weights and cotangents that follow from its size alone."""
+    rng = np.random.default_rng(built.n_qubits)
     return Workload(
         circuit=built.to_mapping(),
         features=rng.uniform(-np.pi, np.pi, (batch, built.n_features)),
@@ -87,7 +94,7 @@ def _machine_rates(threads: int) -> Entry:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "machine.json"
         command = [sys.executable, "-P", "-m", "peers.machine", str(out), "--threads", str(threads)]
-        subprocess.run(command, check=True, env=_environment(threads))
+        subprocess.run(command, check=True, env=child_environment(threads))
         return json.loads(out.read_text()) | {"other_load": _other_load(begin, others)}
 
 
@@ -197,7 +204,7 @@ def _run(peer: Peer, work: Workload, settings: Settings) -> tuple[Timing, Found]
         try:
             done = subprocess.run(
                 command,
-                env=_environment(settings.threads),
+                env=child_environment(settings.threads),
                 capture_output=True,
                 text=True,
                 timeout=settings.timeout,
@@ -206,11 +213,11 @@ def _run(peer: Peer, work: Workload, settings: Settings) -> tuple[Timing, Found]
         except subprocess.TimeoutExpired:
             raise FailedRunError(f"not done after {settings.timeout:g} s") from None
         if done.returncode != 0:
-            raise FailedRunError(_last_line(done.stderr, done.returncode))
+            raise FailedRunError(last_line(done.stderr, done.returncode))
         return read_result(out)
 
 
-def _environment(threads: int) -> dict[str, str]:
+def child_environment(threads: int) -> dict[str, str]:
     """Our own environment, with our folder on the path and one thread count for every library."""
     path = os.pathsep.join(filter(None, [str(BENCHMARKS), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
@@ -235,7 +242,7 @@ def has_gpu() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
-def _last_line(text: str, code: int) -> str:
+def last_line(text: str, code: int) -> str:
     """What an error said, without the folders of this machine."""
     if code < 0:
         return f"ended by signal {-code}"

@@ -1,4 +1,4 @@
-"""PennyLane's default.qubit: parameter broadcasting, and backpropagation through torch."""
+"""PennyLane's default.qubit: parameter broadcasting, and backpropagation through torch, on either device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def prepare(work: Workload) -> Prepared:
     """A broadcast QNode, and a step through it."""
     device = qml.device("default.qubit", wires=work.n_qubits)
     node = qml.QNode(circuit_of(work), device, interface="torch", diff_method="backprop")
-    return Prepared(torch_step(node, work), _precision_of(device))
+    return Prepared(torch_step(node, work, work.device), _precision_of(device))
 
 
 def _precision_of(device: qml.devices.Device) -> str:

@@ -14,6 +14,8 @@ from peers.workload import Prepared, Result, Workload
 
 def prepare(work: Workload) -> Prepared:
     """The compiled function, and a step that waits for it."""
+    # Without this JAX would take the CPU where it finds no CUDA device.
+    jax.config.update("jax_platforms", work.device)
     jax.config.update("jax_enable_x64", work.precision == "float64")
     device = qml.device("default.qubit", wires=work.n_qubits)
     node = qml.QNode(circuit_of(work), device, interface="jax", diff_method="backprop")

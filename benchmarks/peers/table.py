@@ -16,6 +16,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "deepquantum": ("deepquantum==4.5.0", TORCH),
     "tensorcircuit": ("tensorcircuit-ng==1.10.0", "jax==0.10.2", "jaxlib==0.10.2"),
     "pyqtorch": ("pyqtorch==1.7.8", TORCH),
+    "pennylane-jax-cuda": ("pennylane==0.45.1", "jax[cuda12]==0.7.1"),
+    "tensorcircuit-cuda": ("tensorcircuit-ng==1.10.0", "jax[cuda12]==0.10.2"),
     "lightning-gpu": (*PENNYLANE, "pennylane-lightning-gpu==0.45.0", "custatevec-cu12==1.15.0"),
 }
 
@@ -44,6 +46,9 @@ _ROWS = (
     Peer("tensorcircuit-jax", "peers.tensorcircuit_jax", "tensorcircuit"),
     Peer("pyqtorch", "peers.pyq", "pyqtorch"),
     Peer("ours-cuda", "peers.ours", None, device="cuda"),
+    Peer("default.qubit-cuda", "peers.default_qubit", "pennylane", device="cuda"),
+    Peer("default.qubit-jax-cuda", "peers.default_qubit_jax", "pennylane-jax-cuda", device="cuda"),
+    Peer("tensorcircuit-jax-cuda", "peers.tensorcircuit_jax", "tensorcircuit-cuda", device="cuda"),
     Peer("deepquantum-cuda", "peers.deep_quantum", "deepquantum", device="cuda"),
     Peer("lightning.gpu", "peers.lightning", "lightning-gpu", device="cuda"),
 )

@@ -20,6 +20,8 @@ DEFAULT_ORDER_UP_TO = 8
 
 def prepare(work: Workload) -> Prepared:
     """The compiled function, and a step that waits for it."""
+    # Without this JAX would take the CPU where it finds no CUDA device.
+    jax.config.update("jax_platforms", work.device)
     backend = tc.set_backend("jax")
     tc.set_dtype({"float32": "complex64", "float64": "complex128"}[work.precision])
     if work.n_qubits > DEFAULT_ORDER_UP_TO:

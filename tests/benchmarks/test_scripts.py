@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from compression.language_models import write_model, write_text
-from scripts import BENCHMARKS, InThisProcess
+from scripts import InThisProcess, Load
 
 from hybridqies.cli.app import run
-from hybridqies.engine import simulate, torch_kernels
 from hybridqies.text import Encoder
-
-Load = Callable[[str], Any]
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Imports a script with the folder that its own start would put on the path."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    before = set(sys.modules)
-
-    def load_script(name: str) -> Any:
-        # A folder of the tests may have the name of a script.
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        return importlib.import_module(name)
-
-    yield load_script
-    for name in set(sys.modules) - before:
-        if name.split(".")[0] in {path.stem for path in BENCHMARKS.iterdir()}:
-            del sys.modules[name]
 
 
 def test_structure(load: Load, tmp_path: Path) -> None:
@@ -146,29 +124,6 @@ def test_head_speed(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
             parameter += 0.1
     with pytest.raises(AssertionError, match="not close"):
         script.peer_steps(head, peer, data, 1)
-
-
-def test_gpu(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
-    script = load("gpu")
-    # No kernels are compiled for it.
-    monkeypatch.setattr(simulate, "find_kernels", lambda device_type: torch_kernels)
-    sizes = {"CHECKED": (2,), "SIZES": {4: 9}, "DEEP_QUBITS": 2, "DEEP_LAYERS": 3, "SECONDS": 0}
-    for name, value in (sizes | {"DEEP_SAMPLES": 18, "DEEP_BATCH": 9}).items():
-        monkeypatch.setattr(script, name, value)
-    monkeypatch.setattr(script, "CROSSED", {"qubits": (2,), "batches": (9,)})
-    monkeypatch.setattr(script, "HEAD_QUBITS", (2,))
-    head = load("head_speed")
-    for name, size in {"TEXTS": 16, "INPUTS": 6, "EPOCHS": 1}.items():
-        monkeypatch.setattr(head, name, size)
-    words = ["--device", "cpu", "--out", str(tmp_path / "gpu.json")]
-    assert script.main([*words, "--parts", "values", "steps", "graphs", "deep", "head", "cpu"]) == 0
-    record = json.loads((tmp_path / "gpu.json").read_text())
-    assert [row["failed"] for row in record["values"]] == [False] * 4
-    assert [row["qubits"] for row in record["steps"]] == [4, 4]
-    assert record["deep"][0]["weights"] == 18
-    assert "| circuit | qubits |" in capsys.readouterr().out
-    monkeypatch.setattr(script, "TOLERANCES", {torch.float32: 1e-12})
-    assert script.main(["--device", "cpu", "--parts", "values"]) == 1
 
 
 def test_adapter_steps(load: Load, tiny_encoder: Path) -> None:
