@@ -23,8 +23,8 @@ from hybridqies.circuit import Circuit, PauliString, load_recipe
 from hybridqies.engine import compile_plan, expectations
 from hybridqies.engine.kernels import KERNELS
 from hybridqies.options import to_mapping
+from hybridqies.versions import PACKAGES, installed_version
 
-_PACKAGES = ("torch", "numpy", "scipy", "numba", "sentence-transformers", "pennylane", "qiskit", "qiskit-aer")
 _FOR_DEVELOPERS = {"dev"}
 # The largest difference between kernels that is rounding, by precision.
 _ROUNDING = {torch.float64: 1e-11, torch.float32: 2e-4}
@@ -71,7 +71,7 @@ def examine(on_stage: Callable[[int, int, str], None] = lambda _done, _total, _n
         "processors": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "free_memory": free_bytes(torch.device("cpu")),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "backends": _backends(),
         "extras": list(describe_extras()),
         "caches": list(measure_caches()),
@@ -183,7 +183,7 @@ def describe_extras() -> Iterator[dict[str, Any]]:
 def _is_met(name: str, versions: str) -> bool:
     from packaging.specifiers import SpecifierSet
 
-    found = _version(name)
+    found = installed_version(name)
     return found is not None and SpecifierSet(versions).contains(found, prereleases=True)
 
 
@@ -221,10 +221,3 @@ def _backends() -> list[dict[str, Any]]:
         *({"name": row["name"], "usable": row["installed"], "install": row["install"]} for row in rows),
         *({"name": name, "usable": False, "install": problem} for name, problem in broken.items()),
     ]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

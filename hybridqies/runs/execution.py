@@ -20,6 +20,7 @@ from hybridqies.runs.config import RunConfig
 from hybridqies.runs.folder import (
     ARMS,
     COMPARISON,
+    MISTAKES,
     RESULT,
     TUNING,
     check_files,
@@ -32,13 +33,16 @@ from hybridqies.runs.folder import (
     write_result,
 )
 from hybridqies.runs.hooks import Hooks
-from hybridqies.runs.measure import diagnose_run, measure_part
+from hybridqies.runs.measure import ask_model, diagnose_run, measure_answers, measure_part
+from hybridqies.runs.mistakes import list_mistakes, write_mistakes
 from hybridqies.runs.paying import bound_payment, keep_jobs_in
 from hybridqies.saved_model import WEIGHTS, check_weights, read_config
 from hybridqies.tasks import TaskData, load_task, tuning_of
 from hybridqies.tasks.base import TrainedModel
-from hybridqies.training import Outcome, Ranks, fit, watch_kernels
+from hybridqies.text import Examples
+from hybridqies.training import Labelled, Outcome, Ranks, Rows, TrainingConfig, fit, watch_kernels
 from hybridqies.training.history import METRICS, digest_epochs
+from hybridqies.versions import collect_versions
 
 
 def execute(
@@ -117,6 +121,7 @@ def _execute(
         "data": prepared.data.describe(prepared.drawn),
         "metrics": [to_mapping(each) for each in load_task(prepared.config.task).metrics],
         "overlap": prepared.overlap,
+        "versions": collect_versions(),
         "results": results,
     }
     if Ranks.current().is_first:
@@ -149,13 +154,16 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
         on_epoch=hooks.on_epoch,
     )
     read = data.tuned_by(arm.model)
-    result = _result(prepared, arm, read, outcome)
+    result, mistakes = _result(prepared, arm, read, outcome)
     if is_first:
         epochs = replace(config, epochs=prepared.epochs)
         trained = TrainedModel(arm.model, arm.spec, prepared.backend, epochs, prepared.drawn)
         save = _find_saver(prepared.config.task)
         save(read, trained, folder, to_mapping(prepared.config.anchored()))
         result |= {"weights_sha256": sha256_of(folder / WEIGHTS)}
+        if mistakes is not None:
+            write_mistakes(folder, mistakes)
+            result |= {"mistakes_sha256": sha256_of(folder / MISTAKES)}
         write_result(folder, result)
     hooks.on_end(result)
     return result
@@ -239,18 +247,21 @@ def _without_epochs(config: RunConfig) -> dict[str, Any]:
     return to_mapping(replace(config, training=replace(config.training, epochs=None)))
 
 
-def _result(prepared: PreparedRun, arm: Arm, data: TaskData, outcome: Outcome) -> dict[str, Any]:
-    """What is recorded of a trained arm, whose head reads `data`."""
+def _result(
+    prepared: PreparedRun, arm: Arm, data: TaskData, outcome: Outcome
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What is recorded of a trained arm, whose head reads `data`, and with classes its mistakes."""
     circuits, description = arm.head.circuits(), arm.head.describe()
     config, drawn = prepared.config, prepared.drawn
     joint = data is not prepared.tune(arm)
     rows = drawn.map(lambda part: data.rows(part, arm.spec)) if joint else prepared.rows(arm)
+    tested, mistakes = _test(data, arm, rows.test, drawn.test, config.training)
     measured = {
         **measure_part(data, arm.head, rows.validation, config.training, "validation_"),
-        **measure_part(data, arm.head, rows.test, config.training),
+        **tested,
     }
     solved = head_class(arm.name).is_solved
-    return {
+    result = {
         "head": arm.name,
         "n_parameters": arm.head.n_trained() + data.n_tuned,
         "parameters": description.formula,
@@ -274,3 +285,15 @@ def _result(prepared: PreparedRun, arm: Arm, data: TaskData, outcome: Outcome) -
         "verdicts": diagnose_run(outcome, measured, data.classes, config.training.patience),
         "hybridqies": __version__,
     }
+    return result, mistakes
+
+
+def _test(
+    data: TaskData, arm: Arm, rows: Rows, examples: Examples, config: TrainingConfig
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What is measured on the test part, and with classes the mistakes."""
+    if not data.classes:
+        return measure_part(data, arm.head, rows, config), None
+    assert isinstance(rows, Labelled)
+    answers = ask_model(arm.head, rows, config.batch_size)
+    return measure_answers(answers, data.classes), list_mistakes(answers, examples.texts, data.classes)

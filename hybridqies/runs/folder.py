@@ -20,6 +20,7 @@ from hybridqies.training.history import METRICS, digest_epochs, read_history
 RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
 TRACKERS = "trackers.json"
 """Under which names trackers know the arms of a run, and the last epoch that each was given."""
+MISTAKES = "mistakes.json"
 TUNING = "tuning"
 """The folder of the training of an encoder that is tuned before the heads."""
 
@@ -145,7 +146,7 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def check_files(folder: Path, result: Mapping[str, Any]) -> None:
-    """Refuses weights or epochs that are not those that a result was written with.
+    """Refuses weights, epochs or mistakes that are not those that a result was written with.
 
     Results of earlier versions do not name them.
 
@@ -153,9 +154,10 @@ def check_files(folder: Path, result: Mapping[str, Any]) -> None:
     ------
     ModelFolderError: naming the file.
     """
-    path = folder / WEIGHTS
-    if "weights_sha256" in result and not (path.is_file() and sha256_of(path) == result["weights_sha256"]):
-        raise _foreign(path)
+    for name, key in ((WEIGHTS, "weights_sha256"), (MISTAKES, "mistakes_sha256")):
+        path = folder / name
+        if key in result and not (path.is_file() and sha256_of(path) == result[key]):
+            raise _foreign(path)
     if "epochs_sha256" in result and digest_epochs(read_history(folder)) != result["epochs_sha256"]:
         raise _foreign(folder / METRICS)
 

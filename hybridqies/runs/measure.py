@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from hybridqies.training import (
     Labelled,
     Outcome,
     Rows,
+    ShotNoise,
     TrainingConfig,
     confusion,
     diagnose,
@@ -25,31 +26,49 @@ from hybridqies.training import (
     probabilities_with_noise,
     read_confusion,
     record_confusion,
+    reliability,
 )
+from hybridqies.training.metrics import FloatArray, IntArray
 
 
-def measure_model(
-    model: nn.Module, part: Labelled, classes: Sequence[Any], batch_size: int, prefix: str = ""
-) -> dict[str, Any]:
-    """Metrics, confusion matrix and, on a backend with shots or noise, the shot noise, behind `prefix`.
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Class probabilities (B, K) for rows with known classes (B,), and their noise if they were sampled."""
 
-    `batch_size` is that of training.
-    """
+    probabilities: FloatArray
+    labels: IntArray
+    noise: ShotNoise | None = None
+
+
+def ask_model(model: nn.Module, part: Labelled, batch_size: int) -> Answers:
+    """What a model says of a part of the data; `batch_size` is that of training."""
     labels = part.labels.cpu().numpy()
     batch = prediction_batch(model, len(part), batch_size)
-    noise = None
     if is_sampled(model):
         probabilities, noise = probabilities_with_noise(model, part.inputs, labels, batch)
-    else:
-        probabilities = predict_probabilities(model, part.inputs, batch)
+        return Answers(probabilities, labels, noise)
+    return Answers(predict_probabilities(model, part.inputs, batch), labels)
+
+
+def measure_answers(answers: Answers, classes: Sequence[Any], prefix: str = "") -> dict[str, Any]:
+    """Metrics, confusion matrix, calibration and, of sampled answers, the shot noise, behind `prefix`."""
+    probabilities, labels = answers.probabilities, answers.labels
     record: dict[str, Any] = measure(probabilities, labels).to_mapping(prefix)
     record[_count_name(prefix)] = record.pop(f"{prefix}n")
     counts = confusion(probabilities, labels)
     record[f"{prefix}confusion"] = record_confusion(counts)
     record[f"{prefix}per_class"] = measure_classes(counts, classes)
-    if noise is not None:
-        record[f"{prefix}shot_noise"] = asdict(noise)
+    record[f"{prefix}reliability"] = reliability(probabilities, labels)
+    if answers.noise is not None:
+        record[f"{prefix}shot_noise"] = asdict(answers.noise)
     return record
+
+
+def measure_model(
+    model: nn.Module, part: Labelled, classes: Sequence[Any], batch_size: int, prefix: str = ""
+) -> dict[str, Any]:
+    """What `measure_answers` gives of what a model says of a part of the data."""
+    return measure_answers(ask_model(model, part, batch_size), classes, prefix)
 
 
 def measure_part(

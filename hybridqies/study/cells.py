@@ -17,6 +17,7 @@ from hybridqies.study.statistics.intervals import spread
 from hybridqies.study.trials.journal import StudyState
 from hybridqies.study.trials.trial import Trial, TrialRecord
 from hybridqies.tasks import Metric, load_task
+from hybridqies.versions import collect_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ def overview(plan: HeadPlan, planned: Sequence[Trial], state: StudyState) -> dic
         "done": sum(trial.key in state.records for trial in planned),
         "failed": sum(trial.key in state.failures for trial in planned),
         "hybridqies": __version__,
+        "versions": collect_versions(),
     }
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hybridqies.training.distillation import Distillation, relative_distances
     from hybridqies.training.distributed import Ranks, choose_gpu, join_processes
     from hybridqies.training.loop import fit
-    from hybridqies.training.metrics import Metrics, calibration_error, measure
+    from hybridqies.training.metrics import Metrics, calibration_error, measure, reliability
     from hybridqies.training.next_token import (
         NextToken,
         TokenMetrics,
@@ -87,6 +87,7 @@ __all__ = [
     "read_confusion",
     "record_confusion",
     "relative_distances",
+    "reliability",
     "stopwatch",
     "token_losses",
     "watch_kernels",

@@ -58,6 +58,19 @@ def measure(probabilities: FloatArray, labels: IntArray) -> Metrics:
     )
 
 
+def reliability(probabilities: FloatArray, labels: IntArray, bins: int = 15) -> list[dict[str, float]]:
+    """Confidence and accuracy in each equal-width bin that has samples, as JSON values, with their number."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    sizes, sums, hits = (np.bincount(at, weights, minlength=bins) for weights in (None, confidence, right))
+    return [
+        {"n": int(size), "confidence": float(total / size), "accuracy": float(hit / size)}
+        for size, total, hit in zip(sizes, sums, hits, strict=True)
+        if size
+    ]
+
+
 def calibration_error(probabilities: FloatArray, labels: IntArray, bins: int = 15) -> float:
     """Mean gap between confidence and accuracy over equal-width bins, weighted by their samples.
 

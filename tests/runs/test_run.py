@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from hybridqies.runs import (
     recorded_config,
     start_run,
 )
+from hybridqies.runs.mistakes import read_mistakes
 from hybridqies.tasks import Splits, load_task
 from hybridqies.text import Examples
 from hybridqies.training import TrainingConfig
@@ -101,6 +103,9 @@ class TestExecute:
             arm = folder / "compare" / name
             assert result == read_record(arm / "result.json")
             assert (arm / "model.safetensors").is_file()
+            mistakes = read_mistakes(arm)
+            assert mistakes is not None
+            assert len(mistakes["wrong"]) == round((1 - result["accuracy"]) * result["n_test"])
             assert (result["circuit"], result["backend"], result["n_qubits"]) == (None, None, None)
         assert (main["circuit"], main["backend"], main["n_qubits"]) == (
             "long-range-reupload",
@@ -108,6 +113,7 @@ class TestExecute:
             3,
         )
         assert f"target {main['n_parameters']}," in matched["note"]
+        assert comparison["versions"]["python"] == platform.python_version()
         assert comparison["data"]["rows"] == {"train": 78, "validation": 18, "test": 24}
         assert [stage[0] for stage in stages] == [
             "embedding",
@@ -147,7 +153,14 @@ class TestExecute:
             (("result.json",), "is not the file that result.json was written with"),
             (("metrics.jsonl",), "metrics.jsonl' is not the file that result.json was written with"),
             (
-                ("result.json", "config.json", "model.safetensors", "trained_on.json", "metrics.jsonl"),
+                (
+                    "result.json",
+                    "config.json",
+                    "model.safetensors",
+                    "trained_on.json",
+                    "metrics.jsonl",
+                    "mistakes.json",
+                ),
                 "holds a model or a result that is not this run's 'logistic'",
             ),
         ],
@@ -163,6 +176,14 @@ class TestExecute:
         for name in names:
             shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
         with pytest.raises(ModelFolderError, match=said):
+            execute(prepare(own), tmp_path / "run", resume=True)
+
+    def test_mistakes_that_were_altered_are_refused(self, config: RunConfig, tmp_path: Path) -> None:
+        own = dataclasses.replace(config, head="logistic", n_qubits=None, compare=())
+        train(own, tmp_path / "run")
+        path = tmp_path / "run" / "mistakes.json"
+        path.write_text(path.read_text().replace("24", "25", 1))
+        with pytest.raises(ModelFolderError, match=r"mistakes\.json' is not the file that result\.json"):
             execute(prepare(own), tmp_path / "run", resume=True)
 
     def test_arms_cannot_be_exchanged(self, config: RunConfig, tmp_path: Path) -> None:

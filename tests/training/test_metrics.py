@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from hybridqies.errors import InputError
-from hybridqies.training import calibration_error, confusion, measure
+from hybridqies.training import calibration_error, confusion, measure, reliability
 
 
 def draws(n_classes: int, rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -46,6 +46,15 @@ def test_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.61, 0.39], [0.38, 0.62], [0.95, 0.05]])
     error = calibration_error(probabilities, np.array([0, 0, 0]))
     assert error == pytest.approx((0.23 + 0.05) / 3)
+
+
+def test_reliability_by_hand() -> None:
+    probabilities = np.array([[0.61, 0.39], [0.38, 0.62], [0.95, 0.05], [0.0, 1.0]])
+    first, second = reliability(probabilities, np.array([0, 0, 0, 1]))
+    assert first == pytest.approx({"n": 2, "confidence": 0.615, "accuracy": 0.5})
+    assert second == pytest.approx({"n": 2, "confidence": 0.975, "accuracy": 1.0})
+    gaps = sum(each["n"] * abs(each["confidence"] - each["accuracy"]) for each in (first, second)) / 4
+    assert calibration_error(probabilities, np.array([0, 0, 0, 1])) == pytest.approx(gaps)
 
 
 def test_calibration_error_at_the_ends() -> None:

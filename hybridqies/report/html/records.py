@@ -15,6 +15,7 @@ from hybridqies.report.studies.cells import metric_of, seeds_of, setting_of
 from hybridqies.report.words import head_label
 from hybridqies.runs import RunConfig, recorded_config
 from hybridqies.runs.folder import ARMS, COMPARISON, check_files, read_result
+from hybridqies.runs.mistakes import read_mistakes
 from hybridqies.saved_model import CONFIG, read_config
 from hybridqies.study.conduct import PLAN, RESULT
 from hybridqies.study.trials.journal import TrialJournal
@@ -27,10 +28,11 @@ _NOUNS = {"sweep": "Sweep", "screen": "Screen", "ablate": "Ablation"}
 
 @dataclass(frozen=True, slots=True)
 class ArmRecord:
-    """A head of a run: what it measured, and its epochs."""
+    """A head of a run: what it measured, its epochs, and its mistakes, if they were kept."""
 
     result: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
+    mistakes: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -183,6 +185,6 @@ def _read_run(folder: Path) -> RunRecord:
         home = folder / ARMS / each["head"] if at else folder
         result = read_result(home)
         check_files(home, result)
-        arms.append(ArmRecord(result, read_history(home)))
+        arms.append(ArmRecord(result, read_history(home), read_mistakes(home)))
     circuits = {role: Circuit.from_mapping(stored) for role, stored in model["circuits"].items()}
     return RunRecord(folder, config, comparison, tuple(arms), circuits)

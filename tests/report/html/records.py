@@ -37,6 +37,12 @@ def make_result(head: str, classes: list[Any], counts: Any, **changes: Any) -> d
         "validation_accuracy": 0.5,
         "accuracy": right,
         "macro_f1": right,
+        "log_loss": 0.25,
+        "calibration_error": 0.1,
+        "reliability": [
+            {"n": 30, "confidence": 0.6, "accuracy": 0.5},
+            {"n": 58, "confidence": 0.9, "accuracy": 0.95},
+        ],
         "n_test": int(counts.sum()),
         "confusion": record_confusion(counts),
         "per_class": measure_classes(counts, classes),
@@ -46,12 +52,31 @@ def make_result(head: str, classes: list[Any], counts: Any, **changes: Any) -> d
     } | changes
 
 
+def make_mistakes(result: dict[str, Any]) -> dict[str, Any]:
+    """The first rows are wrong; of the first two the texts are kept."""
+    n_wrong = round((1 - result["accuracy"]) * result["n_test"])
+    listed = [
+        {
+            "row": row,
+            "texts": [HOSTILE[row]],
+            "true": result["classes"][0],
+            "predicted": result["classes"][1],
+            "probability": 0.9 - 0.1 * row,
+            "probability_of_true": 0.05,
+        }
+        for row in (0, 1)
+    ]
+    return {"n_test": result["n_test"], "wrong": list(range(n_wrong)), "listed": listed}
+
+
 def make_run(classes: list[Any] | None = None, **changes: Any) -> RunRecord:
     """A run of two heads; `changes` are those of the result of its own."""
     classes = classes or ["bad", "good"]
     counts = np.full((len(classes), len(classes)), 2) + 40 * np.eye(len(classes), dtype=int)
     own = make_result("two-module", classes, counts, circuit="long-range-reupload", n_qubits=3) | changes
-    other = make_result("logistic", classes, counts + 1, epochs=1, best_epoch=1)
+    moved = counts.copy()
+    moved[0, :2] += (-1, 1)
+    other = make_result("logistic", classes, moved, epochs=1, best_epoch=1)
     history = [
         {
             "epoch": at,
@@ -68,6 +93,6 @@ def make_run(classes: list[Any] | None = None, **changes: Any) -> RunRecord:
         "results": [own, other],
     }
     solved = [{"epoch": 1, "validation_accuracy": 0.75}]
-    arms = (ArmRecord(own, history), ArmRecord(other, solved))
+    arms = (ArmRecord(own, history, make_mistakes(own)), ArmRecord(other, solved, make_mistakes(other)))
     circuit = load_circuit("long-range-reupload", 3)
     return RunRecord(Path("runs/films"), RunConfig(), comparison, arms, {"circuit": circuit})

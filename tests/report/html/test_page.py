@@ -125,7 +125,13 @@ def test_every_plot_has_its_numbers() -> None:
         for block in part.blocks
         if block.kind == "plot"
     ]
-    assert {plot.name for plot in plots} == {"accuracy", "validation", "loss", "validation-loss"}
+    assert {plot.name for plot in plots} == {
+        "accuracy",
+        "validation",
+        "loss",
+        "validation-loss",
+        "reliability",
+    }
     curve = next(plot for plot in plots if plot.name == "validation").numbers()
     assert curve.headings == ("series", "of", "epoch", "validation accuracy (%)")
     assert curve.rows == (

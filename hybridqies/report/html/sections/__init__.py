@@ -8,6 +8,7 @@ from typing import Any
 
 from hybridqies.report.html.plots import Block
 from hybridqies.report.html.records import RunRecord, StudyRecord
+from hybridqies.report.html.sections.calibration import draw_calibration
 from hybridqies.report.html.sections.cells import compare_cells, draw_differences, draw_metric
 from hybridqies.report.html.sections.circuits import draw_circuits
 from hybridqies.report.html.sections.comparison import compare_heads
@@ -15,6 +16,7 @@ from hybridqies.report.html.sections.confusion import show_confusion
 from hybridqies.report.html.sections.cost import count_cost
 from hybridqies.report.html.sections.effects import draw_effects
 from hybridqies.report.html.sections.learning import draw_learning
+from hybridqies.report.html.sections.mistakes import list_mistakes
 from hybridqies.report.html.sections.reproduce import repeat_run, repeat_study
 from hybridqies.report.html.sections.trials import draw_cost, list_trials, sum_confusion
 
@@ -34,6 +36,8 @@ SECTIONS = (
     Section("comparison", "Comparison", RunRecord, compare_heads),
     Section("learning", "Learning curves", RunRecord, draw_learning),
     Section("confusion", "Which class was taken for which", RunRecord, show_confusion),
+    Section("calibration", "Calibration", RunRecord, draw_calibration, needs="test probabilities"),
+    Section("mistakes", "Misclassified texts", RunRecord, list_mistakes, needs="the rows that were wrong"),
     Section("cost", "Cost", RunRecord, count_cost),
     Section("circuits", "Circuits", RunRecord, draw_circuits),
     Section("reproduce", "Reproduce it", RunRecord, repeat_run),

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from hybridqies.report.html.blocks import KeyFigures, Listing, Table
 from hybridqies.report.html.plots import Axis, Block, Plot, Series, Shape
 from hybridqies.report.html.records import ArmRecord, RunRecord
 from hybridqies.report.tables import comparison_table
 from hybridqies.report.words import head_label
+from hybridqies.study.statistics.families import holm
+from hybridqies.study.statistics.mcnemar import Paired, mcnemar
 from hybridqies.tasks import Metric
+
+_LEVEL = 0.05
 
 
 def compare_heads(run: RunRecord) -> Iterator[Block]:
@@ -45,6 +51,32 @@ def _key_figures(own: Mapping[str, Any], metric: Metric) -> Iterator[tuple[str, 
     yield f"{own['n_train']:,}", "training rows"
 
 
+def _verdicts(run: RunRecord) -> Iterator[str]:
+    """Each other head against the run's own on the same texts, by McNemar's test, Holm over all."""
+    own, *others = [(arm.name, arm.mistakes) for arm in run.arms]
+    known = [(name, wrong) for name, wrong in others if wrong is not None]
+    if own[1] is None or not known:
+        return
+    pairs = [(name, _compare(own[1], wrong)) for name, wrong in known]
+    corrected = holm([pair.p_value for _, pair in pairs])
+    for (name, pair), p_value in zip(pairs, corrected, strict=True):
+        verdict = "no difference was shown"
+        if p_value <= _LEVEL:
+            verdict = "better" if pair.difference > 0 else "worse"
+        yield (
+            f"{own[0]} against {name} on the same {pair.n_texts:,} texts: {verdict} (alone right "
+            f"{pair.arm_only:,} times against {pair.reference_only:,}, p = {p_value:.3g} by McNemar's test, "
+            f"Holm over {len(pairs)})."
+        )
+
+
+def _compare(own: Mapping[str, Any], other: Mapping[str, Any]) -> Paired:
+    right = np.ones((2, own["n_test"]), dtype=bool)
+    for row, wrong in zip(right, (own["wrong"], other["wrong"]), strict=True):
+        row[wrong] = False
+    return mcnemar(np.arange(own["n_test"]), right[0], right[1])
+
+
 def _plot(run: RunRecord) -> Plot:
     names = tuple(head_label(arm.result) for arm in run.arms)
     ends = [share_interval(arm) for arm in run.arms]
@@ -66,6 +98,7 @@ def _notes(run: RunRecord) -> Iterator[str]:
         "Intervals are Wilson's, over the test texts: they say how far other texts could move each figure. "
         "One training says nothing of how far another seed could."
     )
+    yield from _verdicts(run)
     if run.comparison["overlap"]:
         yield f"{run.comparison['overlap']} test text(s) are also among the training texts."
     for arm in run.arms:

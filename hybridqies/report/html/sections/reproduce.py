@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from hybridqies.report.html.blocks import Code, Table
 from hybridqies.report.html.commands import train_command
@@ -23,8 +24,8 @@ def repeat_run(run: RunRecord) -> Iterator[Block]:
         "seed": str(result["seed"]),
         "SHA-256 of the weights": result.get("weights_sha256", ""),
     }
-    rows = tuple((name, str(value)) for name, value in facts.items() if value)
-    yield Table("versions", "Versions and fingerprints", ("what", "value"), rows, (False, False))
+    found = facts | run.comparison.get("versions", {})
+    yield _table("Versions and fingerprints", found)
 
 
 def repeat_study(study: StudyRecord) -> Iterator[Block]:
@@ -32,5 +33,9 @@ def repeat_study(study: StudyRecord) -> Iterator[Block]:
     command = f"hybridqies {study.kind} study.toml --out runs/again"
     yield Code("Command, with study.toml as below", command)
     yield Code("study.toml", study.plan, folded=study.plan.count("\n") > 30)
-    rows = (("hybridqies", str(study.result["hybridqies"])),)
-    yield Table("versions", "Versions", ("what", "value"), rows, (False, False))
+    yield _table("Versions", {"hybridqies": study.result["hybridqies"]} | study.result.get("versions", {}))
+
+
+def _table(caption: str, facts: Mapping[str, Any]) -> Table:
+    rows = tuple((name, str(value)) for name, value in facts.items() if value)
+    return Table("versions", caption, ("what", "value"), rows, (False, False))
