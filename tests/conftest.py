@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Before torch is imported, and for processes that tests start: on small tensors and shared cores, threads of
 # one process wait for each other most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+TORCH_THREADS = int(os.environ["OMP_NUM_THREADS"].partition(",")[0])
 # Lines of progress depend on the time that a test takes.
 os.environ.setdefault("HYBRIDQIES_PROGRESS", "off")
 
@@ -79,6 +81,18 @@ def compile_share(worker: int, workers: int) -> None:
     for dtype, width, name in kinds[worker::workers]:
         turn = Circuit.of(1, [gate(name, 0, Weight(0))], [PauliString(((0, "Z"),))])
         compile_kernels(turn, [width], dtype=dtype)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Starts every test with torch's number of threads, which tests and scripts change.
+
+    So does the first parallel kernel of Numba, whose OpenMP is also that of torch. Two threads on the small
+    tensors of tests take ten times as long as one, and fifty times where other processes want the cores.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != TORCH_THREADS:
+        torch.set_num_threads(TORCH_THREADS)
 
 
 @pytest.fixture(scope="session")

@@ -254,12 +254,8 @@ def test_convolutions(load: Load, tmp_path: Path, monkeypatch: Any, capsys: Any)
     monkeypatch.setattr(script, "TOGETHER", ["oh|iw"])
     words = ["convolutions", str(tmp_path / "images.npz"), "--epochs", "1", "--recovery", "1"]
     monkeypatch.setattr(sys, "argv", words)
-    threads = torch.get_num_threads()
-    try:
-        with torch.random.fork_rng():
-            script.main()
-    finally:
-        torch.set_num_threads(threads)
+    with torch.random.fork_rng():
+        script.main()
     printed = capsys.readouterr().out
     assert printed.startswith("1,694 parameters, 1 epochs: ")
     assert printed.count(r"| `oh\|iw` |") == 2
@@ -267,16 +263,12 @@ def test_convolutions(load: Load, tmp_path: Path, monkeypatch: Any, capsys: Any)
 
 def test_light_cones(load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     script = load("light_cones")
-    threads = torch.get_num_threads()
     flags = ["light_cones.py", "--qubits", "16", "--batch", "2", "--steps", "1", "--layers", "2"]
     monkeypatch.setattr(sys, "argv", flags)
-    try:
-        assert script.main() == 0
-        assert "2 | 16 light cones of up to 5 qubits, in place of " in capsys.readouterr().out
-        monkeypatch.setattr(script, "TOLERANCE", -1.0)
-        assert script.main() == 1
-    finally:
-        torch.set_num_threads(threads)
+    assert script.main() == 0
+    assert "2 | 16 light cones of up to 5 qubits, in place of " in capsys.readouterr().out
+    monkeypatch.setattr(script, "TOLERANCE", -1.0)
+    assert script.main() == 1
 
 
 def test_scaling_fits(load: Load) -> None:
@@ -321,11 +313,7 @@ def test_growth_of_lattices(
     monkeypatch.setattr(sys, "argv", ["lattice_speed.py", "--growth", "--times", "1", "--json"])
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # the script sets them, too
-    threads = torch.get_num_threads()
-    try:
-        script.main()
-    finally:
-        torch.set_num_threads(threads)
+    script.main()
     first, second = json.loads(capsys.readouterr().out)["rows"]
     assert (first["chi"], first["steps"], second["steps"]) == (2, 2, 3)
     assert 0 < first["work"] < second["work"]

@@ -13,11 +13,9 @@ from hybridqies.engine import (
 
 @pytest.fixture
 def threads(monkeypatch):
-    """Sets torch's number of threads, which even the smallest plan then uses, and puts it back."""
+    """Sets torch's number of threads, which even the smallest plan then uses."""
     monkeypatch.setattr(cpu_kernels, "_WORTH_A_THREAD", 0)
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+    return torch.set_num_threads
 
 
 @pytest.fixture(params=[False, True], ids=["whole tiles", "pieces"])

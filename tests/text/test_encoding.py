@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,6 @@ TEXTS = [
     "a bleak film about the sea",
     "cold",
 ]
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 class TestPlan:
@@ -63,7 +55,6 @@ class TestBits:
         monkeypatch.setattr(encoding, "forward", rounds_small)
         assert encoding.find_least_tokens(encoder._model, 512) == 512
 
-    @pytest.mark.usefixtures("threads")
     def test_threads_change_nothing_and_stay_as_they_were(self, encoder: Encoder) -> None:
         torch.set_num_threads(1)
         alone = encoder.encode(TEXTS)
@@ -83,7 +74,6 @@ class TestBits:
         assert torch.equal(again, clean)
         assert torch.equal(loaded, clean)
 
-    @pytest.mark.usefixtures("threads")
     @pytest.mark.parametrize("threads_used", [1, 2])
     def test_autocast_of_the_caller_changes_nothing(self, encoder: Encoder, threads_used: int) -> None:
         torch.set_num_threads(threads_used)

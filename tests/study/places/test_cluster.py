@@ -261,11 +261,10 @@ class TestOnANode:
     """What a node does with a trial, without a cluster."""
 
     @pytest.fixture
-    def about(self, plan: SweepPlan, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-        threads = torch.get_num_threads()
+    def about(self, plan: SweepPlan, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         monkeypatch.chdir(Path.cwd())
-        yield json.loads(cluster.describe(plan.source))
-        torch.set_num_threads(threads)
+        described: dict[str, Any] = json.loads(cluster.describe(plan.source))
+        return described
 
     def outcome(self, about: dict[str, Any], trial: Trial) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(run_on_node(json.dumps(about), json.dumps([trial.to_mapping()])))
