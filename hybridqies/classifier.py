@@ -18,7 +18,6 @@ from hybridqies.estimators import NotFittedError, split_options, warn_of
 from hybridqies.heads import Head, head_class
 from hybridqies.hub.publication import fetch_model, publish
 from hybridqies.options import to_mapping
-from hybridqies.progress import log_progress
 from hybridqies.saved_model import SavedModel, hash_text, load_model
 from hybridqies.tasks import DataOptions, ModelSpec, tuning_of
 from hybridqies.tasks.text_classification import TextData
@@ -29,6 +28,7 @@ from hybridqies.training import Outcome, TrainingConfig, fit, watch_kernels
 from hybridqies.tuning import base_of, head_of
 from hybridqies.tuning.spec import tuning_settings
 from hybridqies.tuning.store import TuningStore
+from hybridqies.verbosity import log_progress
 
 OnProgress = Callable[[int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]

@@ -1,16 +1,12 @@
-"""How far long work has got, as lines: for log files, notebooks and wherever there is no terminal."""
+"""How far long work has got, as lines: for log files and wherever there is no terminal."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-LOGGER = logging.getLogger("hybridqies")
 
 # Seconds until the first line of a stage, and from each line to the next: short work is not worth a word.
 _PAUSES = (5.0, 5.0, 10.0, 10.0, 30.0, 60.0)
@@ -100,32 +96,6 @@ class ProgressLines:
     def _watch(self) -> None:
         while not self._over.wait(0.5):
             self.tick()
-
-
-@contextlib.contextmanager
-def log_progress(verbose: bool) -> Iterator[ProgressLines]:
-    """Progress of work that Python code started, to the logger "hybridqies" at level INFO.
-
-    With `verbose` the lines are shown on stderr even where logging was never set up.
-    """
-    handler: logging.Handler | None = None
-    if verbose and not LOGGER.hasHandlers():
-        handler = logging.StreamHandler()
-        LOGGER.addHandler(handler)
-    level = LOGGER.level
-    if verbose and not LOGGER.isEnabledFor(logging.INFO):
-        LOGGER.setLevel(logging.INFO)
-    lines = ProgressLines(LOGGER.info)
-    try:
-        if LOGGER.isEnabledFor(logging.INFO):
-            with lines:
-                yield lines
-        else:
-            yield lines
-    finally:
-        LOGGER.setLevel(level)
-        if handler is not None:
-            LOGGER.removeHandler(handler)
 
 
 def describe_epoch(record: Mapping[str, Any]) -> str:

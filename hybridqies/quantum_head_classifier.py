@@ -23,7 +23,6 @@ from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.estimators import warn_of
 from hybridqies.heads import Head
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.progress import log_progress
 from hybridqies.tasks import ModelSpec, build_head_of
 from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
 from hybridqies.training import (
@@ -36,6 +35,7 @@ from hybridqies.training import (
     prediction_batch,
     watch_kernels,
 )
+from hybridqies.verbosity import log_progress
 
 WEIGHTS = "quantum_head.safetensors"
 FORMAT = 1

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from hybridqies import HybridClassifier, progress
+from hybridqies import HybridClassifier, progress, verbosity
 from hybridqies.errors import DataError, UnknownNameError
 from hybridqies.text import Encoder
 from hybridqies.training import TrainingWarning
@@ -56,7 +56,7 @@ class TestParameters:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setattr(progress, "_PAUSES", (-1.0, 0.0))
-        monkeypatch.setattr(progress.LOGGER, "propagate", False)
+        monkeypatch.setattr(verbosity.LOGGER, "propagate", False)
         epochs: list[int] = []
         model = clone(HybridClassifier(encoder, "mlp", verbose=True, **QUICK))
         model.fit(*sentences(20), on_epoch=lambda record: epochs.append(record["epoch"]))

@@ -10,7 +10,8 @@ import threading
 import pytest
 
 from hybridqies import progress
-from hybridqies.progress import LOGGER, ProgressLines, log_progress
+from hybridqies.progress import ProgressLines
+from hybridqies.verbosity import LOGGER, log_progress
 
 
 class Clock:

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hybridqies import QuantumHeadClassifier, load_circuit, progress
+from hybridqies import QuantumHeadClassifier, load_circuit, progress, verbosity
 from hybridqies.errors import CapabilityError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.heads import HEADS, build_head, head_options, matching
 from hybridqies.heads.base import HeadContext
@@ -150,7 +150,7 @@ class TestProgress:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(progress, "_PAUSES", (-1.0, 0.0))
-        monkeypatch.setattr(progress.LOGGER, "propagate", False)
+        monkeypatch.setattr(verbosity.LOGGER, "propagate", False)
         model = QuantumHeadClassifier("mlp", verbose=True, **SMALL).fit(*blobs())
         assert re.search(r"training mlp: 3 of 3, loss \d\.\d{3}", capsys.readouterr().err)
         model.set_params(verbose=False).fit(*blobs())

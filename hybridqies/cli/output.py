@@ -14,13 +14,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hybridqies.bars import Bars, Steps, make_bars
 from hybridqies.errors import InputError
 from hybridqies.options import parse_word
 from hybridqies.progress import COMPILING, ProgressLines, describe_epoch
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
 
     from hybridqies.runs import Hooks
 
@@ -136,22 +136,6 @@ def read_pairs(pairs: Sequence[str], flag: str, expected: str) -> dict[str, str]
     return found
 
 
-class Steps:
-    """Where progress is shown: stages one after the other, each with its steps. This one shows nothing."""
-
-    def begin(self, stage: str, total: int, done: int = 0) -> None:
-        """A stage of `total` steps begins, `done` of them before; the stage before it is over."""
-
-    def update(self, done: int, total: int, note: str = "") -> None:
-        """So many steps of the stage are done; `note` is what else there is to say."""
-
-    def tell(self, message: str) -> None:
-        """Something else that is worth a line."""
-
-    def end(self) -> None:
-        """The stage is over."""
-
-
 @contextlib.contextmanager
 def steps(quiet: bool, *, remembered_seconds: float = 30.0) -> Iterator[Steps | ProgressLines]:
     """Progress on stderr: bars on a terminal, lines elsewhere; nothing when `quiet`.
@@ -165,8 +149,8 @@ def steps(quiet: bool, *, remembered_seconds: float = 30.0) -> Iterator[Steps | 
         with ProgressLines(_write_line) as lines:
             yield lines
     else:
-        with _bars(remembered_seconds) as bar:
-            drawn = Bars(bar)
+        with make_bars(_console(sys.stderr), remembered_seconds) as bar:
+            drawn = Bars(bar, escape_controls)
             yield drawn
             drawn.end()
 
@@ -198,47 +182,3 @@ def progress(quiet: bool) -> Iterator[Hooks]:
 def _write_line(line: str) -> None:
     sys.stderr.write(escape_controls(line) + "\n")
     sys.stderr.flush()
-
-
-def _bars(remembered_seconds: float) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description:<22}", markup=False),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=_console(sys.stderr),
-        speed_estimate_period=remembered_seconds,
-    )
-
-
-class Bars(Steps):
-    """One bar a stage; it ends when the next begins, full even where there were fewer steps than planned."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._task: TaskID | None = None
-
-    def begin(self, stage: str, total: int, done: int = 0) -> None:
-        """Adds a bar below the others."""
-        self.end()
-        self._task = self._bar.add_task(escape_controls(stage), total=total, completed=done, note="")
-
-    def update(self, done: int, total: int, note: str = "") -> None:
-        """Moves the current bar."""
-        if self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, note=escape_controls(note))
-
-    def tell(self, message: str) -> None:
-        """Writes a line above the bars."""
-        self._bar.console.print(message)
-
-    def end(self) -> None:
-        """Fills the current bar."""
-        if self._task is not None:
-            task = self._bar.tasks[self._bar.task_ids.index(self._task)]
-            steps_done = task.completed or task.total or 1
-            self._bar.update(self._task, total=steps_done, completed=steps_done)
-            self._task = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hybridqies.cli.output import Steps
+    from hybridqies.bars import Steps
     from hybridqies.progress import ProgressLines
     from hybridqies.study.trials.dispatch import Counts
 
