@@ -14,7 +14,12 @@ _SUFFIXES = (".html", ".htm")
 
 
 def command(
-    records: Annotated[list[Path], typer.Argument(help="Folders of runs and studies.")],
+    records: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of runs, studies and compressed models, and files of `diagnose --json`."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
 ) -> None:
     """Write one HTML file about runs and studies, from what they recorded; it needs no network.

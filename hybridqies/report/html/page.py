@@ -16,7 +16,7 @@ from hybridqies.files import write_text
 from hybridqies.report.html.blocks import Picture
 from hybridqies.report.html.interactive import to_plotly
 from hybridqies.report.html.plots import Block, Plot
-from hybridqies.report.html.records import Record, read_record_of
+from hybridqies.report.html.reading import Record, read_record_of
 from hybridqies.report.html.sections import SECTIONS, Section
 from hybridqies.report.html.still import draw
 

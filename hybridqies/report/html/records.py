@@ -16,7 +16,7 @@ from hybridqies.report.words import head_label
 from hybridqies.runs import RunConfig, recorded_config
 from hybridqies.runs.folder import ARMS, COMPARISON, check_files, read_result
 from hybridqies.runs.mistakes import read_mistakes
-from hybridqies.saved_model import CONFIG, read_config
+from hybridqies.saved_model import read_config
 from hybridqies.study.conduct import PLAN, RESULT
 from hybridqies.study.trials.journal import TrialJournal
 from hybridqies.study.trials.trial import TrialRecord
@@ -129,10 +129,6 @@ class StudyRecord:
         return f"{done} The best mean test {metric.label} is {mean}, of {label_of(best)}.{tested}"
 
 
-Record = RunRecord | StudyRecord
-"""Whatever a report can be made from."""
-
-
 def best_cell(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The cell with the best mean on the test part; None where no test part was read."""
     metric = metric_of(result)
@@ -145,23 +141,14 @@ def label_of(cell: Mapping[str, Any]) -> str:
     return str(cell["label"])
 
 
-def read_record_of(path: Path) -> Record:
-    """The record in the folder of a run or a study.
+def read_study(folder: Path) -> StudyRecord:
+    """The finished study in a folder.
 
     Raises
     ------
-    InputError: there is none, or a study that is not finished.
-    ModelFolderError: it is not finished, or was damaged or altered.
+    InputError: it is not finished.
+    ModelFolderError: its result was damaged or altered.
     """
-    folder = path.resolve()
-    if (folder / PLAN).is_file():
-        return _read_study(folder)
-    if (folder / CONFIG).is_file():
-        return _read_run(folder)
-    raise InputError(f"{str(path)!r} holds nothing to report", expected="the folder of a run or a study")
-
-
-def _read_study(folder: Path) -> StudyRecord:
     if not (folder / RESULT).is_file():
         raise InputError(
             f"the study in {str(folder)!r} has not finished",
@@ -176,7 +163,13 @@ def _read_study(folder: Path) -> StudyRecord:
     return StudyRecord(folder, result, (folder / PLAN).read_text(encoding="utf-8"), trials)
 
 
-def _read_run(folder: Path) -> RunRecord:
+def read_run(folder: Path) -> RunRecord:
+    """The finished run in a folder.
+
+    Raises
+    ------
+    ModelFolderError: it is not finished, or was damaged or altered.
+    """
     config, model = recorded_config(folder), read_config(folder)["model"]
     needed = {"data": dict, "metrics": list, "results": list}
     comparison = read_record(folder / COMPARISON, needed=needed, what="comparison")

@@ -13,7 +13,8 @@ from hybridqies.errors import InputError
 from hybridqies.report.html.interactive import to_plotly
 from hybridqies.report.html.page import make_chapters
 from hybridqies.report.html.plots import Plot, Shape
-from hybridqies.report.html.records import StudyRecord, read_record_of
+from hybridqies.report.html.reading import read_record_of
+from hybridqies.report.html.records import StudyRecord
 from hybridqies.report.html.still import draw
 
 

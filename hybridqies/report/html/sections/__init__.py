@@ -6,6 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hybridqies.report.html.measurements import (
+    CompressionRecord,
+    DiagnosisRecord,
+    LanguageRecord,
+    ScalingRecord,
+)
 from hybridqies.report.html.plots import Block
 from hybridqies.report.html.records import RunRecord, StudyRecord
 from hybridqies.report.html.sections.calibration import draw_calibration
@@ -14,9 +20,21 @@ from hybridqies.report.html.sections.circuits import draw_circuits
 from hybridqies.report.html.sections.comparison import compare_heads
 from hybridqies.report.html.sections.confusion import show_confusion
 from hybridqies.report.html.sections.cost import count_cost
+from hybridqies.report.html.sections.diagnosis import (
+    draw_entanglement,
+    draw_expressibility,
+    draw_trainability,
+)
 from hybridqies.report.html.sections.effects import draw_effects
 from hybridqies.report.html.sections.learning import draw_learning
 from hybridqies.report.html.sections.mistakes import list_mistakes
+from hybridqies.report.html.sections.models import (
+    compare_compressed,
+    compare_sizes,
+    describe_language,
+    profile_layers,
+    repeat_scaling,
+)
 from hybridqies.report.html.sections.reproduce import repeat_run, repeat_study
 from hybridqies.report.html.sections.trials import draw_cost, list_trials, sum_confusion
 
@@ -49,4 +67,12 @@ SECTIONS = (
     Section("cost", "Cost", StudyRecord, draw_cost),
     Section("trials", "Every trial", StudyRecord, list_trials),
     Section("reproduce", "Reproduce it", StudyRecord, repeat_study),
+    Section("trainability", "Trainability", DiagnosisRecord, draw_trainability),
+    Section("expressibility", "Expressibility", DiagnosisRecord, draw_expressibility),
+    Section("entanglement", "Entanglement", DiagnosisRecord, draw_entanglement),
+    Section("compression", "Comparison", CompressionRecord, compare_compressed),
+    Section("profile", "What each layer bears", CompressionRecord, profile_layers),
+    Section("scaling", "Loss against size", ScalingRecord, compare_sizes),
+    Section("reproduce", "Reproduce it", ScalingRecord, repeat_scaling),
+    Section("language", "Figures", LanguageRecord, describe_language),
 )
