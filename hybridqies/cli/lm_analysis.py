@@ -1,4 +1,4 @@
-"""`hybridqies lm analyse`: what mixing layers of a trained language model do."""
+"""`hybridqies lm analyse` and `probe`: what mixing layers do, and what decoders can learn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.output import say, say_json, show
+from hybridqies.cli.output import say, say_json, show, steps
 
 Run = Annotated[Path, typer.Argument(help="The folder of `lm train`, or of a saved language model.")]
 
@@ -61,3 +61,52 @@ def analyse(
     for table in analysis_tables(record):
         show(table)
     say(f"Saved in {target}/: {', '.join([ANALYSIS, *(path.name for path in pictures)])}.")
+
+
+def probe(
+    probes: Annotated[
+        str,
+        typer.Option(
+            help="Kinds with a number each, separated by commas: copy-9, induction-8, brackets-4, recall-4."
+        ),
+    ] = "copy-9,copy-12,induction-8,brackets-4,recall-4",
+    arms: Annotated[str, typer.Option(help="Arms, separated by commas.")] = "real,tap,entangled",
+    sizes: Annotated[str, typer.Option(help="Sizes of a plain decoder, separated by commas.")] = "16k,65k",
+    seeds: Annotated[int, typer.Option(help="Number of seeds.")] = 1,
+    steps_: Annotated[int, typer.Option("--steps", help="Steps of each training.")] = 500,
+    batch_size: Annotated[int, typer.Option(help="New sequences in a step.")] = 32,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.005,
+    sequences: Annotated[int, typer.Option(help="Sequences to measure on.")] = 1000,
+    out: Annotated[Path, typer.Option(help="The folder of the record and picture.")] = Path("runs/probes"),
+    json: flags.AsJson = False,
+) -> None:
+    """Train decoders of several arms and sizes on synthetic probes, and say how often they are right.
+
+    A run that was interrupted goes on when it is started again.
+
+    Example: `hybridqies lm probe --probes copy-9,recall-4 --sizes 16k,65k`
+    """
+    from hybridqies.figures import save
+    from hybridqies.options import parse
+    from hybridqies.probes import ProbePlan
+    from hybridqies.report.probes import draw_probes, probe_table
+    from hybridqies.runs.probing import PROBES, probe_language_models
+
+    plan = ProbePlan(
+        parse(probes, tuple[str, ...], "--probes"),
+        parse(arms, tuple[str, ...], "--arms"),
+        parse(sizes, tuple[str, ...], "--sizes"),
+        seeds,
+        steps_,
+        batch_size,
+        lr,
+        sequences,
+    )
+    with steps(json) as shown:
+        record = probe_language_models(plan, out, on_cell=shown.begin, on_step=shown.update)
+    save(draw_probes(record), out / "probes.png")
+    if json:
+        say_json(record)
+        return
+    show(probe_table(record))
+    say(f"Saved in {out}/: {PROBES}, probes.png.")
