@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from hybridqies.backends.estimate import Estimate
 from hybridqies.backends.executor import ExecutingBackend, derive_seed, to_double
 from hybridqies.backends.frequencies import Frequencies, estimate_observables
 from hybridqies.backends.gradient_rules import Gradient
-from hybridqies.backends.memory import check_memory, fits_memory
+from hybridqies.backends.memory import advise, check_memory, fits_memory
 from hybridqies.backends.noise import Noise, NoiseOptions
 from hybridqies.backends.plan_cache import PlanCache
 from hybridqies.backends.resources import ExactCost
@@ -118,8 +119,14 @@ class StateVector(ExecutingBackend):
         return super()._estimate(circuit, features, weights, amplitudes)
 
     def _run_exactly(
-        self, circuit: Circuit, features: Tensor, weights: Tensor, amplitudes: Tensor | None
+        self,
+        circuit: Circuit,
+        features: Tensor,
+        weights: Tensor,
+        amplitudes: Tensor | None,
+        copies: int = 1,
     ) -> Tensor:
+        """Expectations without shots; each sample has `copies` rows of their own."""
         batched = weights.dim() == 2
         plan = self._exact_plan(circuit, batched_weights=batched)
         if isinstance(plan, ConePlan):
@@ -131,13 +138,21 @@ class StateVector(ExecutingBackend):
                 smaller = self._compiled(circuit).cone_plan(batched_weights=batched)
                 if smaller.bytes_needed(features) < needed:
                     return self._run_cones(smaller, features, weights)
-            check_memory(features, plan.n_qubits, needed)
+            others = "backend tensor:mps" if self._is_exact and amplitudes is None else ""
+            advice = partial(
+                advise,
+                lambda given: bytes_needed(plan, given, amplitudes),
+                features,
+                copies=copies,
+                others=others,
+            )
+            check_memory(features, plan.n_qubits, needed, advice)
         return expectations(plan, features, weights, amplitudes)
 
     def _run_cones(self, plan: ConePlan, features: Tensor, weights: Tensor) -> Tensor:
         needed = plan.bytes_needed(features)
         if needed > _ALWAYS_THERE:
-            check_memory(features, plan.n_qubits, needed)
+            check_memory(features, plan.n_qubits, needed, partial(advise, plan.bytes_needed, features))
         return plan.expectations(features, weights)
 
     def _check_size(self, circuit: Circuit) -> None:
@@ -210,7 +225,7 @@ class StateVector(ExecutingBackend):
         if errors is not None:
             rows = torch.cat([rows, errors.to(rows)], dim=1)
         starts = None if amplitudes is None else amplitudes.repeat_interleave(times, dim=0)
-        values = self._run_exactly(noisy, rows.new_zeros(len(rows), 0), rows, starts)
+        values = self._run_exactly(noisy, rows.new_zeros(len(rows), 0), rows, starts, copies=times)
         mean = values.reshape(len(features), times, -1).mean(dim=1)
         return mean * mean.new_tensor(self.noise.fading(circuit.observables))
 
