@@ -236,8 +236,13 @@ def _run(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> dic
     except KeyboardInterrupt:
         if not (out / PLAN).is_file():
             raise
-        again = f"hybridqies {kind.command} --resume --out {shlex.quote(str(out))}"
+        again = f"hybridqies {kind.command} --resume --out {shlex.quote(str(out))}{_on(words['device'])}"
         raise InterruptionError(f"interrupted; continue with: {again}") from None
+
+
+def _on(device: str) -> str:
+    """The flag that a study on another device than the CPU goes on with."""
+    return "" if device == "cpu" else f" --device {shlex.quote(device)}"
 
 
 def _show(result: dict[str, Any], kind: StudyKind[Any], words: Mapping[str, Any]) -> None:

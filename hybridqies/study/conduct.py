@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from hybridqies.devices import check_device
+from hybridqies.devices import check_device, split_device
 from hybridqies.engine import watch_compilation
 from hybridqies.errors import InputError
 from hybridqies.files import create_bytes, is_leftover
@@ -98,6 +98,7 @@ def run_study(
     compiled where they are. Texts are embedded once, before the first trial. One worker is this process;
     more are processes of their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
     `device` is where trials run: on "cuda" each worker, or each group on a cluster, has a GPU of its own.
+    The study records its kind, and is resumed on no other.
 
     Raises
     ------
@@ -107,13 +108,13 @@ def run_study(
     """
     # On a cluster the nodes have the GPUs.
     here = plan.source.on(device if cluster is None else "cpu")
-    kind = trial_kind(here.kind)
+    kind, on = trial_kind(here.kind), split_device(device)[0]
     check_device(here.device)
     check_writable(folder)
     if resume:
         # Other data would be read, and embedded, before it is noticed.
         with kind.journal(folder) as journal:
-            journal.check_plan(digest_of(to_mapping(plan)))
+            journal.check_plan(digest_of(to_mapping(plan)), on)
     else:
         check_new(folder)
     # A cluster that isn't there is reported before anything is computed.
@@ -123,6 +124,7 @@ def run_study(
         about = context.describe(plan.seeds)
         # So that a plan that was damaged or edited since is not gone on with.
         about["plan_sha256"] = digest_of(to_mapping(plan))
+        about["device"] = on
         if not resume:
             check_new(folder)
             family = study.family(plan)

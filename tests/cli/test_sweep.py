@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from forked import Ended, run_forked
 
 from hybridqies.cli.app import run
@@ -97,8 +98,24 @@ def test_killed_and_interrupted_it_goes_on_to_the_same_result(flags: list[str], 
     assert (cut / "trials.lock").stat().st_size == 0
 
 
+def test_an_interrupted_study_on_a_gpu_is_continued_there(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: Any, **_: Any) -> None:
+        (given[2] / "study.toml").write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hybridqies.study.conduct.run_study", interrupted)
+    assert run([*flags, "--device", "cuda", "--out", str(tmp_path)]) == 130
+    assert f"hybridqies sweep --resume --out {tmp_path} --device cuda\n" in capsys.readouterr().err
+
+
 def test_what_failed_is_run_again_when_asked(
-    reviews: Path, tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    reviews: Path,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "sweep"
     given = ["sweep", "--data", str(reviews), "--encoder", str(tiny_encoder), "--per-class", "20"]
@@ -118,7 +135,13 @@ def test_what_failed_is_run_again_when_asked(
     assert read(out) == whole
     first = len(before.splitlines()[0])
     assert journal.read_text()[first:].startswith(before[first:])
+    assert (TrialJournal(out).state().about or {})["device"] == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     capsys.readouterr()
+    assert run([*again, "--device", "cuda"]) == 2
+    told = capsys.readouterr().err
+    assert "was begun on cpu, and was to be continued on cuda; expected --device cpu" in told
+    assert told.count("\n") == 1
     plan = out / "study.toml"
     assert plan.read_text().count("validation_fraction = 0.15") == 1
     # What the plan asks for is not looked at: there is no such data.

@@ -110,19 +110,29 @@ class ClaimJournal(LineJournal, Generic[Record]):
             known = self.state().about
             if known is None:
                 self._append({"event": "study", "time": time.time(), "about": about})
-            elif known != about:
+            # Journals of earlier versions name no device: they are of studies on the CPU.
+            elif {"device": "cpu", **known} != {"device": "cpu", **about}:
                 raise self._was_another()
 
-    def check_plan(self, digest: str) -> None:
-        """Refuses a plan that the study was not begun with, before its data is read.
+    def check_plan(self, digest: str, device: str) -> None:
+        """Refuses a plan or a kind of device that the study was not begun with, before its data is read.
 
         Raises
         ------
-        InputError: it was begun with a plan of another digest.
+        InputError: it was begun with a plan of another digest, or on another kind of device.
         """
         known = self.state().about
-        if known is not None and known.get("plan_sha256") != digest:
+        if known is None:
+            return
+        if known.get("plan_sha256") != digest:
             raise self._was_another()
+        begun = known.get("device", "cpu")
+        if begun != device:
+            raise InputError(
+                f"the study in {self.path.parent} was begun on {begun}, and was to be continued on {device}",
+                expected=f"--device {begun}, as numbers differ between devices",
+                todo="give it, or start another study with another --out",
+            )
 
     def _was_another(self) -> InputError:
         return InputError(

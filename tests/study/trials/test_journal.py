@@ -165,3 +165,29 @@ def test_a_file_system_without_locks_is_one_line(journal: Path, monkeypatch: pyt
     refused = pytest.raises(InputError, match="cannot be locked: No locks available")
     with TrialJournal(journal.parent) as study, refused:
         study.claim(trial_of(9).key)
+
+
+def test_a_study_goes_on_where_it_began(tmp_path: Path) -> None:
+    about = ABOUT | {"plan_sha256": "a", "device": "cuda"}
+    with TrialJournal(tmp_path / "cuda") as journal:
+        journal.check_plan("a", "cpu")
+        journal.begin(about)
+        journal.begin(about)
+        journal.check_plan("a", "cuda")
+        with pytest.raises(
+            InputError, match=r"begun on cuda, and was to be continued on cpu; .*--device cuda"
+        ):
+            journal.check_plan("a", "cpu")
+        with pytest.raises(InputError, match="begun with another plan"):
+            journal.check_plan("b", "cuda")
+
+
+def test_a_journal_that_names_no_device_is_of_the_cpu(tmp_path: Path) -> None:
+    with TrialJournal(tmp_path) as journal:
+        journal.begin(ABOUT | {"plan_sha256": "a"})
+        journal.begin(ABOUT | {"plan_sha256": "a", "device": "cpu"})
+        journal.check_plan("a", "cpu")
+        with pytest.raises(InputError, match="begun on cpu"):
+            journal.check_plan("a", "cuda")
+        with pytest.raises(InputError, match="another plan, data or encoder"):
+            journal.begin(ABOUT | {"plan_sha256": "a", "device": "cuda"})
