@@ -28,6 +28,7 @@ from hybridqies.cli import (
     lm,
     parity,
     predict,
+    quanta,
     report,
     scale,
     selfplay,
@@ -61,6 +62,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 GROUPS: dict[str, Callable[[], typer.Typer]] = {
     "hub": hub.group,
     "lm": lm.group,
+    "quanta": quanta.group,
     "scale": scale.group,
     "selfplay": selfplay.group,
 }

@@ -34,6 +34,7 @@ FLOORS = (
     "hybridqies.saved_model",
     "hybridqies.events",
     "hybridqies.parity",
+    "hybridqies.quanta",
     "hybridqies.ranks",
     "hybridqies.selfplay",
     "hybridqies.tasks",
