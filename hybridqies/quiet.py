@@ -1,9 +1,10 @@
-"""Loading and saving models of transformers without its bars and reports."""
+"""Loading and saving models of transformers, and lm-eval, without their bars and reports."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import logging as python_logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,3 +29,21 @@ def quiet_transformers() -> Iterator[None]:
             bars.enable_progress_bars()
         elif shown:
             bars.disable_progress_bars()
+
+
+@contextlib.contextmanager
+def quiet_harness() -> Iterator[None]:
+    """No bars of data sets and no remarks of lm-eval and of the hub in here; afterwards as before."""
+    bars: Any = importlib.import_module("datasets.utils.logging")
+    loggers = [python_logging.getLogger(name) for name in ("lm_eval", "datasets", "huggingface_hub")]
+    levels, shown = [logger.level for logger in loggers], bars.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.setLevel(python_logging.ERROR)
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if shown:
+            bars.enable_progress_bar()

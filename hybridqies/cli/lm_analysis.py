@@ -1,4 +1,4 @@
-"""`hybridqies lm analyse` and `probe`: what mixing layers do, and what decoders can learn."""
+"""`hybridqies lm analyse`, `probe` and `benchmark`: what layers do, what is learned, tasks of lm-eval."""
 
 from __future__ import annotations
 
@@ -110,3 +110,37 @@ def probe(
         return
     show(probe_table(record))
     say(f"Saved in {out}/: {PROBES}, probes.png.")
+
+
+def benchmark(
+    run: Run,
+    tasks: Annotated[
+        str,
+        typer.Option(
+            help="Tasks of lm-eval, separated by commas: hellaswag, piqa, … need the hub; "
+            "shakespeare-choice, shakespeare-passages and shakespeare-lines come with the package."
+        ),
+    ] = "shakespeare-choice,shakespeare-passages",
+    include: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of YAML files of tasks of your own; may be repeated.", metavar="FOLDER"),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="The most documents of a task.", min=1)] = None,
+    shots: Annotated[int | None, typer.Option(help="Examples before each document.", min=0)] = None,
+    device: flags.Device = "cpu",
+    json: flags.AsJson = False,
+) -> None:
+    """Run tasks of lm-eval on a trained language model.
+
+    Example: `hybridqies lm benchmark runs/entangled --tasks hellaswag,piqa --limit 200`
+    """
+    from hybridqies.harness import benchmark_language_model
+    from hybridqies.options import parse
+    from hybridqies.report.language import benchmark_table
+
+    names = parse(tasks, tuple[str, ...], "--tasks")
+    record = benchmark_language_model(run, names, include or (), limit=limit, shots=shots, device=device)
+    if json:
+        say_json(record)
+    else:
+        show(benchmark_table(record))

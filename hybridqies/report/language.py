@@ -52,3 +52,25 @@ def entanglement_table(record: Mapping[str, Any]) -> Table | None:
         cells = [f"{before[at]:.3f} → {now[at]:.3f}" if at in before else f"{now[at]:.3f}" for at in places]
         table.add_row(str(block + 1), *cells)
     return table
+
+
+def benchmark_table(record: Mapping[str, Any]) -> Table:
+    """One row for each task and metric, with the interval, and chance where a task has choices."""
+    from rich.table import Table
+
+    table = Table(title=f"{record['arm']} on tasks of lm-eval", title_justify="left")
+    table.add_column("task")
+    table.add_column("metric")
+    for name in ("value", "95 % interval", "chance", "documents"):
+        table.add_column(name, justify="right")
+    for row in record["rows"]:
+        known = row["low"] is not None
+        table.add_row(
+            row["task"],
+            row["metric"] if row["filter"] == "none" else f"{row['metric']} ({row['filter']})",
+            f"{row['value']:.4g}",
+            f"[{row['low']:.4g}, {row['high']:.4g}]" if known else "",
+            "" if row["chance"] is None else f"{row['chance']:.4g}",
+            "" if row["n_documents"] is None else f"{row['n_documents']:,}",
+        )
+    return table
