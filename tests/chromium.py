@@ -60,7 +60,7 @@ class Chromium:
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log"):
+        for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
             self.send(f"{domain}.enable")
 
     def __enter__(self) -> Chromium:
@@ -108,6 +108,11 @@ class Chromium:
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
         timing = "performance.getEntriesByType('navigation')[0].loadEventEnd / 1000"
         return float(self.run(timing))
+
+    def processor_seconds(self) -> float:
+        """What the thread of the page has worked since it was opened."""
+        found = {each["name"]: each["value"] for each in self.send("Performance.getMetrics")["metrics"]}
+        return float(found["ThreadTime"])
 
     def resize(self, width: int, height: int) -> None:
         """Gives the page another size, as a window or a phone would."""

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from hybridqies.records import write_record
 from hybridqies.report.html.records import StudyRecord
 from hybridqies.study.kinds import STUDIES
 from hybridqies.study.kinds.screen import ScreenPlan, design_of
 from hybridqies.study.kinds.sweep import SweepPlan
 from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import plan_to_toml
-from hybridqies.study.trials.journal import JournalState
+from hybridqies.study.trials.journal import JournalState, TrialJournal
 from hybridqies.study.trials.trial import Trial, TrialRecord
 from hybridqies.tasks import DataOptions
 
@@ -25,6 +26,7 @@ def make_sweep(
     qubits: tuple[int, ...] = (2, 4),
     n_seeds: int = 3,
     classes: tuple[Any, ...] = ("bad", "good"),
+    n_test: int = N_TEST,
 ) -> StudyRecord:
     """A sweep whose arm number `a` is right on 60 + 5 a %, give or take."""
     plan = SweepPlan(arms=arms, qubits=qubits, seeds=tuple(range(n_seeds)), reference=arms[0])
@@ -35,9 +37,23 @@ def make_sweep(
     ]
     planned = [_trial(arm, n, seed) for seed in plan.seeds for arm, n in places]
     records = {
-        trial.key: _record(trial, 0.6 + 0.05 * arms.index(trial.arm), len(classes)) for trial in planned
+        trial.key: _record(trial, 0.6 + 0.05 * arms.index(trial.arm), len(classes), n_test)
+        for trial in planned
     }
-    return _study(plan, planned, records, classes)
+    return _study(plan, planned, records, classes, n_test)
+
+
+def write_study(study: StudyRecord, folder: Path) -> None:
+    """The folder that such a study would have left."""
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(study.plan, encoding="utf-8")
+    with TrialJournal(folder) as journal:
+        texts: dict[str, list[int]] = {str(seed): [] for seed in study.result["plan"]["seeds"]}
+        journal.begin({"data": study.result["data"], "test_texts": texts})
+        for trial in study.trials:
+            journal.claim(trial.key)
+            journal.settle(trial)
+    write_record(folder / "study.json", study.result)
 
 
 def make_screen() -> StudyRecord:
@@ -55,9 +71,13 @@ def make_screen() -> StudyRecord:
 
 
 def _study(
-    plan: StudyPlan, planned: list[Trial], records: dict[str, TrialRecord], classes: tuple[Any, ...]
+    plan: StudyPlan,
+    planned: list[Trial],
+    records: dict[str, TrialRecord],
+    classes: tuple[Any, ...],
+    n_test: int = N_TEST,
 ) -> StudyRecord:
-    texts = {str(seed): list(range(N_TEST)) for seed in plan.seeds}
+    texts = {str(seed): list(range(n_test)) for seed in plan.seeds}
     about = {"data": "films", "classes": list(classes), "test_texts": texts}
     result = STUDIES[plan.kind].summarise(plan, planned, JournalState(about, {}, records, {}))
     return StudyRecord(Path("runs/films"), result, plan_to_toml(plan), tuple(records.values()))
@@ -83,10 +103,10 @@ def _trial(
     )
 
 
-def _record(trial: Trial, right: float, n_classes: int) -> TrialRecord:
+def _record(trial: Trial, right: float, n_classes: int, n_test: int = N_TEST) -> TrialRecord:
     random = np.random.default_rng([trial.seed, trial.n_qubits or 0, int(trial.key[:6], 16)])
-    truth = random.integers(0, n_classes, N_TEST)
-    hit = random.random(N_TEST) < right
+    truth = random.integers(0, n_classes, n_test)
+    hit = random.random(n_test) < right
     predicted = np.where(hit, truth, (truth + 1) % n_classes)
     accuracy = float((truth == predicted).mean())
     measured = {"accuracy": accuracy, "macro_f1": accuracy}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from report.html.records import HOSTILE
-from report.html.studies import N_TEST, make_screen, make_sweep
+from report.html.studies import N_TEST, make_screen, make_sweep, write_study
 
 from hybridqies.errors import InputError
 from hybridqies.report.html.interactive import to_plotly
@@ -133,6 +133,21 @@ def test_every_plot_can_be_drawn_both_ways() -> None:
         assert len(named) == len(plot.series)
         figure = draw(plot)
         assert len(plot.series) == 1 or len(figure.legends[0].get_texts()) == len(plot.series)
+
+
+def test_a_folder_is_read_as_it_was_written(tmp_path: Any) -> None:
+    study = make_sweep()
+    write_study(study, tmp_path / "films")
+    read = read_record_of(tmp_path / "films")
+    assert isinstance(read, StudyRecord)
+    assert blocks_of(read) == blocks_of(study)
+    # Read again: nothing was written while it was read.
+    assert sorted(path.name for path in (tmp_path / "films").iterdir()) == [
+        "study.json",
+        "study.toml",
+        "trials.jsonl",
+        "trials.lock",
+    ]
 
 
 def test_a_study_that_has_not_finished(tmp_path: Any) -> None:
