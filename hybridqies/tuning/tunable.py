@@ -53,10 +53,12 @@ class TunableEncoder(nn.Module):
         self.roles: Mapping[str, Role] = {"model": role_of(method)}
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
-        """Embeddings (B, D) of a batch of `Tokens`."""
+        """Embeddings (B, D) of a batch of `Tokens`, wherever they lie, on the encoder's device."""
+        device = next(self.model.parameters()).device
         if not len(tokens["input_ids"]):
-            return torch.empty(0, self._dimension, dtype=torch.float32)
-        embeddings: Tensor = self.model(dict(tokens))["sentence_embedding"]
+            return torch.empty(0, self._dimension, dtype=torch.float32, device=device)
+        given = {name: each.to(device) for name, each in tokens.items()}
+        embeddings: Tensor = self.model(given)["sentence_embedding"]
         return embeddings
 
     def n_trained(self) -> int:

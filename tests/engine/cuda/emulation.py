@@ -1,13 +1,14 @@
-"""A card that is none: the CUDA kernels compiled by g++, behind a driver of the same functions."""
+"""Cards that are none: the kernels compiled by g++ behind a driver of the same functions, and a counter."""
 
 from __future__ import annotations
 
 import ctypes
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from hybridqies.engine.cuda.card import Card
+from hybridqies.engine.cuda.card import Card, Launch, Variant
 from hybridqies.engine.cuda.compiler import SOURCE, Capability
 from hybridqies.engine.cuda.driver import Driver
 
@@ -67,3 +68,15 @@ def emulated_card(folder: Path, compiler: GppCompiler | None = None) -> Card:
 def read_number(folder: Path, name: str) -> int:
     """A counter of the emulated driver."""
     return ctypes.c_int.in_dll(load_driver(folder), name).value
+
+
+class CountingCard:
+    """Has a data-centre card's shared memory, and counts launches by the kernel's name."""
+
+    shared_bytes = 232_448
+
+    def __init__(self) -> None:
+        self.launches = Counter[str]()
+
+    def launch(self, variant: Variant, name: str, shape: Launch, *structures: ctypes.Structure) -> None:
+        self.launches[name] += 1

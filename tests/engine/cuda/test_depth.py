@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from engine.cuda.emulation import CountingCard
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hybridqies.circuit import Circuit, Weight, feature, gate
 from hybridqies.engine import compile_plan
 from hybridqies.engine.cuda import CudaKernels
 from hybridqies.engine.cuda import kernels as module
-from hybridqies.engine.cuda.card import Launch, Variant
-
-
-class CountingCard:
-    """Has a data-centre card's shared memory, and counts launches by the kernel's name."""
-
-    shared_bytes = 232_448
-
-    def __init__(self) -> None:
-        self.launches = Counter[str]()
-
-    def launch(self, variant: Variant, name: str, shape: Launch, *structures: ctypes.Structure) -> None:
-        self.launches[name] += 1
 
 
 class Allocations(TorchDispatchMode):
