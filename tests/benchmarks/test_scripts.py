@@ -305,6 +305,23 @@ def test_language_model_speed(load: Load, capsys: pytest.CaptureFixture[str]) ->
     assert [line[:24].rstrip() for line in capsys.readouterr().out.splitlines()] == names
 
 
+def test_tuned_layers(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("peft", reason="needs the extra adapters")
+    texts = [
+        "--train",
+        str(write_text(tmp_path / "train.txt")),
+        "--test",
+        str(write_text(tmp_path / "test.txt")),
+    ]
+    sizes = ["--width", "8", "--windows", "4", "--choose", "2", "--steps", "2", "--blocks", "model.layers.1"]
+    lora = ["--lora-blocks", "1", "--seeds", "2", "--rates", "0.01", "0.02"]
+    load("tuned_layers").main([str(write_model(tmp_path / "model")), *texts, *sizes, *lora])
+    shown = capsys.readouterr().out
+    assert shown.count("same logits before") == 3 * 3
+    assert shown.count("chosen") == 3
+    assert "OTHER" not in shown
+
+
 def test_growth_of_lattices(
     load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
