@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.lm_analysis import Run, analyse, benchmark, probe
+from hybridqies.cli.lm_analysis import Run, analyse, benchmark, cost, probe
 from hybridqies.cli.output import InterruptionError, read_settings, say, say_data, say_json, show, steps
 from hybridqies.errors import InputError
 from hybridqies.progress import describe_epoch
@@ -154,7 +154,7 @@ def group() -> typer.Typer:
     app = typer.Typer(
         help="Language models with entanglement layers.", no_args_is_help=True, rich_markup_mode="markdown"
     )
-    for command in (train, generate, evaluate, analyse, probe, benchmark):
+    for command in (train, generate, evaluate, analyse, probe, benchmark, cost):
         app.command(command.__name__)(command)
     return app
 

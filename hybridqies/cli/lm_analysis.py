@@ -1,4 +1,4 @@
-"""`hybridqies lm analyse`, `probe` and `benchmark`: what layers do, what is learned, tasks of lm-eval."""
+"""`hybridqies lm analyse`, `probe`, `benchmark` and `cost`: what language models do, learn and take."""
 
 from __future__ import annotations
 
@@ -144,3 +144,33 @@ def benchmark(
         say_json(record)
     else:
         show(benchmark_table(record))
+
+
+def cost(
+    arms: Annotated[str, typer.Option(help="Arms, separated by commas.")] = "real,tap,entangled,complex",
+    size: Annotated[str, typer.Option(help="Parameters of a plain decoder of the same shape.")] = "65k",
+    window: Annotated[int, typer.Option(help="Tokens that the model sees at once.")] = 128,
+    vocabulary: Annotated[int, typer.Option(help="Different tokens.")] = 65,
+    batch_size: Annotated[int, typer.Option(help="Windows in a step.", min=1)] = 8,
+    rounds: Annotated[int, typer.Option(help="How often each is timed; the median counts.", min=1)] = 5,
+    device: flags.Device = "cpu",
+    json: flags.AsJson = False,
+) -> None:
+    """Measure what arms cost: parameters, operations, memory, and the time of training, reading and writing.
+
+    Example: `hybridqies lm cost --arms real,tap,entangled --size 65k`
+    """
+    from hybridqies.analysis import measure_costs
+    from hybridqies.lm import config_of_arm, read_size
+    from hybridqies.options import parse
+    from hybridqies.report.language import cost_table
+
+    names = parse(arms, tuple[str, ...], "--arms")
+    configs = {name: config_of_arm(name, read_size(size), vocabulary, window) for name in names}
+    rows = measure_costs(configs, batch_size=batch_size, rounds=rounds, device=device)
+    record = {"size": size, "window": window, "batch_size": batch_size, "rounds": rounds, "device": device}
+    record["rows"] = rows
+    if json:
+        say_json(record)
+    else:
+        show(cost_table(record))

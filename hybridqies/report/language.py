@@ -74,3 +74,27 @@ def benchmark_table(record: Mapping[str, Any]) -> Table:
             "" if row["n_documents"] is None else f"{row['n_documents']:,}",
         )
     return table
+
+
+def cost_table(record: Mapping[str, Any]) -> Table:
+    """One row for each decoder: parameters, operations, speeds and peaks of memory."""
+    from rich.table import Table
+
+    title = f"Costs at size {record['size']}, {record['batch_size']} windows of {record['window']} tokens"
+    table = Table(title=f"{title}, on {record['device']}", title_justify="left")
+    table.add_column("decoder")
+    headings = ("parameters", "operations\na token", "training\ntokens/s", "training\npeak MB")
+    for name in (*headings, "reading\ntokens/s", "reading\npeak MB", "writing\nms/token"):
+        table.add_column(name, justify="right")
+    for row in record["rows"]:
+        table.add_row(
+            row["decoder"],
+            f"{row['n_parameters']:,}",
+            f"{row['flops_per_token']:,}",
+            f"{row['training_tokens_per_second']:,.0f}",
+            f"{row['training_peak_bytes'] / 1e6:.1f}",
+            f"{row['reading_tokens_per_second']:,.0f}",
+            f"{row['reading_peak_bytes'] / 1e6:.1f}",
+            f"{row['writing_ms_per_token']:.2f}",
+        )
+    return table
