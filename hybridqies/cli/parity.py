@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.output import say, say_json, show, steps
-from hybridqies.errors import InputError
+from hybridqies.cli.output import InterruptionError, say, say_json, show, steps
 from hybridqies.options import parse
+
+_FREE_WITH_RESUME = {"out", "resume", "json"}
 
 
 def command(
+    context: typer.Context,
     widths: Annotated[
         str, typer.Option(help="Widths of the hidden layer, separated by commas. All rows are new to them.")
     ] = "8,16,32,64,128,256",
@@ -29,6 +32,7 @@ def command(
     learning_rate: Annotated[float, typer.Option("--lr", help="Adam's learning rate.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Seed of the tasks, the rows and the nets.")] = 0,
     out: Annotated[Path, typer.Option(help="The folder of the result.")] = Path("runs/parity"),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     json: flags.AsJson = False,
 ) -> None:
     """Train nets on sparse parities of unequal frequency, and say when each is learnt.
@@ -36,23 +40,30 @@ def command(
     Example: `hybridqies parity --widths 32,128,256 --out runs/parity`
     """
     from hybridqies.figures import save
-    from hybridqies.files import write_json, write_text
-    from hybridqies.parity import ParityPlan, ParityProblem, ParityTraining, run_parity
+    from hybridqies.files import write_text
+    from hybridqies.ownership import FolderLock
+    from hybridqies.parity import ParityPlan, ParityProblem, ParityTraining, read_parity, run_parity
     from hybridqies.report.parity import draw_parity, losses_csv, parity_table
 
-    plan = ParityPlan(
-        ParityProblem(tasks, bits, relevant, alpha, seed),
-        ParityTraining(steps_, batch_size, learning_rate, seed=seed),
-        parse(widths, tuple[int, ...], "--widths"),
-        parse(samples, tuple[int, ...], "--samples"),
-    )
-    if (out / "parity.json").exists():
-        raise InputError(f"{out} holds a result", expected="a new folder", todo="give another --out")
-    with steps(json) as shown:
-        record = run_parity(plan, on_net=shown.begin, on_step=shown.update)
+    path = out / "parity.json"
+    if resume:
+        flags.check_resumed_alone(context, _FREE_WITH_RESUME)
+        plan, _ = read_parity(path)
+    else:
+        plan = ParityPlan(
+            ParityProblem(tasks, bits, relevant, alpha, seed),
+            ParityTraining(steps_, batch_size, learning_rate, seed=seed),
+            parse(widths, tuple[int, ...], "--widths"),
+            parse(samples, tuple[int, ...], "--samples"),
+        )
+    try:
+        with steps(json) as shown, FolderLock(out):
+            record = run_parity(plan, path=path, resume=resume, on_net=shown.begin, on_step=shown.update)
+    except KeyboardInterrupt:
+        again = f"; continue with: hybridqies parity --resume --out {shlex.quote(str(out))}"
+        raise InterruptionError(f"interrupted{again if path.is_file() else ''}") from None
     save(draw_parity(record), out / "parity.png")
     write_text(out / "losses.csv", losses_csv(record))
-    write_json(out / "parity.json", record)
     if json:
         say_json(record)
         return

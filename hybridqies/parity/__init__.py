@@ -7,7 +7,13 @@ from hybridqies.lazily import import_lazily
 if TYPE_CHECKING:
     from hybridqies.parity.net import ParityNet, count_parameters
     from hybridqies.parity.problem import ParityProblem, ParityRows
-    from hybridqies.parity.scaling import LearningOrder, ParityPlan, order_of_learning, run_parity
+    from hybridqies.parity.scaling import (
+        LearningOrder,
+        ParityPlan,
+        order_of_learning,
+        read_parity,
+        run_parity,
+    )
     from hybridqies.parity.training import ParityTraining, QuantumLog, train_parity_net
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     "QuantumLog",
     "count_parameters",
     "order_of_learning",
+    "read_parity",
     "run_parity",
     "train_parity_net",
 ]

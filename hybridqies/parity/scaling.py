@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hybridqies.errors import InputError
-from hybridqies.options import to_mapping
+from hybridqies.options import from_mapping, to_mapping
 from hybridqies.parity.problem import ParityProblem
 from hybridqies.parity.training import OnStep, ParityTraining, QuantumLog, train_parity_net
+from hybridqies.records import read_record, write_record
 
 # So few quanta have no order to speak of.
 FEWEST_LEARNT = 5
@@ -48,6 +50,12 @@ class ParityPlan:
         if self.training.samples is not None:
             raise InputError("samples were given for one training", expected="those of the plan alone")
 
+    @property
+    def nets(self) -> tuple[tuple[str, int, int | None], ...]:
+        """What is varied, the width, and the number of rows (None: all new) of each net, in their order."""
+        by_width = [("parameters", width, None) for width in self.widths]
+        return (*by_width, *(("samples", max(self.widths), samples) for samples in self.samples))
+
 
 def order_of_learning(problem: ParityProblem, log: QuantumLog) -> LearningOrder:
     """Whether frequent quanta were learnt first."""
@@ -68,25 +76,67 @@ def order_of_learning(problem: ParityProblem, log: QuantumLog) -> LearningOrder:
 def run_parity(
     plan: ParityPlan,
     *,
+    path: Path | None = None,
+    resume: bool = False,
     on_net: Callable[[str, int], None] | None = None,
     on_step: OnStep | None = None,
 ) -> dict[str, Any]:
     """Trains every net of the plan; the record of all as JSON values.
 
-    `on_net` is called with the name of each net and its number of steps.
+    With a `path` the record is written there at the start and after every net. With `resume` nets that are
+    in it are not trained again, and the result is the same. `on_net` is called with the name of each net
+    that is trained and its number of steps.
+
+    Raises
+    ------
+    InputError: `path` holds a record already, or with `resume` one of another plan.
+    ModelFolderError: with `resume`, the record is missing or damaged.
     """
-    nets = [
-        *(("parameters", width, None) for width in plan.widths),
-        *(("samples", max(plan.widths), samples) for samples in plan.samples),
-    ]
-    rows = [_run_net(plan, *net, on_net, on_step) for net in nets]
+    rows = _known_nets(plan, path, resume)
+    for net in plan.nets[len(rows) :]:
+        _write(plan, rows, path)
+        rows.append(_run_net(plan, *net, on_net, on_step))
+    return _write(plan, rows, path)
+
+
+def read_parity(path: Path) -> tuple[ParityPlan, dict[str, Any]]:
+    """The plan of a record, and the record, which may lack some nets.
+
+    Raises
+    ------
+    ModelFolderError: it is missing or damaged.
+    """
+    record = read_record(path, needed={"plan": dict, "nets": list}, what="record of parities")
+    return from_mapping(ParityPlan, record["plan"], what="plan of parities"), record
+
+
+def _known_nets(plan: ParityPlan, path: Path | None, resume: bool) -> list[Mapping[str, Any]]:
+    if path is None:
+        return []
+    if not resume:
+        if path.exists():
+            raise InputError(
+                f"{path} is there already", expected="a new folder", todo="continue it, or choose another"
+            )
+        return []
+    recorded, record = read_parity(path)
+    if recorded != plan:
+        raise InputError(f"{path} is of another plan", expected="the plan that it was begun with")
+    return list(record["nets"])
+
+
+def _write(plan: ParityPlan, rows: Sequence[Mapping[str, Any]], path: Path | None) -> dict[str, Any]:
+    """The record of the nets trained so far, which is written to `path`."""
     alpha = plan.problem.alpha
-    return {
+    record = {
         "plan": to_mapping(plan),
         "frequencies": plan.problem.frequencies.tolist(),
         "predicted": {"parameters": -alpha, "samples": -alpha / (1 + alpha)},
-        "nets": rows,
+        "nets": list(rows),
     }
+    if path is not None:
+        write_record(path, record)
+    return record
 
 
 def _run_net(

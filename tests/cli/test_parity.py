@@ -7,7 +7,8 @@ import json
 import pytest
 from cli.program import Say
 
-from hybridqies.cli.app import BAD_INPUT, run
+from hybridqies.cli.app import BAD_INPUT, INTERRUPTED, run
+from hybridqies.parity import train_parity_net
 
 FLAGS = ("parity", "--tasks", "4", "--bits", "6", "--relevant", "2", "--steps", "20", "--batch-size", "20")
 
@@ -27,7 +28,26 @@ def test_table_files_and_no_second_run(say: Say, tmp_path, capsys) -> None:
     ]
     assert (out / "parity.png").read_bytes().startswith(b"\x89PNG")
     assert run([*FLAGS, "--out", str(out)]) == BAD_INPUT
-    assert "holds a result" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().err
+    assert say("parity", "--resume", "--out", out)[0] == shown
+    assert json.loads((out / "parity.json").read_text(encoding="utf-8")) == record
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    out, train = tmp_path / "parity", train_parity_net
+
+    def stop(problem, width, *given, **options):
+        if width == 8:
+            raise KeyboardInterrupt
+        return train(problem, width, *given, **options)
+
+    monkeypatch.setattr("hybridqies.parity.scaling.train_parity_net", stop)
+    assert run([*FLAGS, "--widths", "4,8", "--out", str(out)]) == INTERRUPTED
+    assert f"hybridqies parity --resume --out {out}" in capsys.readouterr().err
+    assert not (out / "losses.csv").exists()
+    monkeypatch.undo()
+    assert run(["parity", "--resume", "--out", str(out), "--json"]) == 0
+    assert [net["width"] for net in json.loads(capsys.readouterr().out)["nets"]] == [4, 8]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +57,7 @@ def test_table_files_and_no_second_run(say: Say, tmp_path, capsys) -> None:
         (["--widths", "8,x"], "--widths was given 'x'"),
         (["--widths", "0"], "at least one width"),
         (["--lr", "0"], "learning_rate"),
+        (["--resume"], "--resume was given together with --batch-size"),
     ],
 )
 def test_bad_input_is_one_line(flags, said, tmp_path, capsys) -> None:

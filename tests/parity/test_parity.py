@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from hybridqies.errors import InputError
+from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.parity import (
     ParityNet,
     ParityPlan,
@@ -18,6 +22,7 @@ from hybridqies.parity import (
     QuantumLog,
     count_parameters,
     order_of_learning,
+    read_parity,
     run_parity,
     train_parity_net,
 )
@@ -121,6 +126,39 @@ def test_few_samples_are_learnt_by_heart_and_no_more() -> None:
     # With 50 rows again and again the loss on new rows stays at that of guessing.
     assert record["nets"][2]["losses"][-1][5] > 0.5
     assert record["predicted"]["samples"] == pytest.approx(-0.375)
+
+
+@pytest.mark.parametrize("n_known", [0, 1, 2, 3])
+def test_runs_go_on_to_the_same_record(tmp_path: Path, n_known: int) -> None:
+    """A run that stops before one of its three nets trains that one and the others."""
+    plan = ParityPlan(EASY, ParityTraining(steps=4, batch_size=20, log_every=2), (4, 6), (30,))
+    path, whole = tmp_path / "parity.json", run_parity(plan)
+    names: list[str] = []
+
+    def stop(name: str, _steps: int) -> None:
+        if len(names) == n_known:
+            raise KeyboardInterrupt
+        names.append(name)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        run_parity(plan, path=path, on_net=stop)
+    assert len(read_parity(path)[1]["nets"]) == n_known
+    assert run_parity(plan, path=path, resume=True, on_net=lambda name, _: names.append(name)) == whole
+    assert names == ["width 4", "width 6", "30 samples"]
+    assert read_parity(path) == (plan, json.loads(json.dumps(whole)))
+    with pytest.raises(InputError, match="is there already"):
+        run_parity(plan, path=path)
+    with pytest.raises(InputError, match="another plan"):
+        run_parity(replace(plan, widths=(4,)), path=path, resume=True)
+
+
+def test_resuming_needs_a_whole_record(tmp_path: Path) -> None:
+    path = tmp_path / "parity.json"
+    with pytest.raises(ModelFolderError, match="cannot be read"):
+        read_parity(path)
+    path.write_text('{"plan": {}, "nets": []}', encoding="utf-8")
+    with pytest.raises(ModelFolderError, match="no digest"):
+        read_parity(path)
 
 
 @pytest.mark.parametrize("widths", [(), (0,)])
