@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import math
 import types
 import typing
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 from hybridqies.errors import InputError, UnknownNameError
 
 Config = TypeVar("Config")
+MOST_NUMBERS = 10_000
+"""Numbers of a list or range; more are a slip of the hand."""
 
 
 def from_mapping(kind: type[Config], values: Mapping[str, Any], *, what: str) -> Config:
@@ -128,6 +131,31 @@ def parse_word(text: str) -> bool | int | float | str:
         except ValueError:
             continue
     return text
+
+
+def read_whole(text: str, what: str) -> tuple[int, ...]:
+    """Whole numbers: `9`, `2,4,8`, or the range `2:14:2`, whose last number is one if a step ends there.
+
+    Raises
+    ------
+    InputError: none of these, a range that does not rise, or over MOST_NUMBERS.
+    """
+    try:
+        if ":" in text:
+            first, last, *step = (int(part) for part in text.split(":"))
+            # Steps that are not positive are refused below: they give no numbers.
+            rising = range(first, last + 1, *step) if all(each > 0 for each in step) else ()
+            numbers = tuple(itertools.islice(rising, MOST_NUMBERS + 1))
+        else:
+            numbers = tuple(int(part) for part in text.split(","))
+    except (ValueError, TypeError):
+        numbers = ()
+    if not 0 < len(numbers) <= MOST_NUMBERS:
+        raise InputError(
+            f"{what} was given {text!r}",
+            expected=f"a whole number, several as 2,4,8, or a rising range as 2:14:2, at most {MOST_NUMBERS:,}",
+        )
+    return numbers
 
 
 def _parse_union(value: Any, kinds: tuple[Any, ...], what: str) -> Any:

@@ -10,11 +10,7 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import read_pairs, read_settings, say, say_json, show, steps
-from hybridqies.errors import InputError
-from hybridqies.options import parse, parse_word, to_mapping
-
-# A range of more numbers is a slip of the hand.
-_MOST = 1000
+from hybridqies.options import parse_word, read_whole, to_mapping
 
 
 def command(
@@ -49,7 +45,7 @@ def command(
     if picture is not None:
         check_picture(picture)
     survey, varied = Survey(samples, readout, seed), _read_varied(vary or [])
-    sizes = parse(read_numbers(qubits, "--qubits"), tuple[int, ...], "--qubits")
+    sizes = read_whole(qubits, "--qubits")
     planned = plan_sizes(load_recipe(circuit), sizes, read_settings(set_ or []), varied, readout)
     with steps(json) as shown:
         shown.begin("diagnosis", len(planned))
@@ -73,29 +69,11 @@ def command(
         say(f"Drawn in {picture}.")
 
 
-def read_numbers(text: str, what: str) -> list[Any]:
-    """The numbers of `first:last:step`, of which the last is one if a step ends there, or of a list.
-
-    Raises
-    ------
-    InputError: a range that is not of whole numbers, has none, or more than a thousand.
-    """
-    if ":" not in text:
-        return [parse_word(word) for word in text.split(",")]
-    words = [parse_word(word) for word in text.split(":")]
-    numbers = [word for word in words if type(word) is int]
-    if len(words) not in (2, 3) or len(numbers) < len(words):
-        raise InputError(
-            f"{what} was given {text!r}", expected="first:last or first:last:step, whole numbers"
-        )
-    first, last, step = (*numbers, 1)[:3]
-    if step < 1 or not first <= last <= first + _MOST * step:
-        raise InputError(
-            f"{what} was given {text!r}", expected=f"a rising range with a positive step, of at most {_MOST}"
-        )
-    return list(range(first, last + 1, step))
-
-
 def _read_varied(pairs: Sequence[str]) -> dict[str, list[Any]]:
     words = read_pairs(pairs, "--vary", "key=values, as in --vary layers=1:9:4")
-    return {key: read_numbers(values, f"--vary {key}") for key, values in words.items()}
+    return {key: _read_values(values, f"--vary {key}") for key, values in words.items()}
+
+
+def _read_values(text: str, what: str) -> list[Any]:
+    """A range of whole numbers, or words of any kind with commas."""
+    return list(read_whole(text, what)) if ":" in text else [parse_word(word) for word in text.split(",")]

@@ -45,10 +45,10 @@ def test_a_circuit_that_nothing_moves_is_named(say: Say) -> None:
     ("flags", "said"),
     [
         (["rot-rings"], "did you mean 'rot-ring'"),
-        (["rot-ring", "--qubits", "2:8:x"], "expected first:last"),
+        (["rot-ring", "--qubits", "2:8:x"], "expected a whole number, several as 2,4,8, or a rising range"),
         (["rot-ring", "--qubits", "8:2"], "a rising range"),
-        (["rot-ring", "--qubits", "2:99999999"], "at most 1000"),
-        (["rot-ring", "--qubits", "2,x"], "--qubits was given 'x'"),
+        (["rot-ring", "--qubits", "2:99999999"], "at most 10,000"),
+        (["rot-ring", "--qubits", "2,x"], "--qubits was given '2,x'"),
         (["rot-ring", "--vary", "layers"], "expected key=values"),
         (["rot-ring", "--vary", "layers=1", "--vary", "layers=2"], "gives 'layers' twice"),
         (["rot-ring", "--vary", "layer=1"], "did you mean 'layers'"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hybridqies.errors import InputError
+from hybridqies.options import MOST_NUMBERS, read_whole
 from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import kind_of
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from hybridqies.study.trials.journal import JournalState
 
 PlanT = TypeVar("PlanT", bound=StudyPlan)
-_MANY = 10_000
 
 
 def as_word(value: Any) -> str:
@@ -73,32 +73,6 @@ class StudyKind(Generic[PlanT]):
         return self.name if self.group is None else f"{self.group} run"
 
 
-def read_whole(what: str) -> Callable[[str], tuple[int, ...]]:
-    """Reads whole numbers: `9`, `2,4,8`, or the range `2:14:2`, both ends included.
-
-    Raises
-    ------
-    InputError: from the reader, for none of these.
-    """
-
-    def read(text: str) -> tuple[int, ...]:
-        try:
-            if ":" in text:
-                first, last, *step = (int(part) for part in text.split(":"))
-                numbers = tuple(itertools.islice(range(first, last + 1, *step), _MANY + 1))
-            else:
-                numbers = tuple(int(part) for part in text.split(","))
-        except (ValueError, TypeError):
-            numbers = ()
-        if not 0 < len(numbers) <= _MANY:
-            raise InputError(
-                f"{what} was given {text!r}", expected="a number, 2,4,8 or a range such as 2:14:2"
-            )
-        return numbers
-
-    return read
-
-
 def show_whole(numbers: Sequence[int]) -> str:
     """Whole numbers as `read_whole` takes them, in the shortest form."""
     steps = {second - first for first, second in itertools.pairwise(numbers)}
@@ -115,15 +89,15 @@ def read_seeds(text: str) -> tuple[int, ...]:
     InputError: neither, or a count below 1.
     """
     if "," in text or ":" in text:
-        return read_whole("--seeds")(text)
+        return read_whole(text, "--seeds")
     try:
         count = int(text)
     except ValueError:
         count = 0
-    if not 0 < count <= _MANY:
+    if not 0 < count <= MOST_NUMBERS:
         raise InputError(
             f"--seeds was given {text!r}",
-            expected=f"how many, 1 to {_MANY:,}, or the seeds themselves, such as 3,4,5",
+            expected=f"how many, 1 to {MOST_NUMBERS:,}, or the seeds themselves, such as 3,4,5",
         )
     return tuple(range(count))
 
@@ -161,7 +135,7 @@ QUBITS = Flag(
     "qubits",
     "qubits",
     "Numbers of qubits: one (9), a list (2,4,8) or a range (2:14:2).",
-    read_whole("--qubits"),
+    lambda text: read_whole(text, "--qubits"),
     show_whole,
 )
 BUDGET = Flag(

@@ -9,9 +9,10 @@ import pytest
 
 from hybridqies.cli.studies import commands, plan_from_flags
 from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.options import read_whole
 from hybridqies.report.studies import report_of
 from hybridqies.study.kinds import STUDIES, StudyKind
-from hybridqies.study.kinds.kind import read_seeds, read_whole, show_seeds, show_whole
+from hybridqies.study.kinds.kind import read_seeds, show_seeds, show_whole
 from hybridqies.study.plan_file import parse_plan, plan_to_toml
 
 KINDS = pytest.mark.parametrize("kind", STUDIES.values(), ids=STUDIES)
@@ -51,14 +52,14 @@ def test_every_kind_has_a_report_and_a_command(kind: StudyKind[Any]) -> None:
     ],
 )
 def test_whole_numbers(text: str, numbers: tuple[int, ...], shown: str) -> None:
-    assert read_whole("--qubits")(text) == numbers
+    assert read_whole(text, "--qubits") == numbers
     assert show_whole(numbers) == shown
 
 
 @pytest.mark.parametrize("text", ["", ",", "x", "3:1", "1:9:0", "1:1000000000000000000000000", "1.5"])
 def test_what_is_no_list_of_numbers(text: str) -> None:
     with pytest.raises(InputError, match="--qubits was given"):
-        read_whole("--qubits")(text)
+        read_whole(text, "--qubits")
 
 
 def test_seeds() -> None:
