@@ -153,7 +153,8 @@ def read_whole(text: str, what: str) -> tuple[int, ...]:
     if not 0 < len(numbers) <= MOST_NUMBERS:
         raise InputError(
             f"{what} was given {text!r}",
-            expected=f"a whole number, several as 2,4,8, or a rising range as 2:14:2, at most {MOST_NUMBERS:,}",
+            expected="a whole number, several as 2,4,8, or a rising range as 2:14:2, "
+            f"at most {MOST_NUMBERS:,}",
         )
     return numbers
 

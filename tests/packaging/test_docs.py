@@ -21,6 +21,7 @@ FLOORS = (
     "hybridqies.pennylane_device",
     "hybridqies.testing",
     "hybridqies.diagnostics",
+    "hybridqies.energy",
     "hybridqies.heads",
     "hybridqies.adapters",
     "hybridqies.convolutions",
