@@ -73,7 +73,8 @@ def test_no_faults(scripts: dict[str, list[str]], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["kill_sweep.py", "--kills", "3"], "sweeps lost no trial and repeated none"),
+        (["kill_studies.py", "--kills", "3"], "studies lost no trial and repeated none"),
+        (["kill_studies.py", "--kind", "scale", "--kills", "3"], "studies lost no trial and repeated none"),
         (["kill_jobs.py", "--evaluations", "1"], "every job was accepted exactly once"),
     ],
 )

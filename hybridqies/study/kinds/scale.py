@@ -149,12 +149,12 @@ def scale_trials(plan: ScalePlan, context: DecoderContext) -> tuple[DecoderTrial
 def summarise(
     plan: ScalePlan, planned: Sequence[DecoderTrial], state: JournalState[DecoderRecord]
 ) -> dict[str, Any]:
-    """The result of a scaling study from its records alone."""
+    """The result of a scaling study from its records alone: cells, laws, and differences between arms."""
+    from hybridqies.study.decoders.summary import compare_arms, fit_laws, summarise_cells
+
     about = state.about or {}
-    grouped: dict[tuple[str, int, str, str], list[DecoderTrial]] = {}
-    for trial in planned:
-        place = (trial.text, trial.model.n_tokens, trial.model.size, trial.arm)
-        grouped.setdefault(place, []).append(trial)
+    cells = summarise_cells(planned, state)
+    assert plan.reference is not None
     return {
         "kind": plan.kind,
         "plan": plan.to_mapping(),
@@ -162,35 +162,10 @@ def summarise(
         "trials": len(planned),
         "done": sum(trial.key in state.records for trial in planned),
         "failed": sum(trial.key in state.failures for trial in planned),
-        "cells": [_cell(members, state) for members in grouped.values()],
+        "cells": cells,
+        "differences": compare_arms(cells, plan.reference),
+        "laws": fit_laws(cells, plan.reference),
         "hybridqies": __version__,
-    }
-
-
-def _cell(trials: Sequence[DecoderTrial], state: JournalState[DecoderRecord]) -> dict[str, Any]:
-    """Trials that differ in their seed alone, and what their records show."""
-    from hybridqies.study.cells import spread_of
-
-    records = {trial.seed: state.records[trial.key] for trial in trials if trial.key in state.records}
-    first = next(iter(records.values()), None)
-    costs = ("n_parameters", "flops_per_token", "n_tokens")
-    return {
-        "text": trials[0].text,
-        "arm": trials[0].arm,
-        "size": trials[0].model.size,
-        **{name: None if first is None else getattr(first, name) for name in costs},
-        "losses": {str(seed): record.test["loss"] for seed, record in records.items()},
-        "loss": spread_of(record.test["loss"] for record in records.values()),
-        "bits_per_byte": spread_of(record.test["bits_per_byte"] for record in records.values()),
-        "rates": {str(seed): record.chosen["learning_rate"] for seed, record in records.items()},
-        "training_seconds": spread_of(record.training_seconds for record in records.values()),
-        "processor_seconds": spread_of(record.processor_seconds for record in records.values()),
-        "curves": {str(seed): list(record.curve) for seed, record in records.items()},
-        "errors": {
-            str(trial.seed): state.failures[trial.key].error
-            for trial in trials
-            if trial.key in state.failures
-        },
     }
 
 

@@ -77,12 +77,14 @@ def test_a_scaling_study(tmp_path: Path) -> None:
     def cell(arm: str, size: int, loss: float | None) -> dict[str, Any]:
         spread = {"n": 1, "mean": loss, "deviation": None, "low": None, "high": None}
         costs = {"n_parameters": size, "flops_per_token": 6 * size, "n_tokens": 4000}
-        found = {"loss": None if loss is None else spread, "training_seconds": spread | {"mean": 1.0}}
+        found: dict[str, Any] = {"loss": None if loss is None else spread, "bits_per_byte": spread}
+        found |= dict.fromkeys(("training_seconds", "processor_seconds"), spread | {"mean": 1.0})
         return {"text": "t", "arm": arm, "size": f"{size}", "rates": {}, "errors": {}, **costs, **found}
 
     cells = [cell("real", 16000, 3.0), cell("real", 8000, 3.5), cell("tap", 8000, None)]
     plan = {"kind": "scale", "seeds": [0], "rates": [0.01]}
     result = {"kind": "scale", "plan": plan, "texts": {"t": {}}, "cells": cells, "trials": 3, "done": 2}
+    result |= {"differences": [], "laws": []}
     write_record(tmp_path / "study.json", result)
     (tmp_path / "study.toml").write_text('kind = "scale"\n')
     found = blocks_of(read_record_of(tmp_path))

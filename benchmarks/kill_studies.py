@@ -1,11 +1,13 @@
-"""Kills a running sweep at random moments until it is through: no trial may be lost, and none repeated.
+"""Kills a running study at random moments until it is through: no trial may be lost, and none repeated.
 
-    python benchmarks/kill_sweep.py --kills 50
+    python benchmarks/kill_studies.py --kind sweep --kills 50
+    python benchmarks/kill_studies.py --kind scale --kills 50
 
-Sweeps rows of the built-in data with the packaged encoder, whose embeddings are cached first, on two worker
-processes. The sweep is killed (SIGKILL) and resumed at random times, some of them before its first trial.
+A sweep trains heads on the built-in data with the packaged encoder, whose embeddings are cached first; a
+scaling study trains small language models on a short text. Both run on two worker processes. The study
+is killed (SIGKILL) and resumed at random times, some of them before its first trial and most inside trials.
 When it is through it is compared with one never disturbed, and the next begins, until --kills are spent.
-Exits 1 unless every trial has exactly one record, the records are those of the undisturbed sweep but for
+Exits 1 unless every trial has exactly one record, the records are those of the undisturbed study but for
 their times, and no trial that had a record was begun again.
 """
 
@@ -25,17 +27,12 @@ from pathlib import Path
 from typing import Any
 
 MAIN = "from hybridqies.cli import main; main()"
-FLAGS = [
-    "--per-class",
-    "60",
-    "--qubits",
-    "2,3,4",
-    "--seeds",
-    "4",
-    "--arms",
-    "dressed,matched-mlp,logistic,svc",
-]
-FLAGS += ["--set", "training.epochs=10", "--workers", "2", "--json"]
+SWEEP = (
+    "--per-class 60 --qubits 2,3,4 --seeds 4 --arms dressed,matched-mlp,logistic,svc --set training.epochs=10"
+)
+SCALE = "--sizes 8k,16k --arms real,tap,entangled --seeds 3 --n-tokens 8k --search-tokens 2k"
+STUDIES = {"sweep": (["sweep"], SWEEP.split()), "scale": (["scale", "run"], SCALE.split())}
+WORKERS = ["--workers", "2", "--json"]
 
 
 def main() -> None:
@@ -43,39 +40,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--kind", choices=STUDIES, default="sweep")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     draw = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as temporary:
         whole, cut = Path(temporary, "whole"), Path(temporary, "cut")
-        subprocess.run(_command(whole), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(_command(given.kind, whole), check=True, stdout=subprocess.DEVNULL)
         print(f"undisturbed: {len(_records(whole))} trials", flush=True)
         kills, through, faults = 0, 0, list[str]()
         while kills < given.kills or cut.exists():
-            if kills < given.kills and _killed(cut, draw):
+            if kills < given.kills and _killed(given.kind, cut, draw):
                 kills += 1
                 done = len(_records(cut)) if cut.exists() else 0
                 print(f"kill {kills}: {done} trials recorded", flush=True)
                 continue
             if kills == given.kills:
-                subprocess.run(_command(cut), check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(_command(given.kind, cut), check=True, stdout=subprocess.DEVNULL)
             faults += _faults(whole, cut)
             through += 1
             print(f"through: {len(faults)} faults so far", flush=True)
             shutil.rmtree(cut)
-    print("\n".join(faults) or f"{kills} kills; {through} sweeps lost no trial and repeated none")
+    print("\n".join(faults) or f"{kills} kills; {through} studies lost no trial and repeated none")
     sys.exit(bool(faults))
 
 
-def _command(folder: Path) -> list[str]:
-    flags = ["--resume", "--workers", "2", "--json"] if (folder / "study.toml").exists() else FLAGS
-    return [sys.executable, "-c", MAIN, "sweep", *flags, "--out", str(folder)]
+def _command(kind: str, folder: Path) -> list[str]:
+    words, flags = STUDIES[kind]
+    if kind == "scale":
+        flags = [*flags, "--data", str(_text(folder.parent))]
+    flags = ["--resume"] if (folder / "study.toml").exists() else flags
+    return [sys.executable, "-c", MAIN, *words, *flags, *WORKERS, "--out", str(folder)]
 
 
-def _killed(folder: Path, draw: random.Random) -> bool:
-    """Whether a sweep was killed before it was through, a moment after so many more lines in its journal."""
-    process = subprocess.Popen(_command(folder), stdout=subprocess.DEVNULL)
+def _text(folder: Path) -> Path:
+    """A short text, so that most of a trial is training."""
+    path = folder / "text.txt"
+    if not path.exists():
+        path.write_text(" ".join(str(at * at) for at in range(4000)))
+    return path
+
+
+def _killed(kind: str, folder: Path, draw: random.Random) -> bool:
+    """Whether a study was killed before it was through, a moment after so many more lines in its journal."""
+    process = subprocess.Popen(_command(kind, folder), stdout=subprocess.DEVNULL)
     before, lines, moment = _lines(folder), draw.randrange(30), 0.3 * draw.random()
     while process.poll() is None and _lines(folder) < before + lines:
         time.sleep(0.005)
@@ -83,7 +92,7 @@ def _killed(folder: Path, draw: random.Random) -> bool:
     process.kill()
     code = process.wait()
     if code not in (0, -signal.SIGKILL):
-        sys.exit(f"a sweep ended with exit code {code}")
+        sys.exit(f"a study ended with exit code {code}")
     return code != 0
 
 
@@ -99,11 +108,18 @@ def _events(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()[1:]]
 
 
-def _records(folder: Path) -> dict[str, dict[str, Any]]:
-    found = {event["key"]: dict(event["record"]) for event in _events(folder) if event["event"] == "done"}
-    for record in found.values():
-        record.pop("seconds")
-    return found
+def _records(folder: Path) -> dict[str, Any]:
+    done = (event for event in _events(folder) if event["event"] == "done")
+    return {event["key"]: _without_times(event["record"]) for event in done}
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_times(each) for each in value]
+    if isinstance(value, dict):
+        kept = {name: each for name, each in value.items() if not name.endswith(("seconds", "per_second"))}
+        return {name: _without_times(each) for name, each in kept.items()}
+    return value
 
 
 def _faults(whole: Path, cut: Path) -> list[str]:
