@@ -77,6 +77,7 @@ def probe(
     batch_size: Annotated[int, typer.Option(help="New sequences in a step.")] = 32,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.005,
     sequences: Annotated[int, typer.Option(help="Sequences to measure on.")] = 1000,
+    device: flags.Device = "cpu",
     out: Annotated[Path, typer.Option(help="The folder of the record and picture.")] = Path("runs/probes"),
     json: flags.AsJson = False,
 ) -> None:
@@ -103,7 +104,7 @@ def probe(
         sequences,
     )
     with steps(json) as shown:
-        record = probe_language_models(plan, out, on_cell=shown.begin, on_step=shown.update)
+        record = probe_language_models(plan, out, on_cell=shown.begin, on_step=shown.update, device=device)
     save(draw_probes(record), out / "probes.png")
     if json:
         say_json(record)

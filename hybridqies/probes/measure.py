@@ -15,6 +15,7 @@ from hybridqies.lm import Decoder, config_of_arm, count_parameters, read_size
 from hybridqies.options import within
 from hybridqies.probes.tasks import LENGTH, Probe, make_probe
 from hybridqies.training import Batch, Measurement, TrainingConfig, fit
+from hybridqies.training.numerics import device_of
 from hybridqies.training.prediction import evaluating
 
 _IGNORED = -100
@@ -125,7 +126,9 @@ class _Scored:
         return {"objective": "scored tokens"}
 
 
-def run_cell(plan: ProbePlan, cell: Mapping[str, Any], on_step: OnStep | None = None) -> dict[str, Any]:
+def run_cell(
+    plan: ProbePlan, cell: Mapping[str, Any], on_step: OnStep | None = None, device: str = "cpu"
+) -> dict[str, Any]:
     """Trains one decoder and measures it; a row as JSON values.
 
     Sequences count alike. The interval is Wilson's with as many trials as sequences, which is wide enough
@@ -133,7 +136,7 @@ def run_cell(plan: ProbePlan, cell: Mapping[str, Any], on_step: OnStep | None = 
     """
     probe, seed = make_probe(cell["probe"]), int(cell["seed"])
     config = config_of_arm(cell["arm"], read_size(cell["size"]), probe.vocabulary, LENGTH)
-    model = Decoder(config, seed)
+    model = Decoder(config, seed).to(device)
     rows = _Sequences(probe, plan.batch_size * math.ceil(plan.steps / _PARTS), seed)
     training = TrainingConfig(
         epochs=_PARTS,
@@ -162,9 +165,10 @@ def measure_probe(model: nn.Module, probe: Probe, count: int, seed: int = 0) -> 
     """The mean over sequences of the share of scored tokens that the model answers rightly."""
     ids, scored = probe.draw(count, torch.Generator().manual_seed(_HELD_OUT + seed))
     shares = []
+    device = device_of(model)
     with evaluating(model):
         for part, counted in zip(ids.split(_AT_ONCE), scored[:, 1:].split(_AT_ONCE), strict=True):
-            answers = probe.first + model(part)[:, :-1, probe.first :].argmax(-1)
+            answers = probe.first + model(part.to(device))[:, :-1, probe.first :].argmax(-1).cpu()
             right = (answers == part[:, 1:]) & counted
             shares.append(right.sum(1) / counted.sum(1).clamp(min=1))
     return float(torch.cat(shares).double().mean())
@@ -187,6 +191,7 @@ def run_probes(
     on_row: Callable[[list[dict[str, Any]]], None] | None = None,
     on_cell: Callable[[str, int], None] | None = None,
     on_step: OnStep | None = None,
+    device: str = "cpu",
 ) -> list[dict[str, Any]]:
     """One row for each probe, arm, size and seed, those that are in `rows` already taken from there.
 
@@ -199,7 +204,7 @@ def run_probes(
         if key not in known:
             if on_cell is not None:
                 on_cell(f"{cell['probe']}, {cell['arm']} {cell['size']}", plan.steps)
-            known[key] = run_cell(plan, cell, on_step)
+            known[key] = run_cell(plan, cell, on_step, device)
             if on_row is not None:
                 on_row([*found, known[key]])
         found.append(known[key])

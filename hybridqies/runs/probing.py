@@ -10,7 +10,7 @@ from hybridqies.errors import InputError
 from hybridqies.options import to_mapping
 from hybridqies.ownership import FolderLock
 from hybridqies.probes import ProbePlan, run_probes
-from hybridqies.records import read_record, write_record
+from hybridqies.records import Needed, read_record, write_record
 
 PROBES = "probes.json"
 
@@ -21,6 +21,7 @@ def probe_language_models(
     *,
     on_cell: Callable[[str, int], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Runs the plan, writes each row to `folder`/probes.json when it is there, and returns all.
 
@@ -28,16 +29,17 @@ def probe_language_models(
 
     Raises
     ------
-    InputError: the folder holds probes of another plan.
+    InputError: the folder holds probes of another plan or device.
     """
-    record: dict[str, Any] = {"plan": to_mapping(plan), "rows": []}
+    record: dict[str, Any] = {"plan": to_mapping(plan), "device": device, "rows": []}
     folder.mkdir(parents=True, exist_ok=True)
     with FolderLock(folder):
         if (folder / PROBES).exists():
-            known = read_record(folder / PROBES, needed={"plan": dict, "rows": list}, what="record of probes")
-            if known["plan"] != record["plan"]:
+            needed: Needed = {"plan": dict, "device": str, "rows": list}
+            known = read_record(folder / PROBES, needed=needed, what="record of probes")
+            if any(known[key] != record[key] for key in ("plan", "device")):
                 raise InputError(
-                    f"{str(folder)!r} holds probes of another plan",
+                    f"{str(folder)!r} holds probes of another plan or device",
                     expected="the same options",
                     todo="give another --out",
                 )
@@ -46,5 +48,7 @@ def probe_language_models(
         def write(rows: list[dict[str, Any]]) -> None:
             write_record(folder / PROBES, {**record, "rows": rows})
 
-        record["rows"] = run_probes(plan, record["rows"], on_row=write, on_cell=on_cell, on_step=on_step)
+        record["rows"] = run_probes(
+            plan, record["rows"], on_row=write, on_cell=on_cell, on_step=on_step, device=device
+        )
     return record

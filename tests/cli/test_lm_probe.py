@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from cli.program import Say
 
 from hybridqies.cli.app import run
 from hybridqies.compression.perplexity import mean_interval
+from hybridqies.errors import InputError
+from hybridqies.probes import ProbePlan
 from hybridqies.probes.measure import run_cell
 from hybridqies.records import read_record
 from hybridqies.report.probes import cells_of
+from hybridqies.runs.probing import probe_language_models
 
 FAST = ("--sizes", "5k", "--steps", "10", "--batch-size", "4", "--sequences", "40")
 
@@ -23,11 +27,11 @@ def test_an_interrupted_run_goes_on_with_the_same_rows(tmp_path, say: Say, monke
 
     done: list[Any] = []
 
-    def stop(plan: Any, cell: Any, on_step: Any = None) -> Any:
+    def stop(plan: Any, cell: Any, *more: Any) -> Any:
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(cell)
-        return run_cell(plan, cell, on_step)
+        return run_cell(plan, cell, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(measure, "run_cell", stop)
@@ -51,3 +55,10 @@ def test_an_interrupted_run_goes_on_with_the_same_rows(tmp_path, say: Say, monke
     assert (tmp_path / "cut" / "probes.png").read_bytes().startswith(b"\x89PNG")
     other = [*map(str, given), "--lr", "0.1", "--out", str(tmp_path / "cut")]
     assert run(other) == 2
+
+
+def test_rows_of_another_device_are_not_continued(tmp_path) -> None:
+    plan = ProbePlan(("copy-3",), ("real",), ("5k",), steps=10, batch_size=2, sequences=10)
+    probe_language_models(plan, tmp_path)
+    with pytest.raises(InputError, match="another plan or device"):
+        probe_language_models(plan, tmp_path, device="cuda")
