@@ -30,8 +30,6 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # Spaces that fill a line to the width of a table, before the codes that end its style.
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
-# What a formula begins with, and what some programs skip before one; full-width forms count as well.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class InterruptionError(Exception):
@@ -79,11 +77,6 @@ def to_json(content: Any, indent: int | None = None) -> str:
     except ValueError as error:
         raise InputError(f"the result cannot be written as JSON: {error}") from None
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def escape_formula(cell: Any) -> Any:
-    """A cell that no spreadsheet program takes for a formula: text that could be one gets an apostrophe."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
 
 
 def show(*renderables: Any) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.output import escape_formula, progress, say_data, to_json
+from hybridqies.cli.output import progress, say_data, to_json
 from hybridqies.cli.planning import check_backend, show_plan
 from hybridqies.errors import InputError
 from hybridqies.text.entries import PAIR_COLUMN
@@ -217,6 +217,8 @@ def _csv(
     classes: Classes,
     spreadsheet_safe: bool,
 ) -> str:
+    from hybridqies.report.spreadsheets import escape_formula
+
     safe = escape_formula if spreadsheet_safe else _as_it_is
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -21,6 +21,12 @@ def command(
         ),
     ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write every table as CSV, Markdown and LaTeX, and every plot as SVG and PNG, here."
+        ),
+    ] = None,
 ) -> None:
     """Write one HTML file about runs and studies, from what they recorded; it needs no network.
 
@@ -30,5 +36,7 @@ def command(
 
     if out.suffix.lower() not in _SUFFIXES:
         raise InputError(f"--out was given {str(out)!r}", expected=f"a name in {' or '.join(_SUFFIXES)}")
-    build_report(records, out)
+    written = build_report(records, out, files)
+    if files is not None:
+        say(f"{len(written)} files for a paper are in {files}/.")
     say(f"Written to {out} ({out.stat().st_size / 1e6:.1f} MB): open it in a browser.")

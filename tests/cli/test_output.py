@@ -16,7 +16,6 @@ from hybridqies.cli.app import run
 from hybridqies.cli.output import (
     complain,
     escape_controls,
-    escape_formula,
     say,
     say_data,
     say_json,
@@ -96,16 +95,6 @@ def test_data_for_programs_is_escaped_on_a_terminal_alone(
     monkeypatch.setattr(sys, "stdout", out)
     say_data("text\n\x1b[31m\n")
     assert out.getvalue() == ("text\n\\x1b[31m\n" if terminal else "text\n\x1b[31m\n")
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＠x"])
-def test_a_formula_becomes_text(text: str) -> None:
-    assert escape_formula(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("cell", ["a=1", "", "'=1", "1-2", -1.5, 7])
-def test_other_cells_stay(cell: Any) -> None:
-    assert escape_formula(cell) == cell
 
 
 RECIPE = r"""

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -14,44 +14,29 @@ from hybridqies import __version__
 from hybridqies.figures import render
 from hybridqies.files import write_text
 from hybridqies.report.html.blocks import Picture
+from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.interactive import to_plotly
-from hybridqies.report.html.plots import Block, Plot
+from hybridqies.report.html.paper import write_files
+from hybridqies.report.html.plots import Plot
 from hybridqies.report.html.reading import Record, read_record_of
-from hybridqies.report.html.sections import SECTIONS, Section
 from hybridqies.report.html.still import draw
 
 _PACKAGE = "hybridqies.report.html"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A section of one record as the page shows it: `key` is its anchor."""
-
-    key: str
-    title: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """One record: its sections, and what is missing because nothing was recorded for it."""
-
-    key: str
-    title: str
-    lead: str
-    parts: tuple[Part, ...]
-    missing: tuple[Section, ...]
-
-
-def build_report(paths: Sequence[Path], out: Path) -> None:
+def build_report(paths: Sequence[Path], out: Path, files: Path | None = None) -> list[Path]:
     """Writes the report of runs and studies to `out`, whole or not at all.
+
+    With `files` every table and plot becomes files in that folder, too; returns those.
 
     Raises
     ------
     InputError: a path that holds no record.
     ModelFolderError: a record that is not finished, or was damaged or altered.
     """
-    write_text(out, render_page([read_record_of(path) for path in paths]))
+    records = [read_record_of(path) for path in paths]
+    write_text(out, render_page(records))
+    return [] if files is None else write_files(make_chapters(records), files)
 
 
 def render_page(records: Sequence[Record]) -> str:
@@ -78,24 +63,6 @@ def render_page(records: Sequence[Record]) -> str:
         still=_still,
         unfold=lambda table: replace(table, folded=False),
     )
-
-
-def make_chapters(records: Sequence[Record]) -> list[Chapter]:
-    """Every record with the sections that it has something for."""
-    return [_chapter(number, record) for number, record in enumerate(records, 1)]
-
-
-def _chapter(number: int, record: Record) -> Chapter:
-    parts, missing = [], []
-    for section in SECTIONS:
-        if not isinstance(record, section.record):
-            continue
-        blocks = tuple(section.make(record))
-        if blocks:
-            parts.append(Part(f"{section.name}-{number}", section.title, blocks))
-        elif section.needs:
-            missing.append(section)
-    return Chapter(f"record-{number}", record.title, record.lead, tuple(parts), tuple(missing))
 
 
 def _spec(plot: Plot) -> str:

@@ -13,7 +13,7 @@ from hybridqies.diagnostics import Survey, diagnose_all, plan_sizes
 from hybridqies.errors import InputError
 from hybridqies.options import to_mapping
 from hybridqies.records import write_lines, write_record
-from hybridqies.report.html.page import make_chapters
+from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.reading import Record, read_record_of
 
 

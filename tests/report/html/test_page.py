@@ -17,7 +17,7 @@ from report.html.records import HOSTILE, make_run
 from hybridqies.errors import InputError
 from hybridqies.figures import render
 from hybridqies.report.html import build_report, render_page
-from hybridqies.report.html.page import make_chapters
+from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.sections.learning import draw_learning
 from hybridqies.report.html.still import draw
 

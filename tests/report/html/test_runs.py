@@ -7,7 +7,7 @@ from typing import Any
 
 from report.html.records import HOSTILE, make_run
 
-from hybridqies.report.html.page import make_chapters
+from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.plots import GREY
 from hybridqies.report.html.records import RunRecord
 

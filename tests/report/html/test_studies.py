@@ -10,8 +10,8 @@ from report.html.records import HOSTILE
 from report.html.studies import N_TEST, make_screen, make_sweep, write_study
 
 from hybridqies.errors import InputError
+from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.interactive import to_plotly
-from hybridqies.report.html.page import make_chapters
 from hybridqies.report.html.plots import Plot, Shape
 from hybridqies.report.html.reading import read_record_of
 from hybridqies.report.html.records import StudyRecord
