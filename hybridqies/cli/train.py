@@ -197,18 +197,20 @@ def _resuming(
 
 def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:
     from hybridqies.report import comparison_table, write_pictures
+    from hybridqies.runs.cost import energy_in_words
 
     write_pictures(out)
     if json:
         say_json(comparison["results"][0])
         return
     show(comparison_table(comparison))
+    say(f"Energy of training {comparison['results'][0]['head']}: {energy_in_words(out)}.")
     if comparison["overlap"]:
         say(f"{comparison['overlap']} test text(s) are also among the training texts.")
     for result in comparison["results"]:
         for verdict in result["verdicts"]:
             show(f"{result['head']} {verdict}")
-    say(f"Saved in {out}/: model, config, metrics, result, comparison, pictures.")
+    say(f"Saved in {out}/: model, config, metrics, result, cost, comparison, pictures.")
 
 
 def _resumed(context: typer.Context, out: Path, epochs: int | None) -> RunConfig:

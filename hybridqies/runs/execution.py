@@ -17,6 +17,7 @@ from hybridqies.options import to_mapping
 from hybridqies.records import write_record
 from hybridqies.runs.assembly import Arm, PreparedRun
 from hybridqies.runs.config import RunConfig
+from hybridqies.runs.cost import CostMeter
 from hybridqies.runs.folder import (
     ARMS,
     COMPARISON,
@@ -42,6 +43,7 @@ from hybridqies.tasks.base import TrainedModel
 from hybridqies.text import Examples
 from hybridqies.training import Labelled, Outcome, Ranks, Rows, TrainingConfig, fit, watch_kernels
 from hybridqies.training.history import METRICS, digest_epochs
+from hybridqies.training.numerics import device_of
 from hybridqies.versions import collect_versions
 
 
@@ -143,6 +145,12 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
     solved = head_class(arm.name).is_solved
     hooks.on_begin(arm.name, folder, _config(prepared, arm))
     hooks.on_stage(f"training {arm.name}", 1 if solved else prepared.epochs)
+    meter = CostMeter(device_of(arm.model))
+
+    def on_epoch(record: dict[str, Any]) -> None:
+        meter.sample()
+        hooks.on_epoch(record)
+
     outcome = fit(
         arm.model,
         rows.train,
@@ -151,7 +159,7 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
         config,
         folder=folder,
         resume=resume,
-        on_epoch=hooks.on_epoch,
+        on_epoch=on_epoch,
     )
     read = data.tuned_by(arm.model)
     result, mistakes = _result(prepared, arm, read, outcome)
@@ -164,6 +172,8 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
         if mistakes is not None:
             write_mistakes(folder, mistakes)
             result |= {"mistakes_sha256": sha256_of(folder / MISTAKES)}
+        shots = getattr(prepared.backend.options, "shots", None)
+        meter.write(folder, arm.head.circuits(), result, shots)
         write_result(folder, result)
     hooks.on_end(result)
     return result

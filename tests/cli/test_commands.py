@@ -123,7 +123,7 @@ class TestTrain:
         assert max(map(len, lines[:-1])) <= 120
         assert (
             lines[-1]
-            == f"Saved in {tmp_path / 'run'}/: model, config, metrics, result, comparison, pictures."
+            == f"Saved in {tmp_path / 'run'}/: model, config, metrics, result, cost, comparison, pictures."
         )
         config = json.loads((tmp_path / "run" / "config.json").read_text())
         assert config["model"]["options"]["circuit_options"] == {"pairs": "ring"}
