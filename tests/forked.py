@@ -1,4 +1,4 @@
-"""Commands in forked processes: they may be killed like any other, and need not import everything again."""
+"""Forked processes: they may be killed like any other, and need not import everything again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -25,15 +25,32 @@ class Ended:
 
 def run_forked(act: Callable[[], int | None], folder: Path) -> Ended:
     """Calls `act` in a forked process, whose output goes to files in `folder`; it returns the exit code."""
-    child = os.fork()
-    if child == 0:
-        _act(act, folder)
+    (ended,) = run_together([(act, folder)])
+    return ended
+
+
+def run_together(acts: Sequence[tuple[Callable[[], int | None], Path]]) -> list[Ended]:
+    """Does the same for several at the same time, each with a folder of its own."""
+    children: list[int] = []
+    statuses: list[int] = []
     try:
-        _, status = os.waitpid(child, 0)
+        for act, folder in acts:
+            child = os.fork()
+            if child == 0:
+                _act(act, folder)
+            children.append(child)
+        while children:
+            statuses.append(os.waitpid(children[0], 0)[1])
+            del children[0]
     except BaseException:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
         raise
+    return [_read(folder, status) for (_, folder), status in zip(acts, statuses, strict=True)]
+
+
+def _read(folder: Path, status: int) -> Ended:
     out, err = ((folder / name).read_text(encoding="utf-8") for name in ("out", "err"))
     return Ended(os.waitstatus_to_exitcode(status), out, err)
 

@@ -1,8 +1,7 @@
-"""A program that tests start under torchrun: trains each case once whole and once in two goes."""
+"""What tests have two processes do: train each case once whole and once in two goes."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from hybridqies.training import (
     fit,
 )
 from hybridqies.training.checkpoint import snapshot
-from hybridqies.training.distributed import Ranks, join_processes
 
 # Batches of 16 leave a last one of 1 row, of which one of two processes has none.
 ROWS, D, K = 49, 7, 3
@@ -65,7 +63,7 @@ def train(case: str, encoder: Path, config: TrainingConfig, **rest: Any) -> tupl
     return model, fit(model, rows, rows, objective, config, **rest)
 
 
-def run(encoder: Path, out: Path, rank: int) -> None:
+def train_all(encoder: Path, out: Path, rank: int) -> None:
     """Every case; the state of this process goes to `out`."""
     for case in CASES:
         seen: list[dict[str, Any]] = []
@@ -79,9 +77,3 @@ def run(encoder: Path, out: Path, rank: int) -> None:
         train(case, encoder, replace(CONFIG, epochs=1), folder=out / case / "cut")
         resumed, _ = train(case, encoder, CONFIG, folder=out / case / "cut", resume=True)
         save_tensors(out / f"{case}-resumed-{rank}.safetensors", snapshot(resumed), {})
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    with join_processes():
-        run(Path(sys.argv[1]), Path(sys.argv[2]), Ranks.current().rank)

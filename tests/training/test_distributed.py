@@ -4,40 +4,73 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from built_heads import built_head
+from forked import Ended, run_together
 from torch import Tensor
-from train_in_processes import CASES, CONFIG, train
+from train_in_processes import CASES, CONFIG, train, train_all
 
 from hybridqies.backends import QuantumLayer, load_backend
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.tensors import load_tensors
 from hybridqies.training.checkpoint import CHECKPOINT, snapshot
-from hybridqies.training.distributed import Ranks, choose_gpu
+from hybridqies.training.distributed import Ranks, choose_gpu, join_processes
 from hybridqies.training.history import read_history
 
-TESTS = Path(__file__).parents[1]
 HERE = "127.0.0.1"
+# Weights and history of each case.
+Alone = dict[str, tuple[dict[str, Tensor], Sequence[dict[str, Any]]]]
+
+
+def run_two(act: Callable[[], object], folder: Path) -> list[Ended]:
+    """Calls `act` in two forked processes that train together, in the environment that torchrun gives them.
+
+    tests/runs/test_torchrun.py has torchrun itself start them, which takes three times as long.
+    """
+    with socket.create_server((HERE, 0)) as probe:
+        port = probe.getsockname()[1]
+    about = {"MASTER_ADDR": HERE, "MASTER_PORT": str(port), "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+
+    def join(rank: int) -> int:
+        os.environ.update(about, RANK=str(rank), LOCAL_RANK=str(rank))
+        try:
+            with join_processes():
+                act()
+        except InputError as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
+
+    folders = [folder / str(rank) for rank in (0, 1)]
+    for each in folders:
+        each.mkdir()
+    return run_together([(partial(join, rank), folders[rank]) for rank in (0, 1)])
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    """What two processes under torchrun wrote."""
+def alone(tiny_encoder: Path) -> Alone:
+    """The weights and the history of each case, trained in this process."""
+    found: Alone = {}
+    for case in CASES:
+        model, outcome = train(case, tiny_encoder, CONFIG)
+        found[case] = snapshot(model), outcome.history
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, alone: Alone) -> Path:
+    """What two processes wrote, forked after `alone` has imported and compiled what they need."""
     out = tmp_path_factory.mktemp("two")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{HERE}:0", "--local-addr", HERE]
-    command += [str(TESTS / "train_in_processes.py"), str(tiny_encoder), str(out)]
-    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    for ended in run_two(lambda: train_all(tiny_encoder, out, Ranks.current().rank), out):
+        assert ended.code == 0, ended.err[-3000:]
     return out
 
 
@@ -47,11 +80,11 @@ def saved(folder: Path, case: str, how: str, rank: int) -> tuple[dict[str, Tenso
 
 @pytest.mark.parametrize("case", CASES)
 class TestTwoProcesses:
-    def test_they_take_the_steps_of_one(self, case: str, folder: Path, tiny_encoder: Path) -> None:
-        model, outcome = train(case, tiny_encoder, CONFIG)
+    def test_they_take_the_steps_of_one(self, case: str, folder: Path, alone: Alone) -> None:
+        weights, history = alone[case]
         state, record = saved(folder, case, "whole", 0)
-        torch.testing.assert_close(state, snapshot(model), atol=1e-9, rtol=1e-7)
-        for ours, theirs in zip(record["history"], outcome.history, strict=True):
+        torch.testing.assert_close(state, weights, atol=1e-9, rtol=1e-7)
+        for ours, theirs in zip(record["history"], history, strict=True):
             for key in ours:
                 assert ours[key] == pytest.approx(theirs[key], abs=1e-9), key
 
@@ -123,24 +156,16 @@ class TestChoosingAGpu:
 
 
 def test_a_process_that_fails_leaves_no_other_waiting(tmp_path: Path) -> None:
-    with socket.create_server((HERE, 0)) as probe:
-        port = probe.getsockname()[1]
-    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    about = {"PYTHONPATH": path, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
-    about |= {"MASTER_ADDR": HERE, "MASTER_PORT": str(port)}
-    command = [sys.executable, str(TESTS / "lose_a_process.py")]
-    started = [
-        subprocess.Popen(command, env=os.environ | about | {"RANK": rank}, stderr=subprocess.PIPE, text=True)
-        for rank in ("0", "1")
-    ]
-    try:
-        said = [each.communicate(timeout=200)[1] for each in started]
-    finally:
-        for each in started:
-            each.kill()
-    assert [each.returncode for each in started] == [1, 1]
-    assert said[0].splitlines()[-1] == "the disk is full"
-    assert said[1].splitlines()[-1].startswith("process 1 lost another process of the training; expected all")
+    def fail(_: dict[str, Any]) -> None:
+        raise InputError("the disk is full")
+
+    # Only the first process reports, and so fails after an epoch, while the second goes on.
+    first, second = run_two(lambda: train("language", tmp_path, CONFIG, on_epoch=fail), tmp_path)
+    assert (first.code, second.code) == (1, 1)
+    assert first.err.splitlines()[-1] == "the disk is full"
+    assert second.err.splitlines()[-1].startswith(
+        "process 1 lost another process of the training; expected all"
+    )
 
 
 class TestRefusal:
