@@ -40,6 +40,8 @@ RetryFailed = Annotated[
 ]
 PrintToml = Annotated[bool, typer.Option("--print-toml", help="Print the study as TOML without running it.")]
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what the study will cost without running it.")]
+
 _SEEDS = Flag(
     "seeds", "seeds", "The number of seeds, or a list of seeds separated by commas.", read_seeds, show_seeds
 )
@@ -154,6 +156,8 @@ def _parameters(kind: StudyKind[Any]) -> Iterator[inspect.Parameter]:
     yield _parameter("resume", Resume, False)
     yield _parameter("retry_failed", RetryFailed, False)
     yield _parameter("print_toml", PrintToml, False)
+    if kind.costs is not None:
+        yield _parameter("dry_run", DryRun, False)
     yield _parameter("json", flags.AsJson, False)
 
 
@@ -175,7 +179,8 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 
 # Flags that are not part of a plan, and so may be given with a file or --resume.
-_BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "device", "json", "print_toml"}
+_BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "device", "json"}
+_BESIDE |= {"print_toml", "dry_run"}
 
 
 def _conduct(kind: StudyKind[Any], context: typer.Context) -> None:
@@ -194,7 +199,25 @@ def _conduct(kind: StudyKind[Any], context: typer.Context) -> None:
     if words["print_toml"]:
         say(plan_to_toml(plan).rstrip("\n"))
         return
+    if words.get("dry_run"):
+        _show_costs(kind, plan, words)
+        return
     _show(_run(kind, plan, words), kind, words)
+
+
+def _show_costs(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> None:
+    from hybridqies.report.studies import report_of
+
+    report = report_of(kind.name)
+    assert kind.costs is not None
+    assert report.costs is not None
+    costs = kind.costs(plan, plan.source.on(words["device"]).load())
+    if words["json"]:
+        say_json(costs)
+        return
+    show(report.costs(costs))
+    hours = costs["seconds"] / words["workers"] / 3600
+    say(f"{costs['seconds']:,.0f} s of one thread, {hours:.2g} h with --workers {words['workers']}.")
 
 
 def _check_combination(given: _Given) -> None:
@@ -203,6 +226,11 @@ def _check_combination(given: _Given) -> None:
     if words["retry_failed"] and not words["resume"]:
         raise InputError(
             "--retry-failed was given without --resume", expected="both: a new study has no failures"
+        )
+    if words.get("dry_run") and (words["resume"] or words["cluster"] is not None):
+        raise InputError(
+            "--dry-run was given with --resume or --cluster",
+            expected="a new study, whose steps are timed on this machine",
         )
     if words["resume"] or words["study"] is not None:
         what = "--resume" if words["resume"] else "a study file"

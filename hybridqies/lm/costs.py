@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from hybridqies.lm.config import Activation, DecoderConfig, Mixing
 
+TRAINING = 3
+"""A step of training takes so many times the operations of a forward pass."""
+
 _GATE_PARAMETERS: dict[Mixing, Callable[[int], int]] = {
     Mixing.TAP: lambda rank: 0,  # noqa: ARG005
     Mixing.PRODUCT: lambda rank: 2 * rank**2,
@@ -35,7 +38,7 @@ def count_flops(config: DecoderConfig) -> int:
 
     2V·D + L·(8D² + 4T·D + 2k·D·H + mixing), whether complex or not. A mixing layer over S strides takes
     4r·D + 2S·F·D, and with gates S·(8r⁴ + 4r³) more. Attention is counted over all T positions, as
-    `torch.utils.flop_counter` does. Training takes three times as many.
+    `torch.utils.flop_counter` does. Training takes `TRAINING` times as many.
     """
     width, rank = config.width, config.rank
     block = 8 * width**2 + 4 * config.context * width

@@ -75,6 +75,23 @@ class TestRun:
         again = json.loads(say("scale", "run", "--resume", "--out", out, "--json")[0])
         assert again["cells"] == result["cells"]
 
+    def test_a_dry_run_trains_nothing_and_says_what_it_costs(
+        self, book: Path, tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        flags = ["--data", book, "--sizes", "6k", "--arms", "real", "--seeds", "2", "--n-tokens", "4096"]
+        flags += ["--search-tokens", "1024", "--set", "training.epochs=2", "--dry-run"]
+        costs = json.loads(say("scale", "run", *flags, "--rates", "0.01,0.1", "--json")[0])
+        (row,) = costs["rows"]
+        assert (row["arm"], row["trainings"], costs["trainings"]) == ("real", 2, 2)
+        assert costs["seconds"] == row["seconds"] > 0
+        # 2,580 characters: 258 for the test, 46 for validation after two parts and after each rate.
+        tokens = 2 * (4096 + 2 * 1024 + ((2 + 2) * 46 + 258) / 3)
+        assert row["operations"] == pytest.approx(3 * row["flops_per_token"] * tokens, rel=1e-6)
+        table, _ = say("scale", "run", *flags, "--rates", "0.01", "--workers", "2")
+        assert "s of one thread" in table
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["book.txt"]
+
     @pytest.mark.parametrize(
         ("flags", "said"),
         [
@@ -84,6 +101,7 @@ class TestRun:
             (["--n-tokens", "many"], "size 'many' was given"),
             (["--set", "tap.rnk=3"], "did you mean 'rank'"),
             (["--data", "none.txt"], "text 'none.txt' cannot be read"),
+            (["--dry-run", "--cluster", "localhost:1"], "--dry-run was given with --resume or --cluster"),
         ],
     )
     def test_bad_input_is_one_line(

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class StudyReport(NamedTuple):
     """How a kind of study shows its result: a table, what the table alone would hide, and a picture.
 
-    `write_plot` writes nothing where there is nothing to draw.
+    `write_plot` writes nothing where there is nothing to draw. `costs` is the table of a dry run, for kinds
+    that have one.
     """
 
     table: Callable[[Mapping[str, Any]], Table]
     notes: Callable[[Mapping[str, Any]], Iterable[str]]
     write_plot: Callable[[Mapping[str, Any], Path], None]
+    costs: Callable[[Mapping[str, Any]], Table] | None = None
 
 
 def report_of(kind: str) -> StudyReport:

@@ -54,6 +54,25 @@ def write_scale_plot(result: Mapping[str, Any], path: Path) -> None:
         save(draw_scale(result), path)
 
 
+def costs_table(costs: Mapping[str, Any]) -> Table:
+    """What a study will cost: a row for each text, number of tokens, size and arm, and the sums."""
+    table = Table(title="Before anything is trained", title_justify="left")
+    for name in ("text", "arm"):
+        table.add_column(name, no_wrap=True)
+    for name in ("parameters", "operations\nper token", "tokens", "trainings", "operations", "seconds"):
+        table.add_column(name, justify="right")
+    for row in costs["rows"]:
+        shown = (row[name] for name in ("n_parameters", "flops_per_token", "n_tokens", "trainings"))
+        table.add_row(row["text"], row["arm"], *(f"{each:,}" for each in shown), *_spent(row))
+    table.add_section()
+    table.add_row("all", "", "", "", "", f"{costs['trainings']:,}", *_spent(costs))
+    return table
+
+
+def _spent(row: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{row['operations']:.3g}", f"{row['seconds']:,.0f}"
+
+
 def _left_out(difference: Mapping[str, Any]) -> str:
     sizes = ", ".join(difference["left_out"])
     return f" (left out, beyond the sizes of {difference['reference']}: {sizes})" if sizes else ""
@@ -96,4 +115,4 @@ def _figures(cell: Mapping[str, Any]) -> list[str]:
     ]
 
 
-REPORT = StudyReport(scale_table, scale_notes, write_scale_plot)
+REPORT = StudyReport(scale_table, scale_notes, write_scale_plot, costs_table)

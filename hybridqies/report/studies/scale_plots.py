@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hybridqies.figures import COLOURS, plain
+from hybridqies.lm.costs import TRAINING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 _MARKERS = "osD^vPX"
 Cells = Sequence[Mapping[str, Any]]
-TRAINING = 3
-"""A step of training takes three times the operations of a forward pass."""
 
 
 def draw_scale(result: Mapping[str, Any]) -> Figure:

@@ -36,7 +36,7 @@ def run_trial(trial: DecoderTrial, context: DecoderContext) -> DecoderRecord:
     context.check(trial)
     parts = context.parts[trial.text]
     config = replace(trial.model, device=context.device)
-    with _one_thread(context.device):
+    with one_thread(context.device):
         rate, candidates = _choose_rate(trial, config, parts)
         processor = time.process_time()
         model = _train(config, rate, parts)
@@ -78,14 +78,19 @@ def _attempt_one(trial: DecoderTrial, context: DecoderContext) -> Keyed:
         return TrialFailure(trial.key, trial.to_mapping(), text, round(time.perf_counter() - start, 3))
 
 
+def shorten(trial: DecoderTrial) -> LanguageModelConfig:
+    """The model as a rate is tried on it: one part, so that the schedule ends where rates are compared."""
+    training = replace(trial.model.training, epochs=1)
+    return replace(trial.model, n_tokens=trial.search_tokens, training=training)
+
+
 def _choose_rate(
     trial: DecoderTrial, config: LanguageModelConfig, parts: TextParts
 ) -> tuple[float, list[dict[str, Any]]]:
     """The rate of the lowest validation loss after a short training, and what was tried."""
     if len(trial.rates) == 1:
         return trial.rates[0], []
-    # One part, so that the schedule ends where the comparison is made.
-    short = replace(config, n_tokens=trial.search_tokens, training=replace(config.training, epochs=1))
+    short = replace(shorten(trial), device=config.device)
     candidates: list[dict[str, Any]] = []
     for rate in trial.rates:
         found: dict[str, Any] = {"learning_rate": rate}
@@ -111,7 +116,7 @@ def _train(config: LanguageModelConfig, rate: float, parts: TextParts) -> Langua
 
 
 @contextlib.contextmanager
-def _one_thread(device: str) -> Iterator[None]:
+def one_thread(device: str) -> Iterator[None]:
     """On a processor one thread, so that numbers do not depend on how many trials run side by side."""
     if not device.startswith("cpu"):
         yield

@@ -48,6 +48,7 @@ class StudyKind(Generic[PlanT]):
     refuses fields of the plan that flags must not set together. `family` says how many comparisons a plan
     makes at 5 % together, 0 where it makes none. `report` is the dotted path of its tables and pictures;
     studies of tested cells can use the default. In a `group` of commands, the study's is called `run`.
+    `costs` gives what a plan will cost on data, as JSON values, for `--dry-run`.
     """
 
     plan: type[PlanT]
@@ -61,6 +62,7 @@ class StudyKind(Generic[PlanT]):
     family: Callable[[PlanT], int] = lambda _: 0
     report: str = "hybridqies.report.studies.cells:REPORT"
     group: str | None = None
+    costs: Callable[[PlanT, Any], dict[str, Any]] | None = None
 
     @property
     def name(self) -> str:

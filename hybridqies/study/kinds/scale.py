@@ -169,6 +169,12 @@ def summarise(
     }
 
 
+def _costs(plan: ScalePlan, context: DecoderContext) -> dict[str, Any]:
+    from hybridqies.study.decoders.costs import estimate_costs
+
+    return estimate_costs(scale_trials(plan, context), context)
+
+
 def _read_texts(words: Sequence[str]) -> dict[str, dict[str, str]]:
     """Texts from words such as `book.txt`, `train.txt,test.txt` or `NAME=train.txt`.
 
@@ -263,4 +269,5 @@ SCALE = StudyKind(
     ),
     report="hybridqies.report.studies.scale:REPORT",
     group="scale",
+    costs=_costs,
 )
