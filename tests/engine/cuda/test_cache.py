@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,23 +15,7 @@ from hybridqies.engine.cuda.compiler import Capability, Nvrtc, find_machine_code
 from hybridqies.engine.uncached import warn_uncached
 
 DEFINITIONS, CARD, DRIVER = ("REAL=float", "PLANES=1", "HELD=1", "MAX_THREADS=512"), (9, 0), (12, 9)
-# Both are at the compiler before either writes: each waits for a line, which comes when both have asked.
-TWO_PROCESSES = """
-import sys
-from hybridqies.engine.cuda.compiler import find_machine_code
-
-class Slow:
-    def version(self):
-        return 12, 9
-
-    def compile(self, definitions, capability):
-        print("compiling", flush=True)
-        sys.stdin.readline()
-        return bytes(range(256)) * 40_000
-
-code = find_machine_code(Slow(), ["REAL=float"], (9, 0), (12, 9))
-print(code == bytes(range(256)) * 40_000, flush=True)
-"""
+LONG = bytes(range(256)) * 40_000
 
 
 class FakeCompiler:
@@ -58,25 +40,49 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "kernels"
 
 
+class WaitingCompiler(FakeCompiler):
+    """Says that it was asked, and waits until it may answer."""
+
+    def __init__(self, asked: int, may_answer: int) -> None:
+        super().__init__()
+        self._asked, self._may_answer = asked, may_answer
+
+    def compile(self, definitions: Sequence[str], capability: Capability) -> bytes:
+        os.write(self._asked, b"x")
+        os.read(self._may_answer, 1)
+        return LONG
+
+
+def compile_in_child(asked: int, may_answer: int) -> int:
+    """Starts a process that wants kernels; its exit code is 0 where it got them whole."""
+    child = os.fork()
+    if child:
+        return child
+    code = 2
+    try:
+        found = find_machine_code(WaitingCompiler(asked, may_answer), ["REAL=float"], CARD, DRIVER)
+        code = int(found != LONG)
+    finally:
+        os._exit(code)
+
+
 def test_two_processes_at_once_leave_one_whole_file(cache: Path) -> None:
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", TWO_PROCESSES],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"HYBRIDQIES_CACHE": str(cache.parent)},
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for each in started:
-        assert each.stdout is not None
-        assert each.stdout.readline() == "compiling\n"
-    assert [each.communicate("\n", timeout=120)[0] for each in started] == ["True\n", "True\n"]
+    """Both are at the compiler before either writes."""
+    (is_asked, asked), (may_answer, answer) = os.pipe(), os.pipe()
+    children = [compile_in_child(asked, may_answer) for _ in range(2)]
+    os.close(asked)
+    try:
+        assert [os.read(is_asked, 1) for _ in range(2)] == [b"x", b"x"]
+    finally:
+        os.write(answer, b"xx")
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        for each in (is_asked, may_answer, answer):
+            os.close(each)
+    assert codes == [0, 0]
     (kept,) = cache.iterdir()
-    assert kept.stat().st_size == 32 + 256 * 40_000
+    assert kept.stat().st_size == 32 + len(LONG)
     after = FakeCompiler()
-    assert find_machine_code(after, ["REAL=float"], CARD, DRIVER) == bytes(range(256)) * 40_000
+    assert find_machine_code(after, ["REAL=float"], CARD, DRIVER) == LONG
     assert after.compiled == 0
 
 

@@ -35,13 +35,13 @@ def assert_orders_steps(plan: Plan, n_weights: int, width: int, window_rows: int
     assert part.row_first[-1] == len(steps)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(circuits(max_gates=25), st.sampled_from([8, 64]))
 def test_whole_states(circuit, window_rows):
     assert_orders_steps(compile_plan(circuit), circuit.n_weights, circuit.n_qubits, window_rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(circuits(min_qubits=5, max_qubits=8, max_gates=40), st.sampled_from([3, 4]))
 def test_cosets(circuit, width):
     assert_orders_steps(compile_plan(circuit), circuit.n_weights, width, 8)
