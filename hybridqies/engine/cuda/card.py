@@ -95,6 +95,7 @@ class Card:
         self.driver.launch(
             self._context,
             function,
+            name,
             shape.grid,
             shape.threads,
             shape.shared_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from ctypes import byref, c_char_p, c_int, c_void_p
 from typing import Any
 
@@ -91,29 +92,32 @@ class Driver:
         self,
         context: c_void_p,
         function: c_void_p,
+        name: str,
         grid: tuple[int, int],
         threads: int,
         shared_bytes: int,
         stream: int,
         arguments: Any,
     ) -> None:
-        """Starts a kernel on a stream; `arguments` is an array of pointers to its arguments."""
+        """Starts a kernel, by its name in errors, on a stream; `arguments` is an array of pointers."""
         self._call("cuCtxPushCurrent_v2", context)
         try:
             self._call(
                 "cuLaunchKernel", function, *grid, 1, threads, 1, 1, shared_bytes, c_void_p(stream),
                 arguments, None,
+                about=lambda: f" of {name!r}, {grid[0]} x {grid[1]} blocks of {threads} threads "
+                f"and {shared_bytes} bytes",
             )  # fmt: skip
         finally:
             self._call("cuCtxPopCurrent_v2", byref(c_void_p()))
 
-    def _call(self, name: str, *arguments: Any) -> None:
+    def _call(self, name: str, *arguments: Any, about: Callable[[], str] = str) -> None:
         status = getattr(self._library, name)(*arguments)
         if status:
             text = c_char_p()
             self._library.cuGetErrorString(status, byref(text))
             said = (text.value or b"unknown error").decode(errors="replace")
             raise CapabilityError(
-                f"NVIDIA's driver refused {name} (error {status}: {said})",
+                f"NVIDIA's driver refused {name}{about()} (error {status}: {said})",
                 todo="check the card with nvidia-smi",
             )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hybridqies.engine.cuda.call import Call, PlanOnCard
 from hybridqies.engine.cuda.card import Card, Launch
+from hybridqies.engine.cuda.checks import check_tensors, check_weights
 from hybridqies.engine.cuda.schedule import Schedule, memory_windows
 from hybridqies.engine.cuda.shapes import Shape, choose_shape
 from hybridqies.engine.plan import Plan
@@ -141,6 +142,7 @@ class CudaKernels:
         return bool(features.isfinite().all() & weights.isfinite().all())
 
     def _run(self, plan: Plan, features: Tensor, weights: Tensor, amplitudes: Tensor | None) -> _Run:
+        check_tensors(plan, features, weights, amplitudes)
         device = features.device
         if device not in self._cards:
             self._cards[device] = self._open_card(device)
@@ -150,6 +152,7 @@ class CudaKernels:
         key = (card, plan.is_real, is_double, n_weights)
         on_card = plan.prepared.get(key)
         if on_card is None:
+            check_weights(plan, n_weights)
             planes = 1 if plan.is_real else 2
             shape = choose_shape(plan.n_qubits, planes, is_double=is_double, shared_bytes=card.shared_bytes)
             on_card = plan.prepared[key] = PlanOnCard(plan, shape, n_weights, device)

@@ -111,7 +111,10 @@ def test_a_card_that_is_not_there(built):
 def test_more_shared_memory_than_a_launch_may_use(built, cache, monkeypatch):
     card = emulated_card(built)
     run_once(card)
-    with pytest.raises(CapabilityError, match="cuLaunchKernel"):
+    with pytest.raises(
+        CapabilityError,
+        match="refused cuLaunchKernel of 'forward', 1 x 1 blocks of 64 threads and 300000 bytes",
+    ):
         card.launch(VARIANT, "forward", Launch((1, 1), 64, 300_000))
 
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from references import inputs_of
 from strategies import Case, case_of, circuits, every_gate
 
-from hybridqies.circuit import Circuit, PauliString, Start, Weight, gate, load_circuit
+from hybridqies.circuit import Circuit, PauliString, Start, Weight, feature, gate, load_circuit
 from hybridqies.engine import compile_plan, compile_states, cpu_kernels, expectations, simulate, state_plans
 from hybridqies.engine.cuda import kernels as module
+from hybridqies.errors import InputError
 
 # A card is made anew for each test; hypothesis need not make one for each example.
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -244,3 +245,55 @@ def test_a_plan_is_laid_out_once_and_its_copies_begin_without(kernels):
 
 def test_memory_is_two_states_a_sample(kernels):
     assert kernels.count_states(compile_plan(encoder(2, 1)), 7, 8) == 14
+
+
+# Of tensors that the kernels would read past their end
+
+
+def tensors(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
+    given = {"features": torch.zeros(5, 3), "weights": torch.zeros(9), "amplitudes": torch.zeros(5, 8)}
+    return given | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"features": torch.zeros(5, 2)}, r"features were given with shape \(5, 2\); expected \(5, 3\)"),
+        ({"features": torch.zeros(5, 3).half()}, r"features are torch\.float16; expected torch\.float32 or"),
+        ({"weights": torch.zeros(4)}, "4 weights were given; expected 9 or more: the circuit uses them"),
+        ({"weights": torch.zeros(5, 9)}, r"weights were given with shape \(5, 9\); expected \(9,\)"),
+        (
+            {"weights": torch.zeros(9, dtype=DOUBLE)},
+            r"weights are torch\.float64 and features torch\.float32",
+        ),
+        ({"weights": torch.zeros(9, device="meta")}, "weights are on meta and features on cpu; expected one"),
+        ({"amplitudes": torch.zeros(4, 8)}, r"amplitudes were given with shape \(4, 8\)"),
+        ({"amplitudes": torch.zeros(5, 4)}, r"expected \(5, 8\)"),
+        ({"amplitudes": torch.zeros(5, 8, dtype=torch.complex128)}, r"amplitudes are torch\.complex128"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_plan(built, kernels, changed, told):
+    gates = [gate("RX", qubit, feature(qubit)) for qubit in range(3)]
+    gates += [gate("ROT", qubit, *(Weight(3 * qubit + i) for i in range(3))) for qubit in range(3)]
+    plan = compile_plan(Circuit.of(3, gates, start=Start.AMPLITUDES))
+    kernels.forward(plan, **tensors(), keep=False)
+    before = read_number(built, "emulated_launches")
+    with pytest.raises(InputError, match=told):
+        kernels.forward(plan, **tensors(**changed), keep=False)
+    assert read_number(built, "emulated_launches") == before
+
+
+def test_amplitudes_are_given_where_the_circuit_starts_from_them(kernels):
+    started = compile_plan(Circuit.of(1, [gate("RX", 0, Weight(0))], start=Start.AMPLITUDES))
+    plan, given = compile_plan(Circuit.of(1, [gate("RX", 0, Weight(0))])), (torch.zeros(5, 0), torch.zeros(1))
+    with pytest.raises(InputError, match="no amplitudes were given"):
+        kernels.forward(started, *given, None, keep=False)
+    with pytest.raises(InputError, match=r"^amplitudes were given"):
+        kernels.forward(plan, *given, torch.zeros(5, 2), keep=False)
+
+
+def test_each_sample_has_weights_where_the_plan_says_so(kernels):
+    plan = compile_plan(Circuit.of(1, [gate("RX", 0, Weight(0))]), batched_weights=True)
+    for weights in (torch.zeros(1), torch.zeros(4, 1)):
+        with pytest.raises(InputError, match=r"weights were given .*; expected \(5, 1\)"):
+            kernels.forward(plan, torch.zeros(5, 0), weights, None, keep=False)
