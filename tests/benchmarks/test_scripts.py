@@ -177,9 +177,18 @@ class TestFewShot:
     SMALL: dict[str, Any] = {"n_qubits": 2, "encoders": 1, "reuploads": 1, "training.epochs": 1}  # noqa: RUF012
 
     @pytest.fixture
-    def script(self, load: Load, reviews: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-        """With one task of 12 rows a class, one set of options, and two seeds."""
+    def script(
+        self,
+        load: Load,
+        reviews: Path,
+        encoder: Encoder,
+        own_cache: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> Any:
+        """With the tiny encoder, one task of 12 rows a class, one set of options, and two seeds."""
         script = load("few_shot")
+        monkeypatch.setattr(Encoder, "load", lambda *_, **__: encoder)
         (tmp_path / "sst2").mkdir()
         rows = reviews.read_text().splitlines(keepends=True)
         for name, part in {"train": rows[1:61], "validation": rows[61:81], "test": rows[81:]}.items():
@@ -202,17 +211,13 @@ class TestFewShot:
         monkeypatch.setattr(sys, "argv", ["few_shot.py", *words])
         script.main()
 
-    @pytest.mark.usefixtures("own_cache")
     def test_choose(
         self,
         script: Any,
-        tiny_encoder: Path,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        encoder = Encoder.load(str(tiny_encoder))
-        monkeypatch.setattr(Encoder, "load", lambda name: encoder)
         self.call(script, "choose", tmp_path, monkeypatch)
         table = capsys.readouterr().out
         assert [line.split(" | ")[1] for line in table.splitlines()[2:]] == ["logistic", "small"]
@@ -221,7 +226,6 @@ class TestFewShot:
         self.call(script, "choose", tmp_path, monkeypatch)
         assert capsys.readouterr().out == table
 
-    @pytest.mark.usefixtures("own_cache")
     def test_ablate(
         self,
         script: Any,
