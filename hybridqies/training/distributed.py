@@ -21,11 +21,11 @@ def choose_gpu(device: str) -> None:
 
     Raises
     ------
-    InputError: a GPU by number, or more processes on this machine than it has GPUs.
+    InputError: a GPU by number, more processes on this machine than it has GPUs, or no LOCAL_RANK.
     """
     if torch.device(device).type != "cuda" or not _is_under_torchrun():
         return
-    local = int(os.environ.get("LOCAL_RANK", "0"))
+    local = _local_rank()
     if torch.device(device).index is not None:
         raise InputError(
             f"device {device!r} was given to several processes",
@@ -39,6 +39,17 @@ def choose_gpu(device: str) -> None:
             todo="use a smaller --nproc-per-node",
         )
     torch.cuda.set_device(local)
+
+
+def _local_rank() -> int:
+    given = os.environ.get("LOCAL_RANK", "")
+    if not given.isdecimal():
+        raise InputError(
+            f"RANK is set, and LOCAL_RANK is {given!r}" if given else "RANK is set, and LOCAL_RANK is not",
+            expected="the number of each process on its machine, which decides its GPU",
+            todo="start them with torchrun",
+        )
+    return int(given)
 
 
 def _is_under_torchrun() -> bool:

@@ -140,6 +140,44 @@ class TestChoosingAGpu:
             choose_gpu("cuda")
         assert current == []
 
+    def test_processes_join_on_their_gpus(self, current: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        told = list[str]()
+
+        def join(name: str) -> None:
+            # NCCL takes the GPU that is current when a process joins.
+            told.append(f"{name} on {current}")
+
+        monkeypatch.setattr(torch.distributed, "init_process_group", join)
+        monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: told.append("left"))
+        with join_processes("cuda"):
+            assert told == ["nccl on [1]"]
+        assert told[1:] == ["left"]
+        with join_processes("cpu"):
+            assert told[2:] == ["gloo on [1]"]
+
+    def test_a_process_without_a_gpu_joins_none(
+        self, current: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.distributed, "init_process_group", lambda name: current.append(-1))
+        monkeypatch.setenv("LOCAL_RANK", "2")
+        refused = pytest.raises(InputError, match="at most one process a GPU; use a smaller --nproc-per-node")
+        with refused, join_processes("cuda"):
+            pass
+        assert current == []
+
+    @pytest.mark.parametrize("given", [None, "first", "-1"])
+    def test_a_process_that_does_not_know_its_place(
+        self, current: list[int], monkeypatch: pytest.MonkeyPatch, given: str | None
+    ) -> None:
+        # All processes would take the first GPU.
+        if given is None:
+            monkeypatch.delenv("LOCAL_RANK")
+        else:
+            monkeypatch.setenv("LOCAL_RANK", given)
+        with pytest.raises(InputError, match=r"LOCAL_RANK .*; start them with torchrun"):
+            choose_gpu("cuda")
+        assert current == []
+
     def test_a_run_chooses_before_it_makes_a_model(
         self, current: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
