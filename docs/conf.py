@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from gallery import write_gallery
 
 project = "hybridqies"
 author = "The hybridqies contributors"
@@ -39,6 +45,12 @@ def escape_kets(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines
     lines[:] = [re.sub(r"\|(?=[^|⟩]*⟩)", r"\\|", line) for line in lines]
 
 
+def make_gallery(app: Sphinx) -> None:
+    """Writes the page of all recipes before pages are read."""
+    write_gallery(Path(app.srcdir) / "concepts", Path(app.srcdir) / "_build" / "gallery")
+
+
 def setup(app: Sphinx) -> None:
     """Registers what this file adds to Sphinx."""
+    app.connect("builder-inited", make_gallery)
     app.connect("autodoc-process-docstring", escape_kets)

@@ -189,6 +189,10 @@ class Circuit:
         """How many gates act on two qubits."""
         return sum(len(each.qubits) == 2 for each in self.gates)
 
+    def longest_distance(self) -> int:
+        """How far apart the qubits of a gate are at most, with all qubits on a line."""
+        return max((max(each.qubits) - min(each.qubits) for each in self.gates), default=0)
+
     def depth(self) -> int:
         """Layers of gates when each gate starts as soon as its qubits are free."""
         level = [0] * self.n_qubits

@@ -115,6 +115,7 @@ def _facts(recipe: Recipe, circuit: Circuit | None) -> dict[str, Any]:
             "n_weights": circuit.n_weights,
             "depth": circuit.depth(),
             "two_qubit_gates": circuit.two_qubit_gates(),
+            "longest_distance": circuit.longest_distance(),
             "light_cones": count_cone_qubits(circuit),
             "exact": _exact(circuit),
         }
@@ -170,7 +171,7 @@ def _describe(recipe: Recipe, circuit: Circuit) -> None:
     say(
         f"{circuit.n_qubits} qubits, {circuit.n_features} features, {circuit.n_weights} weights "
         f"(= {recipe.weights}), {len(circuit.gates)} gates, {circuit.two_qubit_gates()} on two qubits, "
-        f"depth {circuit.depth()}\n"
+        f"longest distance {circuit.longest_distance()}, depth {circuit.depth()}\n"
     )
     say(f"{_cost_in_words(circuit)}\n")
     say(draw_text(circuit))

@@ -42,6 +42,8 @@ def test_counts_are_read_off_the_gates():
     assert (circuit.n_features, circuit.n_weights) == (5, 3)
     assert [str(each) for each in circuit.observables] == ["Z0", "Z1", "Z2"]
     assert circuit.two_qubit_gates() == 1
+    assert circuit.longest_distance() == 2
+    assert Circuit.of(2, [gate("H", 0)]).longest_distance() == 0
     assert (circuit.n_amplitudes, circuit.n_inputs) == (0, 5)
     started = dataclasses.replace(circuit, start=Start.AMPLITUDES)
     assert (started.n_amplitudes, started.n_inputs) == (8, 13)

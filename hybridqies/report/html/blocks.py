@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 
+_LONG = 60
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFigures:
     """Numbers that stand above everything else, each as (value, what it is)."""
@@ -70,6 +73,11 @@ class Table:
         numeric = tuple(column.justify == "right" for column in table.columns)
         columns = [[str(cell) for cell in column.cells] for column in table.columns]
         return cls(name, str(table.title or ""), headings, tuple(zip(*columns, strict=True)), numeric)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether its rows are named by whole texts."""
+        return any(len(row[0]) > _LONG for row in self.rows)
 
     def with_column(self, after: str, heading: str, cells: Sequence[str]) -> Table:
         """The same with one column of numbers more, behind the one with the heading `after`."""

@@ -14,6 +14,7 @@ from hybridqies.records import read_record
 from hybridqies.report.studies.cells import metric_of, seeds_of, setting_of
 from hybridqies.report.words import head_label
 from hybridqies.runs import RunConfig, recorded_config
+from hybridqies.runs.cost import COST, energy_in_words, read_cost
 from hybridqies.runs.folder import ARMS, COMPARISON, check_files, read_result
 from hybridqies.runs.mistakes import read_mistakes
 from hybridqies.saved_model import read_config
@@ -28,11 +29,16 @@ _NOUNS = {"sweep": "Sweep", "screen": "Screen", "ablate": "Ablation"}
 
 @dataclass(frozen=True, slots=True)
 class ArmRecord:
-    """A head of a run: what it measured, its epochs, and its mistakes, if they were kept."""
+    """A head of a run: what it measured, its epochs, and its mistakes and cost, if they were kept.
+
+    `energy` says in words what was measured of it, or why nothing was.
+    """
 
     result: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     mistakes: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
+    energy: str = "not measured"
 
     @property
     def name(self) -> str:
@@ -178,6 +184,7 @@ def read_run(folder: Path) -> RunRecord:
         home = folder / ARMS / each["head"] if at else folder
         result = read_result(home)
         check_files(home, result)
-        arms.append(ArmRecord(result, read_history(home), read_mistakes(home)))
+        cost = read_cost(home) if (home / COST).is_file() else None
+        arms.append(ArmRecord(result, read_history(home), read_mistakes(home), cost, energy_in_words(home)))
     circuits = {role: Circuit.from_mapping(stored) for role, stored in model["circuits"].items()}
     return RunRecord(folder, config, comparison, tuple(arms), circuits)

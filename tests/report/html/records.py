@@ -41,7 +41,8 @@ def make_result(head: str, classes: list[Any], counts: Any, **changes: Any) -> d
         "calibration_error": 0.1,
         "reliability": [
             {"n": 30, "confidence": 0.6, "accuracy": 0.5},
-            {"n": 58, "confidence": 0.9, "accuracy": 0.95},
+            {"n": 54, "confidence": 0.9, "accuracy": 0.95},
+            {"n": 4, "confidence": 0.99, "accuracy": 0.25},
         ],
         "n_test": int(counts.sum()),
         "confusion": record_confusion(counts),
@@ -93,6 +94,10 @@ def make_run(classes: list[Any] | None = None, **changes: Any) -> RunRecord:
         "results": [own, other],
     }
     solved = [{"epoch": 1, "validation_accuracy": 0.75}]
-    arms = (ArmRecord(own, history, make_mistakes(own)), ArmRecord(other, solved, make_mistakes(other)))
+    cost = {"peak_memory_bytes": 123_400_000, "circuit_operations": 5_000_000}
+    arms = (
+        ArmRecord(own, history, make_mistakes(own), cost, "NVML GPU 0 40 J"),
+        ArmRecord(other, solved, make_mistakes(other)),
+    )
     circuit = load_circuit("long-range-reupload", 3)
     return RunRecord(Path("runs/films"), RunConfig(), comparison, arms, {"circuit": circuit})

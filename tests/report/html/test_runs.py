@@ -20,9 +20,19 @@ def test_calibration() -> None:
     _, plot, table = blocks_of(make_run())["calibration"]
     assert [each.name for each in plot.series] == ["two-module", "logistic", "as sure as right"]
     assert (plot.series[0].x, plot.series[0].y) == ((60.0, 90.0), (50.0, 95.0))
-    assert plot.series[0].notes == ("30 texts", "58 texts")
-    assert plot.series[2].style == GREY
+    assert plot.series[0].notes == ("30 texts", "54 texts")
+    assert (plot.series[2].style, plot.series[2].x) == (GREY, (60.0, 100.0))
     assert table.rows[0] == ("two-module", "10.00 %", "0.2500")
+
+
+def test_cost() -> None:
+    cost, circuits, formulas = blocks_of(make_run())["cost"]
+    assert cost.rows == (
+        ("two-module", "1,234", "3", "1.5", "123", "5,000,000", "NVML GPU 0 40 J"),
+        ("logistic", "1,234", "1", "1.5", "", "", "not measured"),
+    )
+    assert circuits.rows[0][:3] == ("circuit", "long-range-reupload", "3")
+    assert formulas.rows[0] == ("two-module", "9 * 9")
 
 
 def test_mistakes() -> None:

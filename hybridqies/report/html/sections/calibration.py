@@ -9,6 +9,9 @@ from hybridqies.report.html.plots import GREY, Axis, Block, Plot, Series
 from hybridqies.report.html.records import ArmRecord, RunRecord
 from hybridqies.report.words import percent
 
+_FEWEST = 5
+"""Texts in a bin that is drawn: the accuracy of fewer says nothing."""
+
 
 def draw_calibration(run: RunRecord) -> Iterator[Block]:
     """Accuracy against confidence in bins, and the expected calibration error of each head."""
@@ -19,10 +22,12 @@ def draw_calibration(run: RunRecord) -> Iterator[Block]:
         "Of the texts to which a head gives a probability of 80 %, four in five should be right. "
         "Points below the dotted line mean that a head is surer than it should be."
     )
-    diagonal = Series("as sure as right", (0.0, 100.0), (0.0, 100.0), style=GREY)
-    series = (*(_bins(arm, style) for style, arm in arms), diagonal)
+    lines = tuple(line for line in (_bins(arm, style) for style, arm in arms) if line.x)
+    least = min((x for line in lines for x in line.x), default=0.0)
+    diagonal = Series("as sure as right", (least, 100.0), (least, 100.0), style=GREY)
+    series = (*lines, diagonal)
     text = "Accuracy of each head in bins of its confidence; on the diagonal both are equal."
-    caption = "Accuracy against confidence on the test part"
+    caption = f"Accuracy against confidence on the test part, in bins of at least {_FEWEST} texts"
     yield Plot("reliability", caption, text, Axis("mean confidence (%)"), Axis("accuracy (%)"), series)
     rows = tuple(
         (arm.name, percent(arm.result["calibration_error"]), f"{arm.result['log_loss']:.4f}")
@@ -34,6 +39,6 @@ def draw_calibration(run: RunRecord) -> Iterator[Block]:
 
 
 def _bins(arm: ArmRecord, style: int) -> Series:
-    bins = arm.result["reliability"]
+    bins = [each for each in arm.result["reliability"] if each["n"] >= _FEWEST]
     x, y = (tuple(100 * each[name] for each in bins) for name in ("confidence", "accuracy"))
     return Series(arm.name, x, y, style=style, notes=tuple(f"{each['n']:,} texts" for each in bins))
