@@ -10,11 +10,15 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import read_pairs, read_settings, say, say_json, show, steps
+from hybridqies.errors import InputError
 from hybridqies.options import parse_word, read_whole, to_mapping
 
 
 def command(
-    circuit: Annotated[str, typer.Argument(help="A recipe's name, or a .toml or .qasm file.")],
+    context: typer.Context,
+    circuit: Annotated[
+        str, typer.Argument(help="A recipe's name, a .toml or .qasm file, or the folder of a run.")
+    ],
     qubits: Annotated[
         str, typer.Option(help="Numbers of qubits: 2:12:2 (from, to, step), or 4,6,8.")
     ] = "2:10:2",
@@ -35,6 +39,8 @@ def command(
 ) -> None:
     """Measure a circuit with random angles: variance of gradients, expressibility, entanglement.
 
+    Of a run: how entangled its circuits are on its own texts, before and after training.
+
     Example: `hybridqies diagnose strongly-entangling --qubits 2:10:2 --vary layers=1,4 --picture plateau.png`
     """
     from hybridqies.circuit import load_recipe
@@ -42,6 +48,9 @@ def command(
     from hybridqies.figures import check_picture, save
     from hybridqies.report.diagnoses import diagnosis_notes, diagnosis_table, draw_diagnosis
 
+    if Path(circuit).is_dir():
+        _diagnose_run(context, Path(circuit), as_json=json)
+        return
     if picture is not None:
         check_picture(picture)
     survey, varied = Survey(samples, readout, seed), _read_varied(vary or [])
@@ -67,6 +76,27 @@ def command(
         say(note)
     if picture is not None:
         say(f"Drawn in {picture}.")
+
+
+def _diagnose_run(context: typer.Context, folder: Path, *, as_json: bool) -> None:
+    from hybridqies.report.diagnoses import training_table
+    from hybridqies.runs.entanglement import ROWS, diagnose_training
+
+    for name in sorted(flags.typed(context) - {"circuit", "json"}):
+        raise InputError(
+            f"--{name.rstrip('_')} was given with the folder of a run",
+            expected="--json alone: the run says what its circuits are",
+        )
+    rows = [to_mapping(each) for each in diagnose_training(folder)]
+    record = {"run": str(folder), "most_texts": ROWS, "rows": rows}
+    if as_json:
+        say_json(record)
+        return
+    show(training_table(record))
+    say(
+        f"Means over up to {ROWS} validation texts. Q: Meyer and Wallach's, 0 for product states. "
+        "entropy: of half the qubits, in bits. random: of Haar-random states."
+    )
 
 
 def _read_varied(pairs: Sequence[str]) -> dict[str, list[Any]]:

@@ -134,3 +134,21 @@ def series(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Row]]]:
 
     for name, rows in groupby(record["rows"], key=label):
         yield name, list(rows)
+
+
+def training_table(record: Mapping[str, Any]) -> Table:
+    """Each circuit of a run, part by part: entanglement before and after training, and of random states."""
+    table = Table(title=f"{record['run']}: states of validation texts", title_justify="left")
+    for name in ("circuit", "copy", "qubits", "gates", "Q before", "after", "random"):
+        table.add_column(name, justify="left" if name == "circuit" else "right")
+    for name in ("entropy before", "after", "random"):
+        table.add_column(name, justify="right")
+    for row in record["rows"]:
+        measured = [
+            f"{row[when][name]:.3f}"
+            for name in ("meyer_wallach", "entropy")
+            for when in ("before", "after", "random")
+        ]
+        where = f"{row['gates']} of {row['all_gates']}"
+        table.add_row(row["layer"], str(row["copy"]), str(row["n_qubits"]), where, *measured)
+    return table
