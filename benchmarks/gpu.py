@@ -29,6 +29,7 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,11 +102,16 @@ def prepare(run: Run) -> None:
 
 
 def run_part(run: Run, name: str) -> list[Row]:
-    """A part's rows, or one that says why it was left out."""
+    """A part's rows, or one that says why there are none; a fault in one part leaves the others to run."""
     left, wanted = run.left(), expected_seconds(name)
     if left < wanted:
         return [{"left out": f"{left:.0f} s are left of --limit, and {wanted:.0f} s are set aside for it"}]
-    return PARTS[name](run)
+    try:
+        return PARTS[name](run)
+    except Exception as error:
+        traceback.print_exc()
+        said = (str(error).splitlines() or [""])[0]
+        return [{"error": f"{type(error).__name__}: {said}", "failed": True}]
 
 
 def expected_seconds(name: str) -> float:

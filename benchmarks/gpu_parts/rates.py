@@ -38,13 +38,15 @@ class Rates:
         return cls(2 * numbers.nbytes / copied, 2 * side**3 / multiplied, shared, shared_size)
 
 
-def _shared_memory(device: torch.device) -> tuple[float, int]:
-    """Bytes a second, and bytes of a thread block."""
-    found: Any = torch.cuda.get_device_properties(device)
+def _shared_memory(device: torch.device) -> tuple[float | None, int]:
+    """Bytes a second, where torch knows the clock, and bytes of a thread block."""
     from hybridqies.engine.cuda.card import Card
 
-    cycles = found.multi_processor_count * found.clock_rate * 1e3
-    return cycles * SHARED_BYTES_A_CYCLE, Card.open(device).shared_bytes
+    found: Any = torch.cuda.get_device_properties(device)
+    size, kilohertz = Card.open(device).shared_bytes, getattr(found, "clock_rate", None)
+    if kilohertz is None:
+        return None, size
+    return found.multi_processor_count * kilohertz * 1e3 * SHARED_BYTES_A_CYCLE, size
 
 
 def roofline(cell: Cell, rates: Rates) -> Row:

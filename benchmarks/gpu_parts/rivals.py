@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import torch
 from peers import table
 from peers.bench import BENCHMARKS, TOLERANCE, child_environment, largest_difference, last_line
 from peers.series import FOUND, GIVEN, REFUSED
@@ -46,6 +47,9 @@ Figures = dict[str, float | str]
 
 def time_peers(run: Run) -> list[Row]:
     """Whole steps of ours and of the peers that are installed, on the same inputs; absent ones are named."""
+    if run.device.type == "cuda":
+        # What torch keeps here is not free for them.
+        torch.cuda.empty_cache()
     # Each peer takes them in this order, as far as its time goes.
     sizes = product(CIRCUITS, SIZES.items())
     cells = {f"{at:02}": run.cell(name, *size) for at, (name, size) in enumerate(sizes)}

@@ -28,7 +28,7 @@ def run_tests(run: Run) -> list[Row]:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
         return [{"files": len(files), "left out": f"not done after {seconds:.0f} s", "failed": True}]
-    last = (done.stdout.strip().splitlines() or ["no output"])[-1]
+    last = ((done.stdout.strip() or done.stderr.strip()).splitlines() or ["no output"])[-1]
     counts = {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", last) if name in OUTCOMES}
     # On a card none may be skipped for want of one; without a card all are.
     failed = done.returncode != 0 or (run.device.type == "cuda" and not counts.get("passed"))

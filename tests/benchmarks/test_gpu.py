@@ -146,6 +146,20 @@ def test_all_parts_fit_into_five_minutes(
     assert capsys.readouterr().out.count("are set aside for it") == len(script.PARTS)
 
 
+def test_a_fault_in_a_part_leaves_the_others(
+    script: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(run: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal access\nand more")
+
+    monkeypatch.setitem(script.PARTS, "values", fail)
+    words = ["--device", "cpu", "--limit", "1e6", "--parts", "values", "graphs"]
+    assert script.main([*words, "--out", str(tmp_path / "gpu.json")]) == 1
+    record = json.loads((tmp_path / "gpu.json").read_text())
+    assert record["values"] == [{"error": "RuntimeError: CUDA error: an illegal access", "failed": True}]
+    assert record["graphs"] == [{"note": "CUDA graphs need a CUDA device"}]
+
+
 def test_a_part_stops_where_the_time_is_over(script: Any) -> None:
     run = a_run(seconds=-1.0)
     assert part("steps").check_values(run) == [{"left out": "2 more: the time of --limit is over"}]
@@ -246,7 +260,9 @@ def test_what_a_peer_needs(script: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_tests_are_counted(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tests, commands = part("tests"), list[list[str]]()
-    said = SimpleNamespace(returncode=0, stdout="...\n12 passed, 2 skipped, 40 deselected in 3.1s\n")
+    said = SimpleNamespace(
+        returncode=0, stdout="...\n12 passed, 2 skipped, 40 deselected in 3.1s\n", stderr=""
+    )
 
     def answer(command: list[str], **_: Any) -> Any:
         commands.append(command)
@@ -259,8 +275,9 @@ def test_tests_are_counted(script: Any, monkeypatch: pytest.MonkeyPatch) -> None
     said.stdout = "14 skipped in 0.2s"
     assert tests.run_tests(a_run(CUDA))[0]["failed"]
     assert not tests.run_tests(a_run(CPU))[0]["failed"]
-    said.returncode = 1
-    assert tests.run_tests(a_run(CPU))[0]["failed"]
+    said.returncode, said.stdout, said.stderr = 1, "", "No module named pytest\n"
+    (row,) = tests.run_tests(a_run(CPU))
+    assert (row["pytest"], row["failed"]) == ("No module named pytest", True)
 
 
 @pytest.fixture
@@ -299,6 +316,8 @@ def test_graphs_and_the_names_of_a_card(script: Any, stand_ins: list[str]) -> No
     found = script.machine(CUDA)
     assert (found["card"], found["driver"], found["nvrtc"]) == ("a card", "12.9", "12.9")
     assert part("rates")._shared_memory(CUDA) == (100 * 1.5e9 * 128, 1000)
+    del torch.cuda.get_device_properties(CUDA).clock_rate
+    assert part("rates")._shared_memory(CUDA) == (None, 1000)
 
 
 def test_kernels_are_compiled_side_by_side(
