@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import torch
+
+from hybridqies.errors import InputError
+from hybridqies.training.distributed import join_processes
+
+_HERE = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -73,3 +80,28 @@ def _act(act: Callable[[], int | None], folder: Path) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def run_two(act: Callable[[], object], folder: Path) -> list[Ended]:
+    """Calls `act` in two forked processes that train together, in the environment that torchrun gives them.
+
+    tests/runs/test_torchrun.py has torchrun itself start them, which takes three times as long.
+    """
+    with socket.create_server((_HERE, 0)) as probe:
+        port = probe.getsockname()[1]
+    about = {"MASTER_ADDR": _HERE, "MASTER_PORT": str(port), "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+
+    def join(rank: int) -> int:
+        os.environ.update(about, RANK=str(rank), LOCAL_RANK=str(rank))
+        try:
+            with join_processes():
+                act()
+        except InputError as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
+
+    folders = [folder / str(rank) for rank in (0, 1)]
+    for each in folders:
+        each.mkdir()
+    return run_together([(partial(join, rank), folders[rank]) for rank in (0, 1)])

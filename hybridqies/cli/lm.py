@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,30 +67,52 @@ def train(
     """Train a language model on a text, measure it, and save the run in one folder.
 
     Example: `hybridqies lm train --text book.txt --arm entangled --size 65k --out runs/entangled`
+
+    To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies lm train …`.
     """
-    from hybridqies.ownership import FolderLock
-    from hybridqies.report.language import entanglement_table, language_table
-    from hybridqies.runs.language import recorded_language_run, train_language_model
+    from hybridqies.runs.language import recorded_language_run
+    from hybridqies.training import Ranks, choose_gpu, join_processes
 
     if resume:
         flags.check_resumed_alone(context, _FREE_WITH_RESUME)
         run = recorded_language_run(out)
     else:
         run = _config(dict(context.params))
+    choose_gpu(run.model.device)
+    with join_processes(run.model.device):
+        is_first = Ranks.current().is_first
+        result = _train(run, out, resume=resume, overwrite=overwrite, quiet=json or not is_first)
+    if is_first:
+        _report(run, out, result, json)
+
+
+def _train(run: LanguageRun, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> dict[str, Any]:
+    from hybridqies.ownership import FolderLock
+    from hybridqies.runs.folder import replaced_by
+    from hybridqies.runs.language import train_language_model
+    from hybridqies.training import Ranks
+
     started = resume
     try:
-        with steps(json) as shown, FolderLock(out):
+        with steps(quiet) as shown, FolderLock(out) if Ranks.current().is_first else nullcontext():
             shown.begin(f"training {run.model.arm}", 1)
             on_epoch, on_step = _watch(shown, run.model.training.batch_size * run.model.context)
-            result = train_language_model(
+            return train_language_model(
                 run, out, resume=resume, overwrite=overwrite, on_epoch=on_epoch, on_step=on_step
             )
     except KeyboardInterrupt:
         started = started or (out / "config.json").is_file()
         again = f"hybridqies lm train --resume --out {shlex.quote(str(out))}"
+        waiting = replaced_by(out)
+        kept = "" if waiting is None else f"; the run that it replaces is kept in {waiting} until then"
         raise InterruptionError(
-            f"interrupted; continue with: {again}" if started else "interrupted"
+            f"interrupted; continue with: {again}{kept}" if started else "interrupted"
         ) from None
+
+
+def _report(run: LanguageRun, out: Path, result: dict[str, Any], json: bool) -> None:
+    from hybridqies.report.language import entanglement_table, language_table
+
     if json:
         say_json(result)
         return

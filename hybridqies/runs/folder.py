@@ -57,7 +57,7 @@ def start_run(prepared: PreparedRun, folder: Path, *, overwrite: bool = False) -
     folder = folder.resolve()
     check_room(folder, overwrite=overwrite)
     if not _is_new(folder):
-        _put_aside(folder)
+        put_aside(folder)
     _adopt_journals(folder)
     try:
         write_config(folder, None, to_mapping(prepared.config.anchored()), prepared.data.fingerprints)
@@ -211,7 +211,7 @@ def _is_new(folder: Path) -> bool:
     return all(path.name == JOURNAL or is_leftover(path) for path in folder.rglob("*") if not path.is_dir())
 
 
-def _put_aside(folder: Path) -> None:
+def put_aside(folder: Path) -> None:
     """Moves a run out of the way; one without a result does not push out another that waits there."""
     if (_aside(folder) / CONFIG).is_file() and not (folder / RESULT).is_file():
         _clear(folder)

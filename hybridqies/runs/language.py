@@ -23,12 +23,10 @@ from hybridqies.lm import Mixing, count_flops, count_parameters, measure_entangl
 from hybridqies.lm.texts import BUILT_IN, read_text
 from hybridqies.options import from_mapping, to_mapping, within
 from hybridqies.records import read_record, write_record
-from hybridqies.runs.folder import RESULT
-from hybridqies.saved_model.files import CONFIG, WEIGHTS
-from hybridqies.training.checkpoint import CHECKPOINT
+from hybridqies.runs.folder import RESULT, end_run, put_aside, take_back
+from hybridqies.training.distributed import Ranks
 from hybridqies.training.history import METRICS
 
-_FILES = (CHECKPOINT, METRICS, RESULT, WEIGHTS, CONFIG)
 _ROWS = 8
 """Windows that entanglement is measured on."""
 
@@ -80,7 +78,8 @@ def train_language_model(
 ) -> dict[str, Any]:
     """Trains, measures and saves a model in `folder`; returns what `result.json` holds.
 
-    A run that has finished is returned as it is with `resume`, and replaced with `overwrite`.
+    A run that has finished is returned as it is with `resume`. One that is overwritten is put aside, and
+    deleted once the new one has a result. In a process group of torch the first process writes and measures.
 
     Raises
     ------
@@ -88,28 +87,40 @@ def train_language_model(
     ModelFolderError: with `resume`, the folder holds no run, or one of another text.
     """
     run = run.anchored()
+    folder, ranks = folder.resolve(), Ranks.current()
     if resume and (folder / RESULT).is_file():
-        return read_language_result(folder)
+        return _close(folder)
     model = LanguageModel(run.model)
     train, validation, test = _split(run, read_text(run.text))
-    decoder = model.prepare(train + validation + test)
-    if not resume:
-        _start(run, folder, overwrite=overwrite)
-    remove_leftovers(folder)
+    model.prepare(train + validation + test)
+    if ranks.is_first:
+        if not resume:
+            _start(run, folder, overwrite=overwrite)
+        remove_leftovers(folder)
     before = _entanglement(model, test)
     try:
         model.fit(train, validation, folder=folder, resume=resume, on_epoch=on_epoch, on_step=on_step)
     except InputError:
-        if not (resume or (folder / METRICS).is_file()):
+        if ranks.is_first and not (resume or (folder / METRICS).is_file()):
             # Nothing was trained that could be resumed.
-            (folder / CONFIG).unlink()
-            folder.rmdir()
+            take_back(folder)
         raise
+    if ranks.is_first:
+        write_record(folder / RESULT, _measure(run, model, folder, test, before))
+    ranks.wait()
+    return _close(folder)
+
+
+def _measure(
+    run: LanguageRun, model: LanguageModel, folder: Path, test: str, before: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Saves the model and measures it on the test part."""
     assert model.outcome is not None
     outcome = model.outcome
     epochs = len(outcome.history)
     model.save_pretrained(folder, to_mapping(run))
-    result = {
+    decoder = model.decoder
+    return {
         "arm": run.model.arm,
         "n_parameters": count_parameters(decoder.config),
         "flops_per_token": count_flops(decoder.config),
@@ -126,7 +137,13 @@ def train_language_model(
         "entanglement": _entanglement(model, test),
         "hybridqies": __version__,
     }
-    write_record(folder / RESULT, result)
+
+
+def _close(folder: Path) -> dict[str, Any]:
+    """The result of a run that has finished; the run whose place it took is deleted."""
+    result = read_language_result(folder)
+    if Ranks.current().is_first:
+        end_run(folder)
     return result
 
 
@@ -209,7 +226,5 @@ def _start(run: LanguageRun, folder: Path, *, overwrite: bool) -> None:
         )
     if there:
         read_model_config(folder, finished=False)
-        # The configuration last: after a kill on the way the folder still is that of a run.
-        for name in _FILES:
-            (folder / name).unlink(missing_ok=True)
+        put_aside(folder)
     write_model_config(folder, run.model, to_mapping(run))

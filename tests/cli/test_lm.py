@@ -128,6 +128,37 @@ def test_settings_reach_the_model(tmp_path, text, say):
     assert config.settings == {"width": 16, "n_layers": 1, "activation": "gelu"}
 
 
+def test_the_old_run_stands_until_the_new_one_does(tmp_path, text, say, capsys, monkeypatch):
+    from hybridqies.cli import lm
+
+    out = tmp_path / "run"
+    arguments = ["train", "--text", text, *SMALL, "--arm", "real", "--out", out]
+    say("lm", *arguments)
+    old = (out / "model.safetensors").read_bytes()
+    # A rate that is refused by the training itself: nothing was trained, and the old run comes back.
+    huge = ["--overwrite", "--set", "training.weight_decay=1e6", "--lr", 100, "--batch-size", 1]
+    assert "the training loss became" in refusal(capsys, *arguments, *huge)
+    assert (out / "model.safetensors").read_bytes() == old
+    assert read_record(out / "result.json")["seed"] == 0
+
+    def stop(shown, tokens_of_step):
+        def on_step(done, total):
+            raise KeyboardInterrupt
+
+        return lambda record: None, on_step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lm, "_watch", stop)
+        assert call(*arguments, "--overwrite", "--seed", 1) == 130
+    said = capsys.readouterr().err
+    (aside,) = (path for path in tmp_path.iterdir() if path != out and (path / "config.json").is_file())
+    assert f"the run that it replaces is kept in {aside} until then" in said
+    assert (aside / "model.safetensors").read_bytes() == old
+    say("lm", "train", "--resume", "--out", out)
+    assert read_record(out / "result.json")["seed"] == 1
+    assert not aside.exists()
+
+
 def test_only_a_run_is_overwritten(tmp_path, text, say, capsys):
     out = tmp_path / "run"
     arguments = ["train", "--text", text, *SMALL, "--arm", "real", "--out", out]
@@ -135,6 +166,7 @@ def test_only_a_run_is_overwritten(tmp_path, text, say, capsys):
     assert "is not empty" in refusal(capsys, *arguments)
     say("lm", *arguments, "--overwrite", "--seed", 1)
     assert read_record(out / "result.json")["seed"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir() if "run" in path.name) == ["run"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("kept")
     assert "config.json" in refusal(capsys, *arguments[:-1], tmp_path / "mine", "--overwrite")

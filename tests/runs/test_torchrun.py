@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import run_two
 from safetensors.torch import load_file
 
 from hybridqies.cli.app import run
+from hybridqies.language_model import LanguageModelConfig
+from hybridqies.records import read_record
+from hybridqies.runs.language import LanguageRun, train_language_model
+from hybridqies.training import TrainingConfig
 
 
 def without_dropout(encoder: Path, copy: Path) -> Path:
@@ -45,3 +50,29 @@ def test_two_processes_make_the_model_of_one(
     assert one.keys() == two.keys()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=2e-6, rtol=1e-4)
+
+
+def test_two_processes_make_the_language_model_of_one(tmp_path: Path) -> None:
+    """The joint objective on an arm with gates; one process writes, and the run goes on in both."""
+    text = tmp_path / "text.txt"
+    text.write_text("".join("abcdefgh"[(at * at // 3) % 8] for at in range(900)))
+    training = TrainingConfig(epochs=1, batch_size=5, learning_rate=0.01, clip_norm=1.0)
+    model = LanguageModelConfig(
+        size="6k", context=8, n_tokens=200, local_weight=0.3, entanglement_weight=0.1, training=training
+    )
+    run_of = LanguageRun(str(text), model)
+    alone = train_language_model(run_of, tmp_path / "one")
+
+    def train() -> None:
+        found = train_language_model(run_of, tmp_path / "two")
+        again = train_language_model(run_of, tmp_path / "two", resume=True)
+        assert again["test_loss"] == pytest.approx(alone["test_loss"], rel=1e-4)
+        assert found == again
+
+    for ended in run_two(train, tmp_path):
+        assert ended.code == 0, ended.err[-2000:]
+    assert read_record(tmp_path / "two" / "result.json")["n_tokens"] == alone["n_tokens"]
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=2e-5, rtol=1e-3)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from built_heads import built_head
-from forked import Ended, run_together
+from forked import run_two
 from torch import Tensor
 from train_in_processes import CASES, CONFIG, train, train_all
 
@@ -25,34 +21,8 @@ from hybridqies.training.checkpoint import CHECKPOINT, snapshot
 from hybridqies.training.distributed import Ranks, choose_gpu, join_processes
 from hybridqies.training.history import read_history
 
-HERE = "127.0.0.1"
 # Weights and history of each case.
 Alone = dict[str, tuple[dict[str, Tensor], Sequence[dict[str, Any]]]]
-
-
-def run_two(act: Callable[[], object], folder: Path) -> list[Ended]:
-    """Calls `act` in two forked processes that train together, in the environment that torchrun gives them.
-
-    tests/runs/test_torchrun.py has torchrun itself start them, which takes three times as long.
-    """
-    with socket.create_server((HERE, 0)) as probe:
-        port = probe.getsockname()[1]
-    about = {"MASTER_ADDR": HERE, "MASTER_PORT": str(port), "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
-
-    def join(rank: int) -> int:
-        os.environ.update(about, RANK=str(rank), LOCAL_RANK=str(rank))
-        try:
-            with join_processes():
-                act()
-        except InputError as error:
-            print(error, file=sys.stderr)
-            return 1
-        return 0
-
-    folders = [folder / str(rank) for rank in (0, 1)]
-    for each in folders:
-        each.mkdir()
-    return run_together([(partial(join, rank), folders[rank]) for rank in (0, 1)])
 
 
 @pytest.fixture(scope="module")
