@@ -45,12 +45,14 @@ def points_table(record: Mapping[str, Any]) -> Table:
     """The points of each player (rows) against each other in percent of what could be won."""
     names = [row["player"] for row in record["players"]]
     most = 2 * record["openings"]
-    table = Table("points, %", *names, title_justify="left")
+    table = Table("points, %", title_justify="left")
+    for at in range(len(names)):
+        # Names would not fit beside each other.
+        table.add_column(str(at + 1), justify="right")
     for at, name in enumerate(names):
         row = record["points"][at]
-        table.add_row(
-            name, *("" if other == at else f"{100 * points / most:.0f}" for other, points in enumerate(row))
-        )
+        shares = ("" if other == at else f"{100 * points / most:.0f}" for other, points in enumerate(row))
+        table.add_row(f"{at + 1}  {name}", *shares)
     return table
 
 
