@@ -122,7 +122,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--methods", nargs="+", default=[*MIXERS, "lora"], choices=[*MIXERS, "lora"])
-    parser.add_argument("--rates", nargs="+", type=float, default=[1e-3, 3e-3])
+    parser.add_argument("--rates", nargs="+", type=float, default=[1e-3, 5e-3, 2e-2])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch", type=int, default=2)
