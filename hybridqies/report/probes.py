@@ -72,7 +72,7 @@ def draw_probes(record: Mapping[str, Any]) -> Figure:
     from matplotlib.figure import Figure
 
     plan, cells = record["plan"], cells_of(record)
-    n_columns = min(4, len(plan["probes"]))
+    n_columns = min(3, len(plan["probes"]))
     n_lines = math.ceil(len(plan["probes"]) / n_columns)
     figure = Figure(figsize=(3.1 * n_columns + 0.6, 2.7 * n_lines + 0.5), layout="constrained")
     panels = figure.subplots(n_lines, n_columns, squeeze=False, sharey=True).flat
@@ -92,12 +92,16 @@ def draw_probes(record: Mapping[str, Any]) -> Figure:
         chance = next(row["chance"] for row in record["rows"] if row["probe"] == probe)
         axes.axhline(chance, color="#718096", linestyle=":")
         axes.set_xscale("log")
+        # The sizes are those of the first arm; the others have a few more parameters.
+        ticks = [cells[probe, plan["arms"][0], size].n_parameters for size in plan["sizes"]]
+        axes.set_xticks(ticks, plan["sizes"])
+        axes.set_xticks([], minor=True)
         axes.set_ylim(-0.03, 1.03)
         axes.set_title(probe, fontsize=10)
         axes.grid(alpha=0.25)
     for axes in list(figure.axes)[len(plan["probes"]) :]:
         axes.set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=8)
-    figure.supxlabel("parameters", fontsize=10)
+    figure.supxlabel(f"parameters; sizes are those of {plan['arms'][0]}", fontsize=10)
     figure.supylabel("accuracy", fontsize=10)
     return figure
