@@ -14,6 +14,8 @@ from hybridqies.study.statistics.intervals import NOTHING, Floats, checked_numbe
 # The chance of being shown that the smallest detectable difference is stated for.
 POWER = 0.8
 _ENUMERATED, _DRAWS, _COARSE = 2**14, 2_000, 20
+# Patterns of more pairs are too many to simulate with: of 40 they would fill 4 TiB.
+_MOST_SIMULATED = 16
 
 
 def sign_flip_test(differences: Sequence[float] | Floats, *, seed: int = 0) -> float:
@@ -54,12 +56,12 @@ def pairs_needed(level: float) -> int:
 def detectable_dz(n_pairs: int, level: float) -> float | None:
     """The d_z that a sign-flip test of so many pairs shows at `level` in 80 % of studies.
 
-    Differences are taken as normal: simulated from a fixed seed where few p values lie below `level`, else by
-    the noncentral distribution of the paired t test. None when no difference can be shown.
+    Differences are taken as normal: simulated from a fixed seed where few p values lie below `level`, for up
+    to 16 pairs; else by the noncentral distribution of the paired t test. None when none can be shown.
     """
     if smallest_p(n_pairs) > level:
         return None
-    is_coarse = level / smallest_p(n_pairs) < _COARSE
+    is_coarse = level / smallest_p(n_pairs) < _COARSE and n_pairs <= _MOST_SIMULATED
     power = _simulated_power(n_pairs, level) if is_coarse else _t_power(n_pairs, level)
     from scipy import optimize
 

@@ -111,6 +111,12 @@ class TestEffectSizes:
     def test_nothing_is_detectable_with_too_few(self) -> None:
         assert detectable_dz(5, 0.05) is None
 
+    def test_many_pairs_in_a_large_family(self) -> None:
+        """Where the patterns of all signs would not fit into any memory."""
+        effect = detectable_dz(40, 0.05 / 24)
+        # In the normal limit it is (3.078 + 0.842) / √40 = 0.620; the t test asks for a little more.
+        assert effect == pytest.approx(0.62 * 1.06, rel=0.02)
+
 
 class TestHolm:
     def test_by_hand(self) -> None:
