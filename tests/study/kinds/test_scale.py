@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from forked import Ended, run_forked
 
 from hybridqies.errors import InputError, UnknownNameError
@@ -22,7 +25,9 @@ from hybridqies.study.decoders.split import TextSource, TextSplit
 from hybridqies.study.decoders.texts import split_text
 from hybridqies.study.decoders.trial import DecoderJournal, DecoderRecord
 from hybridqies.study.kinds.scale import SCALE, ScalePlan, scale_trials
+from hybridqies.study.places.cluster import describe, run_on_node
 from hybridqies.study.plan_file import parse_plan, plan_to_toml
+from hybridqies.study.trials.kind import trial_kind
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "a", "dog", "saw", "it", "run", "far", "away", ""]
 
@@ -209,3 +214,34 @@ class TestStudy:
         assert records_of(tmp_path / "there") == records_of(tmp_path / "here")
         (cell,) = result["cells"]
         assert cell["loss"]["mean"] == pytest.approx(sum(cell["losses"].values()) / 2)
+
+
+class TestOnANode:
+    """What a node of a cluster does with a trial, without a cluster."""
+
+    @pytest.fixture(autouse=True)
+    def unchanged(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        threads = torch.get_num_threads()
+        monkeypatch.chdir(Path.cwd())
+        yield
+        torch.set_num_threads(threads)
+
+    def test_the_numbers_are_those_of_here(self, book: Path) -> None:
+        plan = plan_of(book, arms=("tap",), sizes=("6k",), seeds=(0,))
+        context = plan.source.load()
+        (trial,) = scale_trials(plan, context)
+        answer = json.loads(run_on_node(describe(plan.source), json.dumps([trial.to_mapping()])))
+        record = trial_kind("decoder").outcome(answer["outcomes"][0])
+        assert isinstance(record, DecoderRecord)
+        assert numbers_of(record) == numbers_of(run_trial(trial, context))
+
+    def test_another_text_ends_the_study_in_one_line(self, book: Path) -> None:
+        plan = plan_of(book, arms=("tap",), sizes=("6k",), seeds=(0,))
+        (trial,) = scale_trials(plan, plan.source.load())
+        other = replace(trial, text_fingerprint="0" * 64)
+        answer = json.loads(run_on_node(describe(plan.source), json.dumps([other.to_mapping()])))
+        assert "text 'book' is not what the study began with" in answer["error"]
+
+    def test_a_kind_of_trial_that_there_is_not(self) -> None:
+        with pytest.raises(UnknownNameError, match=r"kind of trial 'decodr'.*did you mean 'decoder'"):
+            trial_kind("decodr")
