@@ -71,12 +71,12 @@ class Cell:
         other.plan = self.plan
         return other
 
-    def check(self, device: torch.device, tolerances: dict[torch.dtype, float] | None = None) -> Row:
+    def check(self, device: torch.device) -> Row:
         """How far each precision is from the CPU's double, and whether that is too far."""
         return compare(
             {
                 dtype: (largest_difference(as_numbers(self.step_on(device, dtype)()), self.expected), allowed)
-                for dtype, allowed in (tolerances or TOLERANCES).items()
+                for dtype, allowed in TOLERANCES.items()
             }
         )
 
