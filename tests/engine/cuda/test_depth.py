@@ -107,3 +107,23 @@ def test_a_thousand_layers_of_twenty_qubits() -> None:
     assert_bounded(found, 20, 10, windows=2)
     assert found.turns == 60_020
     assert sum(found.forward.values()) + sum(found.backward.values()) < 2_500
+
+
+def test_each_device_has_a_card_and_tables_of_its_own() -> None:
+    opened = list[torch.device]()
+
+    def open_card(device: torch.device) -> Any:
+        opened.append(device)
+        return CountingCard()
+
+    kernels, circuit = CudaKernels(open_card), layers(3, 1)
+    plan = compile_plan(circuit)
+    devices = [torch.device("cpu"), torch.device("meta")]
+    for device in (*devices, *devices):
+        features, weights = (torch.zeros(size, device=device) for size in ((2, 3), (circuit.n_weights,)))
+        values, kept = kernels.forward(plan, features, weights, None, keep=True)
+        assert kept is not None
+        gradients = kernels.backward(kept, torch.ones_like(values), wants_amplitudes=False)
+        assert {each.device for each in (values, *gradients[:2])} == {device}
+    assert opened == devices
+    assert [each._integers.device for each in plan.prepared.values()] == devices
