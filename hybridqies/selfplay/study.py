@@ -101,6 +101,8 @@ def measure_value_ranks(
     """
     plan = read_plan(folder)
     tell_stage, tell = on_stage or _ignore_stage, on_step or _ignore_step
+    # First, because a range beyond the ranks is refused here.
+    fits = [_fit_width(folder, plan, width, first, last) for width in plan.widths]
     tell_stage("new games", len(plan.widths))
     parts = []
     for done, width in enumerate(plan.widths, 1):
@@ -115,7 +117,7 @@ def measure_value_ranks(
     sizes, finals = [], []
     for at, width in enumerate(plan.widths):
         tell_width = _shift(tell, at * (plan.rounds + 1), len(plan.widths) * (plan.rounds + 1))
-        sizes.append(_measure_width(folder, plan, width, states, edges, first, last, tell_width))
+        sizes.append(fits[at] | _measure_width(folder, plan, width, states, edges, tell_width))
         finals.append(predict_values(evaluate_with(load_net(folder, width, plan.rounds)), states))
     small, large = int(np.argmin(plan.widths)), int(np.argmax(plan.widths))
     changes = compare_losses(
@@ -135,32 +137,34 @@ def measure_value_ranks(
     }
 
 
+def _fit_width(folder: Path, plan: SelfPlayPlan, width: int, first: int, last: int) -> dict[str, Any]:
+    """Rank and frequency of the states in all games of a training."""
+    played = [load_games(folder, width, number).after for number in range(1, plan.rounds + 1)]
+    counts = count_states(np.concatenate(played))
+    return {
+        "width": width,
+        "parameters": count_parameters(width),
+        "trained_states": len(counts),
+        "fit": to_mapping(fit_zipf(counts, first=first, last=last, weights=Weights.RANK)),
+    }
+
+
 def _measure_width(
     folder: Path,
     plan: SelfPlayPlan,
     width: int,
     states: RankedStates,
     edges: list[int],
-    first: int,
-    last: int,
     tell: Callable[[int], None],
 ) -> dict[str, Any]:
-    played = [load_games(folder, width, number).after for number in range(1, plan.rounds + 1)]
-    counts = count_states(np.concatenate(played))
+    """The excess value loss after every round."""
     excess = []
     for number in range(plan.rounds + 1):
         values = predict_values(evaluate_with(load_net(folder, width, number)), states, edges[-1] - 1)
         excess.append(excess_by_rank(states, values, edges))
         tell(number + 1)
     along = np.stack(excess)
-    return {
-        "width": width,
-        "parameters": count_parameters(width),
-        "trained_states": len(counts),
-        "fit": to_mapping(fit_zipf(counts, first=first, last=min(last, len(counts)), weights=Weights.RANK)),
-        "excess": along.tolist(),
-        **_order(along),
-    }
+    return {"excess": along.tolist(), **_order(along)}
 
 
 def _order(excess: Floats) -> dict[str, Any]:

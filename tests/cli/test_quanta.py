@@ -28,13 +28,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def flags(model: Path) -> list[str]:
     given = ["quanta", "discover", str(model), "--text", str(model / "text.txt")]
-    return [*given, "--samples", "40", "--clusters", "4", "--below", "3"]
+    return [*given, "--samples", "24", "--clusters", "4", "--below", "3"]
 
 
 def test_clusters_are_shown_with_their_tokens(model: Path, say: Say) -> None:
     shown = say(*flags(model), "--shown", "1")[0]
     record = json.loads((model / "quanta" / "quanta.json").read_text(encoding="utf-8"))
-    assert sum(len(cluster["samples"]) for cluster in record["clusters"]) == 40
+    assert sum(len(cluster["samples"]) for cluster in record["clusters"]) == 24
     assert all(sample["loss"] < 3 for cluster in record["clusters"] for sample in cluster["samples"])
     for cluster in record["clusters"]:
         first = cluster["samples"][0]
@@ -53,7 +53,7 @@ def test_clusters_are_shown_with_their_tokens(model: Path, say: Say) -> None:
     [
         (["--similarity", "cosine"], "unknown value for --similarity: 'cosine'"),
         (["--below", "0.000001"], "raise the loss"),
-        (["--clusters", "40"], "at least 2 clusters"),
+        (["--clusters", "24"], "at least 2 clusters"),
     ],
 )
 def test_bad_input_is_one_line(model: Path, given, said, capsys) -> None:

@@ -40,7 +40,7 @@ def test_tournament(trained: Path, say: Say) -> None:
 
 
 def test_ranks(trained: Path, say: Say) -> None:
-    flags = ("--games", "40", "--first", "5", "--last", "50")
+    flags = ("--games", "25", "--first", "5", "--last", "50")
     shown = say("selfplay", "ranks", trained, *flags)[0]
     record = json.loads((trained / "ranks.json").read_text(encoding="utf-8"))
     assert record["compared"] == [2, 5]
@@ -49,7 +49,6 @@ def test_ranks(trained: Path, say: Say) -> None:
     assert sum(row["n_positions"] for row in record["changes"]) == record["positions"]
     assert f"{record['sizes'][0]['fit']['exponent']:.3f}" in shown
     assert (trained / "ranks.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads(say("selfplay", "ranks", trained, *flags, "--json")[0]) == record
 
 
 def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

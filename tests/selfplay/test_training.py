@@ -30,7 +30,7 @@ from hybridqies.selfplay import (
 from hybridqies.selfplay.training import PositionRows
 from hybridqies.training import Batch
 
-PLAN = SelfPlayPlan(widths=(4, 6), rounds=4, games=6, search=SearchConfig(4), window=2, batch_size=32)
+PLAN = SelfPlayPlan(widths=(4, 6), rounds=4, games=3, search=SearchConfig(2), window=2, batch_size=32)
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
