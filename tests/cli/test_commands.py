@@ -340,3 +340,43 @@ def test_encode_without_the_cache(
     say(*flags, "--out", tmp_path / "e.safetensors")
     assert load_tensors(tmp_path / "e.safetensors")[0]["train"].shape == (120, 32)
     assert not (tmp_path / "cache").exists()
+
+
+def test_report(say: Say, trained: Path, tmp_path: Path) -> None:
+    out, told = say("report", trained, "--out", tmp_path / "reviews.html", "--files", tmp_path / "paper")
+    assert told == ""
+    files = list((tmp_path / "paper").iterdir())
+    first, second = out.splitlines()
+    assert first == f"{len(files)} files for a paper are in {tmp_path / 'paper'}/."
+    assert second.startswith(f"Written to {tmp_path / 'reviews.html'} (")
+    page = (tmp_path / "reviews.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    result = read_record(trained / "result.json", needed={"accuracy": float})
+    assert f"{100 * result['accuracy']:.2f} %" in page
+    sections = [
+        "comparison",
+        "learning",
+        "confusion",
+        "calibration",
+        "mistakes",
+        "cost",
+        "circuits",
+        "reproduce",
+    ]
+    assert [name for name in sections if f'<section class="part" id="{name}-1"' in page] == sections
+    assert "hybridqies train \\\n    --data" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--out", "report.pdf"), "--out was given 'report.pdf'; expected a name in .html or .htm"),
+        ((), "holds nothing to report; expected one of a scaling study, a study"),
+    ],
+)
+def test_a_report_that_cannot_be_made(
+    words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["report", str(tmp_path), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -61,7 +61,8 @@ def sum_confusion(study: StudyRecord) -> Iterator[Block]:
         tables.append(count_table(f"confusion-{number}", f"{label}, all seeds", classes, counts))
     yield tables[0]
     if len(tables) > 1:
-        yield Group(f"{len(tables) - 1} more of {len(order) - 1} other models", tuple(tables[1:]))
+        left_out = f", of {len(order) - 1}" if len(order) > len(tables) else ""
+        yield Group(f"{len(tables) - 1} other models{left_out}", tuple(tables[1:]))
 
 
 def draw_cost(study: StudyRecord) -> Iterator[Block]:
