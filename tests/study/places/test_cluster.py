@@ -295,6 +295,29 @@ class TestOnANode:
 @needs_ray
 @pytest.mark.slow
 class TestOverAWholeStudy:
+    def test_language_models_have_the_numbers_of_here(self, nodes: Nodes, tmp_path: Path) -> None:
+        from hybridqies.study.decoders.trial import DecoderJournal
+        from hybridqies.study.kinds.scale import SCALE, ScalePlan
+
+        nodes.add()
+        text = tmp_path / "text.txt"
+        text.write_text(" ".join(str(at * at) for at in range(400)))
+        plan = ScalePlan(
+            arms=("tap",),
+            sizes=("6k",),
+            texts={"squares": {"train": str(text)}},
+            n_tokens=(1024,),
+            rates=(0.01,),
+            context=16,
+        )
+        run_study(SCALE, plan, tmp_path / "ray", cluster=nodes.address)
+        run_study(SCALE, plan, tmp_path / "local")
+        found, here = (DecoderJournal(tmp_path / name).state().records for name in ("ray", "local"))
+        assert len(here) == 3
+        assert {key: each.test["loss"] for key, each in found.items()} == {
+            key: each.test["loss"] for key, each in here.items()
+        }
+
     def test_a_node_that_cannot_load_ends_the_study_in_one_line(
         self, nodes: Nodes, data: DataOptions, trial: Trial
     ) -> None:
