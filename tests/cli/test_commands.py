@@ -73,6 +73,7 @@ class TestTrain:
             "comparison.json",
             "config.json",
             "confusion_matrix.png",
+            "cost.json",
             "checkpoint.safetensors",
             "encoder_circuit.png",
             "encoder_circuit.txt",
