@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 from chromium import PROGRAM, Chromium
-from report.html.records import HOSTILE, make_run
-
-from hybridqies.report.html import render_page
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium")
 
@@ -21,17 +18,17 @@ def browser() -> Iterator[Chromium]:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(page: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as a file."""
     path = tmp_path_factory.mktemp("page") / "report.html"
-    run = make_run(list(HOSTILE), head=HOSTILE[1], data=HOSTILE[0], verdicts=[HOSTILE[2]])
-    path.write_text(render_page([run, make_run()]), encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
     return path
 
 
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_page(browser: Chromium, page: Path, width: int, dark: bool) -> None:
-    browser.open(page, width, 20_000, dark=dark)
+def test_the_page(browser: Chromium, path: Path, width: int, dark: bool) -> None:
+    browser.open(path, width, 20_000, dark=dark)
     assert browser.run("document.querySelectorAll('.chart .main-svg').length") >= 6
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.complaints == []
@@ -42,10 +39,10 @@ def test_the_page(browser: Chromium, page: Path, width: int, dark: bool) -> None
     assert light != dark
 
 
-def test_the_theme_can_be_changed(browser: Chromium, page: Path) -> None:
-    browser.open(page)
+def test_the_theme_can_be_changed(browser: Chromium, path: Path) -> None:
+    browser.open(path)
     browser.run("localStorage.clear()")
-    browser.open(page)
+    browser.open(path)
     before = browser.run("getComputedStyle(document.body).color")
     browser.run("document.getElementById('theme').click()")
     assert browser.run("getComputedStyle(document.body).color") != before
@@ -54,17 +51,17 @@ def test_the_theme_can_be_changed(browser: Chromium, page: Path) -> None:
     assert browser.complaints == []
 
 
-def test_without_scripts_there_are_pictures(browser: Chromium, page: Path) -> None:
+def test_without_scripts_there_are_pictures(browser: Chromium, path: Path) -> None:
     seen = "[...document.querySelectorAll('.still')].filter(each => each.offsetHeight > 50).length"
-    browser.open(page)
+    browser.open(path)
     assert browser.run(seen) == 0
-    browser.open(page, media="print")
+    browser.open(path, media="print")
     assert browser.run(seen) == browser.run("document.querySelectorAll('.still').length") > 0
     assert browser.run("document.querySelector('.chart').offsetHeight") == 0
 
 
-def test_tables_are_saved_as_csv(browser: Chromium, page: Path) -> None:
-    browser.open(page)
+def test_tables_are_saved_as_csv(browser: Chromium, path: Path) -> None:
+    browser.open(path)
     browser.run(
         "URL.createObjectURL = blob => { window.saved = blob; return '#'; };"
         "document.querySelector('#record-2 button.csv').click()"

@@ -16,7 +16,7 @@ from report.html.records import HOSTILE, make_run
 
 from hybridqies.errors import InputError
 from hybridqies.figures import render
-from hybridqies.report.html import build_report, render_page
+from hybridqies.report.html import build_report
 from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.sections.learning import draw_learning
 from hybridqies.report.html.still import draw
@@ -54,27 +54,20 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def hostile() -> Page:
-    """The page of a run whose every name is an attack."""
-    named = {"head": HOSTILE[1], "data": HOSTILE[0], "verdicts": [HOSTILE[2]], "parameters": HOSTILE[0]}
-    return Page(render_page([make_run(list(HOSTILE), **named)]))
+def read(page: str) -> Page:
+    """The page, read."""
+    return Page(page)
 
 
-@pytest.fixture(scope="module")
-def plain() -> str:
-    """The page of two runs."""
-    return render_page([make_run(), make_run()])
-
-
-def test_names_are_text(hostile: Page) -> None:
+def test_names_are_text(read: Page) -> None:
     for name in HOSTILE:
-        assert any(name in text for text in hostile.texts)
-    assert not [found for _, found in hostile.elements if any(key.startswith("on") for key in found)]
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in hostile.values("img", "src"))
+        assert any(name in text for text in read.texts)
+    assert not [found for _, found in read.elements if any(key.startswith("on") for key in found)]
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in read.values("img", "src"))
 
 
-def test_specs_of_plots_hold_names_as_data(hostile: Page) -> None:
-    specs = [text for found, text in hostile.scripts if found.get("type") == "application/json"]
+def test_specs_of_plots_hold_names_as_data(read: Page) -> None:
+    specs = [text for found, text in read.scripts if found.get("type") == "application/json"]
     assert specs
     names = {trace["name"] for spec in specs for trace in json.loads(spec)["data"] if "name" in trace}
     # plotly reads entities and some tags: it is given entities alone.
@@ -82,11 +75,11 @@ def test_specs_of_plots_hold_names_as_data(hostile: Page) -> None:
     assert any(name.startswith("&lt;/script&gt;") for name in names)
 
 
-def test_only_scripts_of_the_package_may_run(hostile: Page) -> None:
-    policy = next(found for tag, found in hostile.elements if found.get("http-equiv"))["content"]
+def test_only_scripts_of_the_package_may_run(read: Page) -> None:
+    policy = next(found for tag, found in read.elements if found.get("http-equiv"))["content"]
     assert policy is not None
     allowed = set(re.findall(r"'(sha256-[^']+)'", policy))
-    run = [text for found, text in hostile.scripts if "type" not in found]
+    run = [text for found, text in read.scripts if "type" not in found]
     assert {
         f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}" for text in run
     } == allowed
@@ -94,26 +87,24 @@ def test_only_scripts_of_the_package_may_run(hostile: Page) -> None:
     assert len(run) == 3
 
 
-def test_nothing_is_loaded(plain: str) -> None:
-    page = Page(plain)
-    assert not [tag for tag, _ in page.elements if tag in ("link", "iframe", "object", "embed", "base")]
-    assert page.values("script", "src") == []
-    assert all(address.startswith("#") for address in page.values("a", "href"))
+def test_nothing_is_loaded(read: Page) -> None:
+    assert not [tag for tag, _ in read.elements if tag in ("link", "iframe", "object", "embed", "base")]
+    assert read.values("script", "src") == []
+    assert all(address.startswith("#") for address in read.values("a", "href"))
 
 
-def test_what_screen_readers_need(plain: str) -> None:
-    page = Page(plain)
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+def test_what_screen_readers_need(read: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    keys = [found["id"] for _, found in page.elements if "id" in found]
+    keys = [found["id"] for _, found in read.elements if "id" in found]
     assert len(keys) == len(set(keys))
-    assert {address[1:] for address in page.values("a", "href")} <= set(keys)
-    assert set(page.values("section", "aria-labelledby")) | set(
-        page.values("table", "aria-labelledby")
+    assert {address[1:] for address in read.values("a", "href")} <= set(keys)
+    assert set(read.values("section", "aria-labelledby")) | set(
+        read.values("table", "aria-labelledby")
     ) <= set(keys)
-    assert all(page.values("img", "alt"))
-    charts = [found for _, found in page.elements if found.get("class") == "chart"]
+    assert all(read.values("img", "alt"))
+    charts = [found for _, found in read.elements if found.get("class") == "chart"]
     assert charts
     assert all(found["aria-label"] and found["role"] == "img" for found in charts)
 
