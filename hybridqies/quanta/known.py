@@ -56,7 +56,8 @@ def check_discovery(known: KnownQuanta, *, seed: int = 0) -> dict[str, Any]:
     """How well clusters of gradients agree with known quanta, as JSON values.
 
     Agreement is the adjusted Rand index: 1 is the same clusters, 0 is chance. It is given for both
-    similarities, and for two controls by |cos|: the untrained network, and similarities in random places.
+    similarities, and for two controls by the absolute cosine: the untrained network, and similarities in
+    random places.
     """
     from sklearn.metrics import adjusted_rand_score
 

@@ -21,7 +21,7 @@ LossOf = Callable[[int], Tensor]
 
 
 class Similarity(enum.Enum):
-    """How alike two gradients are: |cos|, or the paper's 1 − arccos(cos) / π.
+    """How alike two gradients are: the absolute cosine, or the paper's 1 − arccos(cos) / π.
 
     Samples of one skill with opposite labels have opposite gradients. ABSOLUTE takes them together.
     """
