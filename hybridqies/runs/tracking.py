@@ -77,6 +77,8 @@ class Tracking:
 
     def watch(self, hooks: Hooks) -> Hooks:
         """The same callbacks, which tell trackers as well."""
+        if not self._trackers:
+            return hooks
 
         def epoch(record: dict[str, Any]) -> None:
             hooks.on_epoch(record)

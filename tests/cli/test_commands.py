@@ -78,6 +78,7 @@ class TestTrain:
             "encoder_circuit.png",
             "encoder_circuit.txt",
             "metrics.jsonl",
+            "mistakes.json",
             "model.safetensors",
             "result.json",
             "trained_on.json",
