@@ -13,7 +13,7 @@ from hybridqies.backends.statevector import StateVector
 from hybridqies.circuit import Circuit
 from hybridqies.energy import count_work
 from hybridqies.energy.meters import Consumption, find_meters
-from hybridqies.errors import CapabilityError, ModelFolderError
+from hybridqies.errors import CapabilityError
 from hybridqies.records import read_record, write_record
 
 COST = "cost.json"
@@ -74,11 +74,15 @@ def read_cost(folder: Path) -> dict[str, Any]:
 
 
 def energy_in_words(folder: Path) -> str:
-    """The energy of an arm that was trained in this folder, or why nobody knows."""
-    try:
-        cost = read_cost(folder)
-    except ModelFolderError:
+    """The energy of an arm that was trained in this folder, or why nobody knows.
+
+    Raises
+    ------
+    ModelFolderError: its record is damaged or altered.
+    """
+    if not (folder / COST).is_file():
         return "not measured"
+    cost = read_cost(folder)
     if not cost["joules"]:
         return f"not measured ({cost['not_measured']})"
     parts = ", ".join(f"{name} {joules:,.0f} J" for name, joules in cost["joules"].items())

@@ -10,6 +10,7 @@ from hybridqies.backends.statevector import StateVector
 from hybridqies.circuit import load_recipe
 from hybridqies.cli.app import run
 from hybridqies.energy import meters
+from hybridqies.errors import ModelFolderError
 from hybridqies.runs.cost import energy_in_words, read_cost
 from hybridqies.runs.folder import read_result
 
@@ -55,6 +56,9 @@ def test_a_run_records_its_cost(
     assert "Energy of training dressed: RAPL package-0 40 J." in capsys.readouterr().out
     classical = read_cost(out / "compare" / "logistic")
     assert (classical["circuits"], classical["circuit_operations"]) == ({}, 0)
+    (out / "cost.json").write_text("{}")
+    with pytest.raises(ModelFolderError, match="record of cost"):
+        energy_in_words(out)
     (out / "cost.json").unlink()
     assert energy_in_words(out) == "not measured"
 
