@@ -31,7 +31,10 @@ POSITIVE = ("lovely", "bright", "superb", "warm", "brilliant", "joyful")
 NEGATIVE = ("dull", "bleak", "awful", "cold", "dreadful", "tedious")
 NEUTRAL = ("a", "film", "about", "the", "sea", "and", "two", "old", "friends", "in", "winter", "with", "long")
 # Times are of the machine; a digest covers them.
-_OF_THE_MACHINE = re.compile(r'"(seconds|digest|sum|time|times|process|host)": ("[^"]*"|[-+.e0-9]+)')
+_OF_THE_MACHINE = re.compile(
+    r'"(seconds|digest|sum|time|times|process|host|epochs_measured|peak_memory_bytes|joules)": '
+    r'("[^"]*"|[-+.e0-9]+|null)'
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ _HEAD = """# Gallery of circuits
 
 Every recipe in `circuits/`, with its defaults.
 Boxes are blue for angles of features, orange for weights, and grey for what is fixed.
-`hybridqies circuits NAME --qubits N` prints the same of any other size.
+`hybridqies circuits show NAME --qubits N` prints the same of any other size.
 This page is generated from the recipes.
 """
 
@@ -50,7 +50,7 @@ def _describe(recipe: Recipe, folder: Path, pictures: Path) -> str:
 
 
 def _sizes(circuit: Circuit) -> str:
-    """What `hybridqies circuits` says of its size."""
+    """What `hybridqies circuits show` says of its size."""
     cones = count_cone_qubits(circuit)
     ends = sorted({min(cones), max(cones)}) if cones else []
     seen = f", light cones of {' to '.join(map(str, ends))} qubits" if ends else ""

@@ -45,7 +45,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.command,
     "evaluate": evaluate.command,
     "predict": predict.command,
-    "circuits": circuits.command,
     "backends": backends.command,
     **{words: each for words, each in studies.commands().items() if " " not in words},
     "jobs": jobs.command,
@@ -62,6 +61,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 GROUPS: dict[str, Callable[[], typer.Typer]] = {
+    "circuits": circuits.group,
     "hub": hub.group,
     "lm": lm.group,
     "quanta": quanta.group,

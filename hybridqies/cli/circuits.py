@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybridqies.cli import flags
 from hybridqies.cli.output import read_settings, say, say_json, show
-from hybridqies.errors import CapabilityError, CircuitError, InputError
+from hybridqies.errors import CapabilityError, CircuitError
 
 if TYPE_CHECKING:
     from hybridqies.circuit import Circuit, Recipe
@@ -23,11 +24,22 @@ class Format(enum.Enum):
     JSON = "json"
 
 
-def command(
-    circuit: Annotated[
-        str | None,
-        typer.Argument(help="A recipe's name, or a .toml or .qasm file. Without it, all recipes are listed."),
-    ] = None,
+def list_(json: flags.AsJson = False) -> None:
+    """List the circuit recipes.
+
+    Example: `hybridqies circuits list --json`
+    """
+    from hybridqies.circuit import list_circuits, load_recipe
+
+    recipes = [load_recipe(name) for name in list_circuits()]
+    if json:
+        say_json([_facts(recipe, None) for recipe in recipes])
+    else:
+        show(_list(recipes))
+
+
+def show_(
+    circuit: Annotated[str, typer.Argument(help="A recipe's name, or a .toml or .qasm file.")],
     qubits: Annotated[
         int | None,
         typer.Option(
@@ -45,21 +57,13 @@ def command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """List the circuit recipes, or lay one out and draw it.
+    """Lay a circuit out and draw it, with its sizes, light cones and work.
 
-    Example: `hybridqies circuits long-range-reupload --qubits 6 --set connectivity=2 --picture circuit.png`
+    Example: `hybridqies circuits show long-range-reupload --qubits 6 --picture circuit.png`
     """
-    from hybridqies.circuit import Start, draw_picture, list_circuits, load_recipe, to_openqasm3
+    from hybridqies.circuit import Start, draw_picture, load_recipe, to_openqasm3
 
     wanted = Format.JSON if json else format_
-    if circuit is None:
-        _check_list_flags(qubits, set_, picture, wanted)
-        recipes = [load_recipe(name) for name in list_circuits()]
-        if wanted is Format.JSON:
-            say_json([_facts(recipe, None) for recipe in recipes])
-        else:
-            show(_list(recipes))
-        return
     recipe = load_recipe(circuit)
     laid_out = recipe.build(recipe.usual_qubits if qubits is None else qubits, read_settings(set_ or []))
     if wanted is Format.QASM and laid_out.start is Start.AMPLITUDES:
@@ -77,22 +81,14 @@ def command(
         _describe(recipe, laid_out)
 
 
-def _check_list_flags(
-    qubits: int | None, set_: list[str] | None, picture: Path | None, wanted: Format
-) -> None:
-    given = {
-        "--qubits": qubits is not None,
-        "--set": bool(set_),
-        "--picture": picture is not None,
-        "--format qasm": wanted is Format.QASM,
-    }
-    for flag, is_given in given.items():
-        if is_given:
-            raise InputError(
-                f"{flag} was given without a circuit",
-                expected="the name of one",
-                todo="name it, as in: hybridqies circuits iqp",
-            )
+def group() -> typer.Typer:
+    """The commands of `circuits`."""
+    app = typer.Typer(
+        help="The library of circuit recipes.", no_args_is_help=True, rich_markup_mode="markdown"
+    )
+    app.command("list")(list_)
+    app.command("show")(show_)
+    return app
 
 
 def _facts(recipe: Recipe, circuit: Circuit | None) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def energy_notes(record: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "FLOPs and memory: of a whole state in single precision, one gate after the other. The energies are "
         "estimates; --json lists every constant with its interval and source, --constant replaces one. Light "
-        "cones and tensor networks may need far less: see hybridqies circuits."
+        "cones and tensor networks may need far less: see hybridqies circuits show."
     )
 
 

@@ -328,11 +328,11 @@ class TestOthers:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            (["circuits", "iqq"], "did you mean 'iqp'?"),
-            (["circuits", "iqp", "--qubits", "0"], "0 qubit"),
-            (["circuits", "iqp", "--set", "layer=2"], "did you mean 'layers'?"),
-            (["circuits", "iqp", "--format", "latex"], "'latex' is not one of"),
-            (["circuits", "iqp", "--picture", "c.docx"], "docx"),
+            (["circuits", "show", "iqq"], "did you mean 'iqp'?"),
+            (["circuits", "show", "iqp", "--qubits", "0"], "0 qubit"),
+            (["circuits", "show", "iqp", "--set", "layer=2"], "did you mean 'layers'?"),
+            (["circuits", "show", "iqp", "--format", "latex"], "'latex' is not one of"),
+            (["circuits", "show", "iqp", "--picture", "c.docx"], "docx"),
             (["encode", "--data", "nowhere.csv"], "no file or folder 'nowhere.csv'"),
             (["encode", "--encoder", "./nowhere"], "no encoder folder"),
             (["encode", "--no-cache"], "--no-cache was given without --out; expected --out, or the cache"),

@@ -141,7 +141,11 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-c", MAIN, "circuits"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-c", MAIN, "circuits", "list"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, "")

@@ -17,9 +17,9 @@ from hybridqies.errors import InputError
 
 class TestCircuits:
     def test_all(self, say: Say) -> None:
-        out, _ = say("circuits")
+        out, _ = say("circuits", "list")
         assert all(name in out.replace("\n", "") for name in list_circuits())
-        records = json.loads(say("circuits", "--json")[0])
+        records = json.loads(say("circuits", "list", "--json")[0])
         assert [record["name"] for record in records] == list(list_circuits())
         for record in records:
             assert {"title", "reference", "weights", "min_qubits", "options"} <= set(record)
@@ -27,14 +27,14 @@ class TestCircuits:
     @pytest.mark.parametrize("name", list_circuits())
     def test_one(self, name: str, say: Say) -> None:
         circuit = load_circuit(name, 5)
-        record = json.loads(say("circuits", name, "--qubits", 5, "--json")[0])
+        record = json.loads(say("circuits", "show", name, "--qubits", 5, "--json")[0])
         assert record["n_weights"] == circuit.n_weights
         assert record["circuit"] == json.loads(json.dumps(circuit.to_mapping()))
-        out, _ = say("circuits", name, "--qubits", 5)
+        out, _ = say("circuits", "show", name, "--qubits", 5)
         assert f"{circuit.n_features} features, {circuit.n_weights} weights" in out
 
     def test_light_cones_and_work(self, say: Say) -> None:
-        flags = ("circuits", "data-reuploading", "--qubits", 128, "--set", "layers=2")
+        flags = ("circuits", "show", "data-reuploading", "--qubits", 128, "--set", "layers=2")
         out, _ = say(*flags)
         assert "light cones: 128, of 3 to 5 qubits" in out
         assert (
@@ -44,18 +44,18 @@ class TestCircuits:
         record = json.loads(say(*flags, "--json")[0])
         assert sorted(set(record["light_cones"])) == [3, 4, 5]
         assert record["exact"]["operations"] > 10**6
-        small, _ = say("circuits", "data-reuploading", "--qubits", 4)
+        small, _ = say("circuits", "show", "data-reuploading", "--qubits", 4)
         assert "exact values on statevector: the whole state of 4 qubits" in small
 
     def test_a_circuit_that_no_state_vector_takes(self, say: Say) -> None:
-        out, _ = say("circuits", "long-range-reupload", "--qubits", 40)
+        out, _ = say("circuits", "show", "long-range-reupload", "--qubits", 40)
         assert "light cones: 1, of 40 qubits\nrefused by statevector: the light cone" in out.replace("\r", "")
-        record = json.loads(say("circuits", "long-range-encoder", "--qubits", 5, "--json")[0])
+        record = json.loads(say("circuits", "show", "long-range-encoder", "--qubits", 5, "--json")[0])
         assert record["light_cones"] is None
         assert record["exact"]["run_as"] == "the whole state of 5 qubits"
 
     def test_options_formats_and_pictures(self, say: Say, tmp_path: Path) -> None:
-        flags = ("circuits", "long-range-reupload", "--qubits", 5, "--set", "connectivity=2")
+        flags = ("circuits", "show", "long-range-reupload", "--qubits", 5, "--set", "connectivity=2")
         out, _ = say(*flags, "--format", "qasm")
         assert out.rstrip("\n") == to_openqasm3(
             load_circuit("long-range-reupload", 5, connectivity=2)
@@ -69,7 +69,7 @@ class TestCircuits:
             'title = "My circuit"\nreference = "none"\nweights = "n"\nmeasure = [{ pauli = "Z" }]\n'
             'layers = [{ encode = "RY" }, { rotate = "RY" }]\n'
         )
-        out, _ = say("circuits", tmp_path / "mine.toml", "--qubits", 2)
+        out, _ = say("circuits", "show", tmp_path / "mine.toml", "--qubits", 2)
         assert out.startswith("mine: My circuit\n")
 
 
@@ -95,9 +95,9 @@ class TestProgram:
 
     def test_help_names_every_command(self, say: Say) -> None:
         out, _ = say("--help")
-        for name in ("train", "evaluate", "predict", "circuits", "backends", "encode"):
-            assert f" {name} " in out
-            assert "Example:" in say(name, "--help")[0]
+        for name in ("train", "evaluate", "predict", "circuits show", "circuits list", "backends", "encode"):
+            assert f" {name.split()[0]} " in out
+            assert "Example:" in say(*name.split(), "--help")[0]
 
     def test_nothing_given_is_help(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run([]) == 2

@@ -111,7 +111,7 @@ a = { default = 1, help = "see [/docs] \u001b]0;x\u0007" }
 @pytest.mark.torch
 def test_a_recipe_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own.toml").write_text(RECIPE)
-    assert run(["circuits", str(tmp_path / "own.toml")]) == 0
+    assert run(["circuits", "show", str(tmp_path / "own.toml")]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\x07" not in out
@@ -123,11 +123,11 @@ def test_a_recipe_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     "given",
     [
         pytest.param(["evaluate", "no\x1b[31msuch"], marks=pytest.mark.torch),
-        ["circuits", "no\x1b[31msuch"],
+        ["circuits", "show", "no\x1b[31msuch"],
         pytest.param(["train", "--data", "no\x1b[31msuch.csv", "--out", "x"], marks=pytest.mark.torch),
         ["train", "--no\x1b[31msuch"],
         ["no\x1b[31msuch"],
-        ["circuits", "iqp", "--set", "\x1b[31m=1"],
+        ["circuits", "show", "iqp", "--set", "\x1b[31m=1"],
     ],
 )
 def test_errors_escape_what_was_given(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +154,7 @@ def test_a_full_disk_says_what_to_do(
         raise OSError(28, "No space left on device", "/disk/model.safetensors")
 
     monkeypatch.setattr("hybridqies.circuit.list_circuits", fill)
-    assert run(["circuits"]) == 2
+    assert run(["circuits", "list"]) == 2
     assert capsys.readouterr().err == (
         "hybridqies: '/disk/model.safetensors': No space left on device; make room on that disk\n"
     )

@@ -155,7 +155,10 @@ def test_what_failed_is_run_again_when_asked(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--qubits", "x"], "--qubits was given 'x'; expected a number, 2,4,8 or a range"),
+        (
+            ["--qubits", "x"],
+            "--qubits was given 'x'; expected a whole number, several as 2,4,8, or a rising range",
+        ),
         (["--seeds", "0"], "--seeds was given '0'; expected how many, 1 to 10,000, or the seeds themselves"),
         (["--arms", "two-modul"], "did you mean 'two-module'"),
         (["--reference", "svc"], "unknown arm of this study 'svc'"),

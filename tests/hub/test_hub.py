@@ -44,6 +44,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub
             "HUGGINGFACE_CO_URL_TEMPLATE": served.address + "/{repo_id}/resolve/{revision}/{filename}",
             "HF_HUB_CACHE": str(tmp_path / "hub"),
             "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_OFFLINE": False,
             "HF_TOKEN_PATH": str(tmp_path / "none"),
             "HF_HUB_DISABLE_PROGRESS_BARS": True,
         }.items():
@@ -101,6 +102,8 @@ def test_a_fresh_process_loads_it_by_name(
         "HF_ENDPOINT": hub.address,
         "HF_HOME": str(tmp_path / "fresh"),
         "HF_TOKEN": READER,
+        # Scripts that other tests import set it to 1.
+        "HF_HUB_OFFLINE": "0",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
     done = subprocess.run(

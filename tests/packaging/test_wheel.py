@@ -79,7 +79,7 @@ def test_installed_wheel_is_the_one_that_runs(environment: Path, tmp_path: Path)
 
 
 def test_installed_wheel_lists_the_circuits(environment: Path, tmp_path: Path) -> None:
-    listing = run(str(environment / "hybridqies"), "circuits", "--json", cwd=tmp_path)
+    listing = run(str(environment / "hybridqies"), "circuits", "list", "--json", cwd=tmp_path)
     for recipe in (ROOT / "circuits").glob("*.toml"):
         assert recipe.stem in listing
 

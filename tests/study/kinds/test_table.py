@@ -38,7 +38,9 @@ def test_a_default_is_shown_as_one_would_type_it(kind: StudyKind[Any]) -> None:
 
 @KINDS
 def test_every_kind_has_a_report_and_a_command(kind: StudyKind[Any]) -> None:
-    assert all(map(callable, report_of(kind.name)))
+    report = report_of(kind.name)
+    assert all(map(callable, (report.table, report.notes, report.write_plot)))
+    assert (report.costs is None) == (kind.costs is None)
     assert kind.about in str(commands()[kind.command].__doc__)
 
 
