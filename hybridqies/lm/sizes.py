@@ -33,6 +33,19 @@ def read_size(text: str) -> int:
     return size
 
 
+def rate_of(size: str) -> float:
+    """The peak learning rate for AdamW with a cosine that suits a decoder of that size, to two digits.
+
+    0.005 · (65k / N)^0.42, and 0.005 for smaller ones: near the best rates of plain decoders of 65k, 246k and
+    2.25M parameters on a million characters of Tiny Shakespeare (`docs/concepts/scaling.md`).
+
+    Raises
+    ------
+    InputError: what `read_size` refuses.
+    """
+    return float(f"{0.005 * min(1.0, 65_000 / read_size(size)) ** 0.42:.2g}")
+
+
 def config_of_size(
     size: int, vocabulary: int, context: int, settings: Mapping[str, Any] | None = None
 ) -> DecoderConfig:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hybridqies import __version__
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.lm.arms import ARMS
-from hybridqies.lm.sizes import read_size
+from hybridqies.lm.sizes import rate_of, read_size
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.decoders.split import TextSplit
 from hybridqies.study.kinds.kind import Flag, StudyKind, read_names, show_names
@@ -34,7 +34,8 @@ class ScalePlan(StudyPlan):
 
     An arm is one of `hybridqies.lm.ARMS`; `ARM@SIZE` is trained at one of the sizes alone. `texts` have
     `train` and, where another text is measured on, `test`, by name. Every model is trained on each of
-    `n_tokens`. Each of `rates` is first tried for `search_tokens` tokens, by every model alike. `training`
+    `n_tokens`, at the rate of its size (`rate_of`), or at the best of `rates`, each of which every model
+    first tries for `search_tokens` tokens. `training`
     are settings of every training, `options` settings by arm: of the decoder, or `local_weight` and
     `entanglement_weight`. `reference` is the arm that the others are compared with: tap if it is among them,
     else the first.
@@ -53,7 +54,7 @@ class ScalePlan(StudyPlan):
         default_factory=lambda: {"tiny_shakespeare": {"train": "tiny_shakespeare"}}
     )
     n_tokens: tuple[int, ...] = (1_000_000,)
-    rates: tuple[float, ...] = (0.001, 0.003, 0.009)
+    rates: tuple[float, ...] = ()
     search_tokens: int = 100_000
     context: int = 128
     tokens: str = "characters"
@@ -65,7 +66,8 @@ class ScalePlan(StudyPlan):
         check_listed("sizes", [read_size(size) for size in self.sizes])
         check_listed("texts", list(self.texts))
         check_listed("numbers of tokens", self.n_tokens, 1, 10**13)
-        check_listed("learning rates", self.rates, 1e-12, 100)
+        if self.rates:
+            check_listed("learning rates", self.rates, 1e-12, 100)
         check_listed("tokens of the search", (self.search_tokens,), 1, 10**13)
         for name in self.arms:
             arm, at, size = name.partition("@")
@@ -136,7 +138,7 @@ def scale_trials(plan: ScalePlan, context: DecoderContext) -> tuple[DecoderTrial
             text,
             context.parts[text].fingerprint,
             plan.model_of(arm, size, n_tokens, seed),
-            plan.rates,
+            plan.rates or (rate_of(size),),
             plan.search_tokens,
         )
         for seed, (text, size, arm, n_tokens) in product(plan.seeds, cells)
@@ -257,7 +259,7 @@ SCALE = StudyKind(
             "rates",
             "Learning rates that every model tries first, separated by commas. One is taken as it is.",
             _read_rates,
-            _show_all,
+            lambda _: "0.005 up to 65k parameters, then falling with their power of 0.42",
         ),
         Flag("search_tokens", "search_tokens", "Tokens that a rate is tried for.", read_size),
         Flag(

@@ -18,6 +18,7 @@ from forked import Ended, run_forked
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.language_model import LanguageModel
 from hybridqies.lm import count_flops, count_parameters
+from hybridqies.lm.sizes import rate_of
 from hybridqies.study.conduct import run_study
 from hybridqies.study.decoders import protocol
 from hybridqies.study.decoders.protocol import run_trial
@@ -245,3 +246,12 @@ class TestOnANode:
     def test_a_kind_of_trial_that_there_is_not(self) -> None:
         with pytest.raises(UnknownNameError, match=r"kind of trial 'decodr'.*did you mean 'decoder'"):
             trial_kind("decodr")
+
+
+def test_without_rates_each_size_has_one_of_its_own(book: Path) -> None:
+    plan = plan_of(book, rates=())
+    trials = scale_trials(plan, plan.source.load())
+    assert {trial.model.size: trial.rates for trial in trials} == {"4k": (0.005,), "6k": (0.005,)}
+    sizes = ("65k", "246k", "812k", "2.25M", "50M")
+    assert [rate_of(size) for size in sizes] == [0.005, 0.0029, 0.0017, 0.0011, 0.00031]
+    assert parse_plan(plan_to_toml(plan), "x", ScalePlan) == plan
