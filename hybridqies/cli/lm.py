@@ -47,7 +47,9 @@ def train(
         int | None, typer.Option(help="Parts of the training; each ends with a validation and a checkpoint.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Windows in a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate; by default 0.005, and less from 65k parameters on.")
+    ] = None,
     seed: flags.Seed = 0,
     set_: Annotated[
         list[str] | None,
@@ -208,6 +210,7 @@ def _config(given: dict[str, Any]) -> LanguageRun:
     from dataclasses import replace
 
     from hybridqies.language_model import TRAINING, LanguageModelConfig
+    from hybridqies.lm.sizes import rate_of
     from hybridqies.options import from_mapping, to_mapping
     from hybridqies.runs.language import LanguageRun
     from hybridqies.training import TrainingConfig
@@ -222,6 +225,7 @@ def _config(given: dict[str, Any]) -> LanguageRun:
             flag = flagged.get(name, name).replace("_", "-")
             raise InputError(f"--set {key} was given", expected=f"--{flag}")
         training[name] = settings.pop(key)
+    training.setdefault("learning_rate", rate_of(given["size"]))
     # What is set goes over the defaults of language models, nested options included.
     own = {name: value for name, value in to_mapping(TRAINING).items() if name not in training}
     objective = {name: settings.pop(name) for name in _OBJECTIVE if name in settings}

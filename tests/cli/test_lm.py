@@ -117,6 +117,20 @@ def test_an_interrupted_run_goes_on_to_the_same_result(tmp_path, text, say, monk
     assert weights[0] == weights[1]
 
 
+def test_larger_models_are_trained_at_smaller_rates(text):
+    from hybridqies.cli import lm
+
+    names = ("tokens", "arm", "text", "device", "epochs", "batch_size", "lr", "set_")
+    given = dict(zip(names, ("characters", "real", str(text), "cpu", None, None, None, None), strict=True))
+    given |= {"window": 128, "n_tokens": 1000, "seed": 0}
+
+    def rate(size, **changes):
+        return lm._config({**given, "size": size, **changes}).model.training.learning_rate
+
+    assert [rate("20k"), rate("65k"), rate("2.25M")] == [0.005, 0.005, 0.0011]
+    assert rate("2.25M", lr=0.02) == rate("2.25M", set_=["training.learning_rate=0.02"]) == 0.02
+
+
 def test_settings_reach_the_model(tmp_path, text, say):
     given = ["training.weight_decay=0.2", "local_weight=0.1", "entanglement_weight=0.05", "activation=gelu"]
     sets = [word for each in given for word in ("--set", each)]

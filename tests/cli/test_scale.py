@@ -64,7 +64,7 @@ class TestRun:
 
     def test_on_the_command_line(self, book: Path, tmp_path: Path, say: Say) -> None:
         flags = ["--data", f"a={book}", "--data", f"b={book},{book}", "--sizes", "6k", "--arms", "real,tap"]
-        flags += ["--seeds", "1", "--n-tokens", "0.5k", "--rates", "0.01", "--set", "training.epochs=2"]
+        flags += ["--seeds", "1", "--n-tokens", "0.5k", "--set", "training.epochs=2"]
         out = tmp_path / "study"
         table, _ = say("scale", "run", *flags, "--out", out)
         assert [table.count(f" {arm} ") for arm in ("real", "tap")] == [2, 2]

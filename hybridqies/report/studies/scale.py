@@ -35,10 +35,10 @@ def scale_notes(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"{each['text']}: {each['statement']}{_left_out(each)}."
     for law in result["laws"]:
         yield from _about_law(law)
-    rates = result["plan"]["rates"]
+    rates = sorted(result["plan"]["rates"])
     chosen = [rate for cell in result["cells"] for rate in cell["rates"].values()]
-    at_end = sum(rate in (min(rates), max(rates)) for rate in chosen)
-    if len(rates) > 1 and at_end:
+    at_end = sum(rate in (rates[0], rates[-1]) for rate in chosen) if len(rates) > 1 else 0
+    if at_end:
         yield (
             f"{at_end} of {len(chosen)} trainings had the smallest or largest of the rates that were tried; "
             "a wider range could change their figures."
