@@ -120,9 +120,9 @@ def test_an_interrupted_run_goes_on_to_the_same_result(tmp_path, text, say, monk
 def test_larger_models_are_trained_at_smaller_rates(text):
     from hybridqies.cli import lm
 
-    names = ("tokens", "arm", "text", "device", "epochs", "batch_size", "lr", "set_")
-    given = dict(zip(names, ("characters", "real", str(text), "cpu", None, None, None, None), strict=True))
-    given |= {"window": 128, "n_tokens": 1000, "seed": 0}
+    given: dict[str, Any] = {"arm": "real", "text": str(text), "tokens": "characters", "window": 128}
+    given |= {"n_tokens": 1000, "seed": 0, "device": "cpu"}
+    given |= dict.fromkeys(("epochs", "batch_size", "lr", "set_"))
 
     def rate(size, **changes):
         return lm._config({**given, "size": size, **changes}).model.training.learning_rate
