@@ -1,11 +1,12 @@
-"""Trackers during a run: each arm is a training of its own, and a resumed run goes on in the same one."""
+"""Trackers: each arm of a run is a training of its own, and a resumed run goes on in the same one."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,18 +45,25 @@ def make_trackers(words: Sequence[str], folder: Path) -> dict[Destination, Track
 
 
 class Tracking:
-    """Gives trackers what happens in the run of `folder`; a context, which ends what is still open.
+    """Gives trackers what happens in the trainings of `folder`; a context, which ends what is still open.
 
-    A tracker that fails is dropped for the rest of the run, and `warn` gets one line about it.
+    A tracker that fails is dropped, and `warn` gets one line about it; `what` is what goes on without it.
+    Each training has a key in `trackers.json`, with the name that the tracker gave it, the last epoch that it
+    was shown, and whether it was shown the end.
     """
 
     def __init__(
-        self, trackers: Mapping[Destination, Tracker], folder: Path, warn: Callable[[str], None]
+        self,
+        trackers: Mapping[Destination, Tracker],
+        folder: Path,
+        warn: Callable[[str], None],
+        what: str = "run",
     ) -> None:
         self._trackers = {destination.word: tracker for destination, tracker in trackers.items()}
-        self._folder, self._warn = folder, warn
-        self._arm: str | None = None
+        self._folder, self._warn, self._what = folder, warn, what
         self._known: dict[str, dict[str, dict[str, Any]]] = {}
+        self._open: dict[str, str] = {}
+        """The training that each tracker is in, by its key."""
 
     def __enter__(self) -> Tracking:
         for word, tracker in self._trackers.items():
@@ -71,62 +79,96 @@ class Tracking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._arm is not None:
-            self._each(lambda _, tracker: tracker.end(None))
-            self._arm = None
+        self._each(lambda word, tracker: tracker.end(None) if word in self._open else None)
+        self._open.clear()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no tracker, or none is left."""
+        return not self._trackers
+
+    def read(self) -> None:
+        """Reads what trackers were shown before, by this process or another.
+
+        Raises
+        ------
+        ModelFolderError: the record of it is damaged.
+        """
+        path = self._folder / TRACKERS
+        if path.is_file():
+            self._known = read_record(path, what="record of trackers", todo="delete it to begin new ones")
 
     def watch(self, hooks: Hooks) -> Hooks:
         """The same callbacks, which tell trackers as well."""
-        if not self._trackers:
+        if self.is_empty:
             return hooks
+
+        def begin(arm: str, folder: Path, config: Mapping[str, Any]) -> None:
+            hooks.on_begin(arm, folder, config)
+            history = read_history(folder) if (folder / METRICS).is_file() else ()
+            self.begin(arm, f"{self._folder.resolve().name}/{arm}", config, history)
 
         def epoch(record: dict[str, Any]) -> None:
             hooks.on_epoch(record)
-            self._log(record)
+            self.log(record)
 
-        return Hooks(
-            on_stage=hooks.on_stage,
-            on_text=hooks.on_text,
-            on_epoch=epoch,
-            on_compile=hooks.on_compile,
-            on_begin=self._begin,
-            on_end=self._end,
-        )
+        def end(result: Mapping[str, Any]) -> None:
+            hooks.on_end(result)
+            self.end(result)
 
-    def _begin(self, arm: str, folder: Path, config: Mapping[str, Any]) -> None:
-        """An arm begins or goes on; trackers get the epochs before that they were not given yet."""
-        path = self._folder / TRACKERS
-        if not self._known and path.is_file():
-            self._known = read_record(path, what="record of trackers", todo="delete it to begin new ones")
-        self._arm = arm
-        history = read_history(folder) if (folder / METRICS).is_file() else ()
-        options, name = flatten(config), f"{self._folder.resolve().name}/{arm}"
+        return replace(hooks, on_begin=begin, on_epoch=epoch, on_end=end)
 
-        def begin(word: str, tracker: Tracker) -> None:
-            before = self._known.setdefault(word, {}).get(arm, {"training": None, "epoch": 0})
-            training = tracker.begin(name, options, before["training"])
-            self._known[word][arm] = {**before, "training": training}
-            for record in history:
-                self._log_one(word, tracker, record)
+    def begin(
+        self, key: str, name: str, config: Mapping[str, Any], history: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        """A training begins or goes on; trackers get the epochs of its history that they were not shown yet.
 
-        self._each(begin)
+        `name` is for people, and `config` may be nested.
+        """
+        self.read()
+        options, epochs = flatten(config), tuple(history)
+        self._each(lambda word, tracker: self._begin_one(word, tracker, key, name, options, epochs))
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """An epoch of the training that began last."""
+        self._each(lambda word, tracker: self._log_one(word, tracker, record))
+
+    def end(self, result: Mapping[str, Any]) -> None:
+        """The training that began last has ended."""
+        self._each(lambda word, tracker: self._end_one(word, tracker, result))
+
+    def _begin_one(
+        self,
+        word: str,
+        tracker: Tracker,
+        key: str,
+        name: str,
+        options: Mapping[str, Scalar],
+        history: Sequence[Mapping[str, Any]],
+    ) -> None:
+        new = {"training": None, "epoch": 0}
+        known = new | self._known.setdefault(word, {}).get(key, {}) | {"ended": False}
+        known["training"] = tracker.begin(name, options, known["training"])
+        self._open[word] = key
+        self._known[word][key] = known
+        # At once: after a kill the training is gone on with.
         self._record()
-
-    def _log(self, record: Mapping[str, Any]) -> None:
-        if self._arm is not None:
-            self._each(lambda word, tracker: self._log_one(word, tracker, record))
-            self._record()
+        for record in history:
+            self._log_one(word, tracker, record)
 
     def _log_one(self, word: str, tracker: Tracker, record: Mapping[str, Any]) -> None:
-        known = self._known[word][str(self._arm)]
+        if word not in self._open:
+            return
+        known = self._known[word][self._open[word]]
         if record["epoch"] > known["epoch"]:
             tracker.log(_numbers(record, without="epoch"), record["epoch"])
             known["epoch"] = record["epoch"]
+            self._record()
 
-    def _end(self, result: Mapping[str, Any]) -> None:
-        numbers = {f"result/{name}": value for name, value in _numbers(result).items()}
-        self._each(lambda _, tracker: tracker.end(numbers))
-        self._arm = None
+    def _end_one(self, word: str, tracker: Tracker, result: Mapping[str, Any]) -> None:
+        tracker.end({f"result/{name}": value for name, value in _numbers(result).items()})
+        self._known[word][self._open.pop(word)]["ended"] = True
+        self._record()
 
     def _each(self, tell: Callable[[str, Tracker], None]) -> None:
         for word, tracker in list(self._trackers.items()):
@@ -134,7 +176,10 @@ class Tracking:
                 tell(word, tracker)
             except Exception as error:  # Any package may raise anything, and no run may be lost by that.
                 del self._trackers[word]
-                self._warn(f"tracker {word!r} failed, and the run goes on without it: {_about(error)}")
+                self._open.pop(word, None)
+                self._warn(
+                    f"tracker {word!r} failed, and the {self._what} goes on without it: {_about(error)}"
+                )
 
     def _record(self) -> None:
         write_record(self._folder / TRACKERS, self._known)
