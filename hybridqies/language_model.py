@@ -309,7 +309,12 @@ class LanguageModel:
 
 def count_tokens(config: LanguageModelConfig) -> int:
     """How many tokens are trained on: `n_tokens` in whole windows, as many in each part."""
-    return _epochs(config) * config.context * _windows_of_epoch(config)
+    return _epochs(config) * tokens_of_epoch(config)
+
+
+def tokens_of_epoch(config: LanguageModelConfig) -> int:
+    """How many tokens each part of the training has."""
+    return config.context * _windows_of_epoch(config)
 
 
 def _windows_of_epoch(config: LanguageModelConfig) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ from hybridqies import defaults
 from hybridqies.devices import check_device
 from hybridqies.errors import InputError
 from hybridqies.heads import HEADS
-from hybridqies.trackers import TRACKERS
+from hybridqies.trackers import TRACKERS, Destination
 from hybridqies.tuning.methods import METHODS
 
 
@@ -138,7 +140,7 @@ LogTo = Annotated[
     typer.Option(
         metavar="TRACKER[:TARGET]",
         help=f"Also show epochs and results in {', '.join(TRACKERS)}: tensorboard:DIR, mlflow:URI, "
-        "trackio:PROJECT. May be repeated.",
+        "trackio:PROJECT, as in --log-to tensorboard:runs/curves. May be repeated.",
     ),
 ]
 DryRun = Annotated[
@@ -170,6 +172,11 @@ def typed(context: typer.Context) -> set[str]:
     """The flags that were given, rather than left at their defaults."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def logging(trackers: Iterable[Destination]) -> str:
+    """The flags that name trackers in a command that goes on: no run or study records them."""
+    return "".join(f" --log-to {shlex.quote(each.word)}" for each in trackers)
 
 
 def check_resumed_alone(context: typer.Context, free: set[str]) -> None:

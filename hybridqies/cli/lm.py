@@ -15,17 +15,27 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.lm_analysis import Run, analyse, benchmark, cost, probe
-from hybridqies.cli.output import InterruptionError, read_settings, say, say_data, say_json, show, steps
+from hybridqies.cli.output import (
+    InterruptionError,
+    complain,
+    read_settings,
+    say,
+    say_data,
+    say_json,
+    show,
+    steps,
+)
 from hybridqies.errors import InputError
 from hybridqies.progress import describe_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hybridqies.runs.language import LanguageRun
+    from hybridqies.trackers import Destination, Tracker
 
 _TRAINING = "training."
-_FREE_WITH_RESUME = {"out", "resume", "json"}
+_FREE_WITH_RESUME = {"out", "resume", "log_to", "json"}
 _OBJECTIVE = ("local_weight", "entanglement_weight", "vocabulary", "validation_fraction")
 
 
@@ -64,6 +74,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("runs/lm"),
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    log_to: flags.LogTo = None,
     json: flags.AsJson = False,
 ) -> None:
     """Train a language model on a text, measure it, and save the run in one folder.
@@ -72,9 +83,11 @@ def train(
 
     To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies lm train …`.
     """
+    from hybridqies.runs import make_trackers
     from hybridqies.runs.language import recorded_language_run
     from hybridqies.training import Ranks, choose_gpu, join_processes
 
+    trackers = make_trackers(log_to or [], out)
     if resume:
         flags.check_resumed_alone(context, _FREE_WITH_RESUME)
         run = recorded_language_run(out)
@@ -83,28 +96,42 @@ def train(
     choose_gpu(run.model.device)
     with join_processes(run.model.device):
         is_first = Ranks.current().is_first
-        result = _train(run, out, resume=resume, overwrite=overwrite, quiet=json or not is_first)
+        result = _train(run, out, trackers, resume=resume, overwrite=overwrite, quiet=json or not is_first)
     if is_first:
         _report(run, out, result, json)
 
 
-def _train(run: LanguageRun, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> dict[str, Any]:
+def _train(
+    run: LanguageRun,
+    out: Path,
+    trackers: Mapping[Destination, Tracker],
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> dict[str, Any]:
     from hybridqies.ownership import FolderLock
+    from hybridqies.runs import Hooks, Tracking
     from hybridqies.runs.folder import replaced_by
-    from hybridqies.runs.language import train_language_model
+    from hybridqies.runs.language import curves_of, train_language_model
     from hybridqies.training import Ranks
 
-    started = resume
+    started, is_first = resume, Ranks.current().is_first
     try:
-        with steps(quiet) as shown, FolderLock(out) if Ranks.current().is_first else nullcontext():
+        with (
+            steps(quiet) as shown,
+            Tracking(trackers if is_first else {}, out, complain) as tracking,
+            FolderLock(out) if is_first else nullcontext(),
+        ):
             shown.begin(f"training {run.model.arm}", 1)
             on_epoch, on_step = _watch(shown, run.model.training.batch_size * run.model.context)
+            hooks = tracking.watch(Hooks(on_epoch=on_epoch), curves_of(run))
             return train_language_model(
-                run, out, resume=resume, overwrite=overwrite, on_epoch=on_epoch, on_step=on_step
+                run, out, resume=resume, overwrite=overwrite, hooks=hooks, on_step=on_step
             )
     except KeyboardInterrupt:
         started = started or (out / "config.json").is_file()
-        again = f"hybridqies lm train --resume --out {shlex.quote(str(out))}"
+        again = f"hybridqies lm train --resume --out {shlex.quote(str(out))}{flags.logging(trackers)}"
         waiting = replaced_by(out)
         kept = "" if waiting is None else f"; the run that it replaces is kept in {waiting} until then"
         raise InterruptionError(

@@ -182,17 +182,13 @@ def _can_resume(config: RunConfig, out: Path) -> bool:
 def _resuming(
     prepared: PreparedRun, out: Path, limits: Limits, trackers: Mapping[Destination, Tracker]
 ) -> str:
-    """The command that goes on with the run, under the same caps, and with the word that paying needs.
-
-    Trackers are named as well: the run doesn't record them.
-    """
+    """The command that goes on with the run, under the same caps, and with the word that paying needs."""
     from hybridqies.runs.paying import may_cost
 
     word = f" --backend {shlex.quote(prepared.config.backend)}" if may_cost(prepared.backend) else ""
     caps = {"--max-shots": limits.max_shots, "--max-jobs": limits.max_jobs}
     given = "".join(f" {flag} {cap}" for flag, cap in caps.items() if cap is not None)
-    given += "".join(f" --log-to {shlex.quote(each.word)}" for each in trackers)
-    return f"hybridqies train --resume --out {shlex.quote(str(out))}{word}{given}"
+    return f"hybridqies train --resume --out {shlex.quote(str(out))}{word}{given}{flags.logging(trackers)}"
 
 
 def _report(out: Path, comparison: dict[str, Any], json: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hybridqies.language_model import (
     LanguageModelConfig,
     count_tokens,
     read_model_config,
+    tokens_of_epoch,
     write_model_config,
 )
 from hybridqies.lm import Mixing, count_flops, count_parameters, measure_entanglement
@@ -24,11 +26,14 @@ from hybridqies.lm.texts import BUILT_IN, read_text
 from hybridqies.options import from_mapping, to_mapping, within
 from hybridqies.records import read_record, write_record
 from hybridqies.runs.folder import RESULT, end_run, put_aside, take_back
+from hybridqies.runs.hooks import Hooks
 from hybridqies.training.distributed import Ranks
 from hybridqies.training.history import METRICS
 
 _ROWS = 8
 """Windows that entanglement is measured on."""
+_LARGEST = 700.0
+"""Its exponential is still finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def train_language_model(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    hooks: Hooks | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Trains, measures and saves a model in `folder`; returns what `result.json` holds.
@@ -86,7 +91,7 @@ def train_language_model(
     InputError: an option or text that cannot be used, or a folder with something else in it.
     ModelFolderError: with `resume`, the folder holds no run, or one of another text.
     """
-    run = run.anchored()
+    run, hooks = run.anchored(), hooks or Hooks()
     folder, ranks = folder.resolve(), Ranks.current()
     if resume and (folder / RESULT).is_file():
         return _close(folder)
@@ -98,17 +103,37 @@ def train_language_model(
             _start(run, folder, overwrite=overwrite)
         remove_leftovers(folder)
     before = _entanglement(model, test)
+    hooks.on_begin(run.model.arm, folder, to_mapping(run))
     try:
-        model.fit(train, validation, folder=folder, resume=resume, on_epoch=on_epoch, on_step=on_step)
+        model.fit(train, validation, folder=folder, resume=resume, on_epoch=hooks.on_epoch, on_step=on_step)
     except InputError:
         if ranks.is_first and not (resume or (folder / METRICS).is_file()):
             # Nothing was trained that could be resumed.
             take_back(folder)
         raise
     if ranks.is_first:
-        write_record(folder / RESULT, _measure(run, model, folder, test, before))
+        result = _measure(run, model, folder, test, before)
+        write_record(folder / RESULT, result)
+        hooks.on_end(result)
     ranks.wait()
     return _close(folder)
+
+
+def curves_of(run: LanguageRun) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """From the record of an epoch to what trackers show of it.
+
+    That is the record, the perplexity of the validation part, and tokens/s since the training began.
+    """
+    n_tokens = tokens_of_epoch(run.model)
+
+    def measure(record: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            **record,
+            "validation_perplexity": math.exp(min(record["validation_loss"], _LARGEST)),
+            "tokens_per_second": record["epoch"] * n_tokens / max(record["seconds"], 1e-9),
+        }
+
+    return measure
 
 
 def _measure(

@@ -21,6 +21,8 @@ from hybridqies.trackers import Destination, Tracker, read_destinations
 from hybridqies.trackers.base import Scalar
 from hybridqies.training.history import METRICS, read_history
 
+Curves = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
 _SECRETS = (
     "HF_TOKEN",
     "MLFLOW_TRACKING_PASSWORD",
@@ -98,19 +100,19 @@ class Tracking:
         if path.is_file():
             self._known = read_record(path, what="record of trackers", todo="delete it to begin new ones")
 
-    def watch(self, hooks: Hooks) -> Hooks:
-        """The same callbacks, which tell trackers as well."""
+    def watch(self, hooks: Hooks, curves: Curves = dict) -> Hooks:
+        """The same callbacks, which tell trackers as well; `curves` gives what they show of an epoch."""
         if self.is_empty:
             return hooks
 
         def begin(arm: str, folder: Path, config: Mapping[str, Any]) -> None:
             hooks.on_begin(arm, folder, config)
             history = read_history(folder) if (folder / METRICS).is_file() else ()
-            self.begin(arm, f"{self._folder.resolve().name}/{arm}", config, history)
+            self.begin(arm, f"{self._folder.resolve().name}/{arm}", config, map(curves, history))
 
         def epoch(record: dict[str, Any]) -> None:
             hooks.on_epoch(record)
-            self.log(record)
+            self.log(curves(record))
 
         def end(result: Mapping[str, Any]) -> None:
             hooks.on_end(result)
