@@ -21,6 +21,7 @@ from hybridqies.study.kinds import STUDIES, StudyKind
 from hybridqies.study.kinds.kind import Flag, group_settings, read_seeds, show_seeds
 from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import plan_to_toml, read_plan
+from hybridqies.trackers import TRACKERS, Destination, Tracker
 
 StudyFile = Annotated[
     Path | None, typer.Argument(help="A study's TOML file, instead of flags.", show_default=False)
@@ -40,6 +41,15 @@ RetryFailed = Annotated[
 ]
 PrintToml = Annotated[bool, typer.Option("--print-toml", help="Print the study as TOML without running it.")]
 
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TRACKER[:TARGET]",
+        help=f"Also show every finished trial in {', '.join(TRACKERS)}: tensorboard:DIR, mlflow:URI, "
+        "trackio:PROJECT, as in --log-to tensorboard:runs/curves. With --resume, those that finished before "
+        "as well. May be repeated.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what the study will cost without running it.")]
 
 _SEEDS = Flag(
@@ -158,6 +168,7 @@ def _parameters(kind: StudyKind[Any]) -> Iterator[inspect.Parameter]:
     yield _parameter("print_toml", PrintToml, False)
     if kind.costs is not None:
         yield _parameter("dry_run", DryRun, False)
+    yield _parameter("log_to", LogTo, None)
     yield _parameter("json", flags.AsJson, False)
 
 
@@ -180,7 +191,7 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 # Flags that are not part of a plan, and so may be given with a file or --resume.
 _BESIDE = {"study", "out", "resume", "retry_failed", "workers", "cluster", "device", "json"}
-_BESIDE |= {"print_toml", "dry_run"}
+_BESIDE |= {"print_toml", "dry_run", "log_to"}
 
 
 def _conduct(kind: StudyKind[Any], context: typer.Context) -> None:
@@ -188,6 +199,7 @@ def _conduct(kind: StudyKind[Any], context: typer.Context) -> None:
     given = _Given.of(context)
     _check_combination(given)
     words = given.words
+    trackers = _make_trackers(words)
     if words["resume"]:
         from hybridqies.study.conduct import recorded_plan
 
@@ -202,7 +214,16 @@ def _conduct(kind: StudyKind[Any], context: typer.Context) -> None:
     if words.get("dry_run"):
         _show_costs(kind, plan, words)
         return
-    _show(_run(kind, plan, words), kind, words)
+    _show(_run(kind, plan, words, trackers), kind, words)
+
+
+def _make_trackers(words: Mapping[str, Any]) -> dict[Destination, Tracker]:
+    """The trackers of the command; none is imported where none is named."""
+    if not words["log_to"]:
+        return {}
+    from hybridqies.runs import make_trackers
+
+    return make_trackers(words["log_to"], words["out"])
 
 
 def _show_costs(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> None:
@@ -250,22 +271,30 @@ def _check_combination(given: _Given) -> None:
         )
 
 
-def _run(kind: StudyKind[Any], plan: StudyPlan, words: Mapping[str, Any]) -> dict[str, Any]:
+def _run(
+    kind: StudyKind[Any],
+    plan: StudyPlan,
+    words: Mapping[str, Any],
+    trackers: Mapping[Destination, Tracker],
+) -> dict[str, Any]:
+    from hybridqies.runs import Tracking
     from hybridqies.study.conduct import PLAN, run_study
 
     how = {name: words[name] for name in ("resume", "retry_failed", "workers", "cluster", "device")}
     out: Path = words["out"]
     try:
-        with steps(words["json"], remembered_seconds=REMEMBERED_SECONDS) as shown:
+        with (
+            steps(words["json"], remembered_seconds=REMEMBERED_SECONDS) as shown,
+            Tracking(trackers, out, complain, "study") as tracking,
+        ):
             seen = StudyProgress(shown)
-            return run_study(
-                kind, plan, out, **how, on_start=complain, on_text=seen.text, on_counts=seen.counts
-            )
+            told: dict[str, Any] = {"on_text": seen.text, "on_counts": seen.counts, "tracking": tracking}
+            return run_study(kind, plan, out, **how, on_start=complain, **told)
     except KeyboardInterrupt:
         if not (out / PLAN).is_file():
             raise
         again = f"hybridqies {kind.command} --resume --out {shlex.quote(str(out))}{_on(words['device'])}"
-        raise InterruptionError(f"interrupted; continue with: {again}") from None
+        raise InterruptionError(f"interrupted; continue with: {again}{flags.logging(trackers)}") from None
 
 
 def _on(device: str) -> str:

@@ -97,7 +97,7 @@ class Tracking:
         ModelFolderError: the record of it is damaged.
         """
         path = self._folder / TRACKERS
-        if path.is_file():
+        if self._trackers and path.is_file():
             self._known = read_record(path, what="record of trackers", todo="delete it to begin new ones")
 
     def watch(self, hooks: Hooks, curves: Curves = dict) -> Hooks:
@@ -108,7 +108,7 @@ class Tracking:
         def begin(arm: str, folder: Path, config: Mapping[str, Any]) -> None:
             hooks.on_begin(arm, folder, config)
             history = read_history(folder) if (folder / METRICS).is_file() else ()
-            self.begin(arm, f"{self._folder.resolve().name}/{arm}", config, map(curves, history))
+            self.begin(arm, arm, config, map(curves, history))
 
         def epoch(record: dict[str, Any]) -> None:
             hooks.on_epoch(record)
@@ -125,10 +125,10 @@ class Tracking:
     ) -> None:
         """A training begins or goes on; trackers get the epochs of its history that they were not shown yet.
 
-        `name` is for people, and `config` may be nested.
+        `name` is for people, behind the name of the folder, and `config` may be nested.
         """
         self.read()
-        options, epochs = flatten(config), tuple(history)
+        options, epochs, name = flatten(config), tuple(history), self._full(name)
         self._each(lambda word, tracker: self._begin_one(word, tracker, key, name, options, epochs))
 
     def log(self, record: Mapping[str, Any]) -> None:
@@ -138,6 +138,25 @@ class Tracking:
     def end(self, result: Mapping[str, Any]) -> None:
         """The training that began last has ended."""
         self._each(lambda word, tracker: self._end_one(word, tracker, result))
+
+    def show(
+        self,
+        key: str,
+        name: str,
+        config: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]],
+        result: Mapping[str, Any],
+    ) -> None:
+        """A training that has ended, for the trackers that were not shown its end."""
+        self.read()
+        options, name = flatten(config), self._full(name)
+
+        def tell(word: str, tracker: Tracker) -> None:
+            if not self._known.get(word, {}).get(key, {}).get("ended", False):
+                self._begin_one(word, tracker, key, name, options, history)
+                self._end_one(word, tracker, result)
+
+        self._each(tell)
 
     def _begin_one(
         self,
@@ -182,6 +201,9 @@ class Tracking:
                 self._warn(
                     f"tracker {word!r} failed, and the {self._what} goes on without it: {_about(error)}"
                 )
+
+    def _full(self, name: str) -> str:
+        return f"{self._folder.resolve().name}/{name}"
 
     def _record(self) -> None:
         write_record(self._folder / TRACKERS, self._known)

@@ -15,6 +15,7 @@ from hybridqies.files import create_bytes, is_leftover
 from hybridqies.options import to_mapping
 from hybridqies.progress import COMPILING
 from hybridqies.records import digest_of, write_record
+from hybridqies.runs.tracking import Tracking
 from hybridqies.study.kinds.kind import StudyKind
 from hybridqies.study.places.cluster import Cluster
 from hybridqies.study.places.executor import Executor
@@ -23,6 +24,7 @@ from hybridqies.study.places.processes import Processes
 from hybridqies.study.plan import StudyPlan
 from hybridqies.study.plan_file import Plan, plan_to_toml, read_plan
 from hybridqies.study.statistics.comparisons import describe_seeds
+from hybridqies.study.tracking import TrialTracking
 from hybridqies.study.trials.dispatch import Counts, run_trials
 from hybridqies.study.trials.kind import Context, Source, trial_kind
 
@@ -90,6 +92,7 @@ def run_study(
     on_start: Callable[[str], None] | None = None,
     on_text: Callable[[int, int], None] | None = None,
     on_counts: Callable[[Counts], None] | None = None,
+    tracking: Tracking | None = None,
 ) -> dict[str, Any]:
     """Runs a study in `folder`, or with `resume` what it lacks there; returns what `study.json` then holds.
 
@@ -97,6 +100,7 @@ def run_study(
     `on_start` receives, before a new study begins, how many seeds its comparisons need, and that kernels are
     compiled where they are. Texts are embedded once, before the first trial. One worker is this process;
     more are processes of their own. `cluster` is the HOST:PORT of a Ray cluster that runs the trials instead.
+    `tracking` shows each trial that has a record, those that finished before included.
     `device` is where trials run: on "cuda" each worker, or each group on a cluster, has a GPU of its own.
     The study records its kind, and is resumed on no other.
 
@@ -117,6 +121,9 @@ def run_study(
             journal.check_plan(digest_of(to_mapping(plan)), on)
     else:
         check_new(folder)
+    if tracking is not None:
+        # A record that is damaged is refused before anything is computed.
+        tracking.read()
     # A cluster that isn't there is reported before anything is computed.
     with _nodes(here.on(device), cluster) as nodes:
         context = here.load()
@@ -140,8 +147,11 @@ def run_study(
                 journal.retry_failed(trial.key for trial in planned)
             tell = None if on_start is None else lambda: on_start(COMPILING)
             local = _local(here, context, workers, plan.seeds[0]) if nodes is None else nullcontext(nodes)
+            names = dict(zip((trial.key for trial in planned), study.names(plan, planned), strict=True))
+            tracked = TrialTracking(tracking, journal, names, kind.curve)
             with local as executor, watch_compilation(tell):
-                run_trials(planned, journal, executor, on_counts, kind.cohorts(context))
+                run_trials(planned, journal, executor, on_counts, kind.cohorts(context), tracked.show)
+            tracked.show(wait=True)
             result = study.summarise(plan, planned, journal.state())
     write_record(folder / RESULT, result)
     return result

@@ -141,4 +141,5 @@ DECODER_TRIALS = TrialKind(
     attempt=attempt,
     cohorts=_each_alone,
     version=PROTOCOL,
+    curve=lambda record: record.curve,
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hybridqies.errors import InputError, UnknownNameError
 from hybridqies.study.arms import ARMS, arm_of
 from hybridqies.study.head_plan import HeadPlan, add_circuits, plan_trial, repeat_on_seeds
-from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
+from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, name_trial, read_names, show_names
 from hybridqies.study.plan import check_listed
 
 if TYPE_CHECKING:
@@ -169,10 +169,17 @@ def summarise(plan: AblationPlan, planned: Sequence[Trial], state: StudyState) -
     }
 
 
+def name_trials(plan: AblationPlan, planned: Sequence[Trial]) -> list[str]:
+    """Names such as whole-head/seed-0 and readout-off/seed-0."""
+    labels = [WHOLE, *(f"{name}-off" for name in plan.modules)]
+    return [name_trial(labels[at % len(labels)], seed=trial.seed) for at, trial in enumerate(planned)]
+
+
 ABLATION = StudyKind(
     AblationPlan,
     ablation_trials,
     summarise,
+    name_trials,
     about="Find what each module of the two-module head is worth by switching it off, on the same seeds.",
     example="hybridqies ablate --data reviews.csv --per-class 256 --qubits 9 --seeds 8 --workers 2",
     settings="An option of every arm (training.epochs=40) or of the whole head (two-module.reuploads=3).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -43,7 +44,8 @@ class Flag:
 class StudyKind(Generic[PlanT]):
     """A kind of study; one row of `hybridqies.study.kinds.STUDIES`.
 
-    `trials` gives the trials of a plan on data, `summarise` the result of their records as JSON values.
+    `trials` gives the trials of a plan on data, `summarise` the result of their records as JSON values, and
+    `names` what each trial is called in trackers.
     `about` and `example` are for the command's help, `settings` tells what its `--set` takes. `check_flags`
     refuses fields of the plan that flags must not set together. `family` says how many comparisons a plan
     makes at 5 % together, 0 where it makes none. `report` is the dotted path of its tables and pictures;
@@ -54,6 +56,7 @@ class StudyKind(Generic[PlanT]):
     plan: type[PlanT]
     trials: Callable[[PlanT, Any], Sequence[Any]]
     summarise: Callable[[PlanT, Any, JournalState[Any]], dict[str, Any]]
+    names: Callable[[PlanT, Sequence[Any]], Sequence[str]]
     about: str
     example: str
     settings: str
@@ -73,6 +76,15 @@ class StudyKind(Generic[PlanT]):
     def command(self) -> str:
         """What its command is called with."""
         return self.name if self.group is None else f"{self.group} run"
+
+
+def name_trial(*words: str, seed: int) -> str:
+    """A trial's name in trackers, in levels, such as two-module/4-qubits/seed-0.
+
+    Names may be folders: whatever else a word holds is a hyphen.
+    """
+    plain = (re.sub(r"[^\w+@:=.-]+|^\.+", "-", word) for word in words)
+    return "/".join((*plain, f"seed-{seed}"))
 
 
 def show_whole(numbers: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ from hybridqies.lm.arms import ARMS
 from hybridqies.lm.sizes import rate_of, read_size
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.decoders.split import TextSplit
-from hybridqies.study.kinds.kind import Flag, StudyKind, read_names, show_names
+from hybridqies.study.kinds.kind import Flag, StudyKind, name_trial, read_names, show_names
 from hybridqies.study.plan import StudyPlan, check_listed
 
 if TYPE_CHECKING:
@@ -171,6 +171,20 @@ def summarise(
     }
 
 
+def name_trials(plan: ScalePlan, planned: Sequence[DecoderTrial]) -> list[str]:
+    """Names such as book/tap/65k/seed-0, with the tokens trained on where their number differs."""
+    return [
+        name_trial(
+            trial.text,
+            trial.arm,
+            trial.model.size,
+            *([f"{trial.model.n_tokens}-tokens"] if len(plan.n_tokens) > 1 else []),
+            seed=trial.seed,
+        )
+        for trial in planned
+    ]
+
+
 def _costs(plan: ScalePlan, context: DecoderContext) -> dict[str, Any]:
     from hybridqies.study.decoders.costs import estimate_costs
 
@@ -220,6 +234,7 @@ SCALE = StudyKind(
     ScalePlan,
     scale_trials,
     summarise,
+    name_trials,
     about="Train language models of several sizes and kinds on texts, and compare their laws of scaling.",
     example="hybridqies scale run --sizes 65k,246k,812k --arms real,tap,entangled --seeds 3 --workers 2",
     settings="An option of every training (training.batch_size=16) or of one arm (entangled.rank=2).",

@@ -11,7 +11,7 @@ from hybridqies.errors import InputError
 from hybridqies.options import parse, parse_word
 from hybridqies.study.arms import arm_of
 from hybridqies.study.head_plan import HeadPlan, add_circuits, plan_trial, repeat_on_seeds
-from hybridqies.study.kinds.kind import QUBITS, Flag, StudyKind
+from hybridqies.study.kinds.kind import QUBITS, Flag, StudyKind, name_trial
 
 if TYPE_CHECKING:
     from hybridqies.study.context import TrialContext
@@ -180,6 +180,12 @@ def summarise(plan: ScreenPlan, planned: Sequence[Trial], state: StudyState) -> 
     return result | _judged(design, responses, complete)
 
 
+def name_trials(plan: ScreenPlan, planned: Sequence[Trial]) -> list[str]:
+    """Names such as run-3/seed-0; the table of a screen counts its runs alike."""
+    runs = len(design_of(plan).settings())
+    return [name_trial(f"run-{at % runs + 1}", seed=trial.seed) for at, trial in enumerate(planned)]
+
+
 def _judged(design: Design, responses: list[list[float]], seeds: Sequence[int]) -> dict[str, Any]:
     import numpy as np
 
@@ -224,6 +230,7 @@ SCREEN = StudyKind(
     ScreenPlan,
     screen_trials,
     summarise,
+    name_trials,
     about="Find which settings matter: main effects on validation accuracy, with two levels for each.",
     example="hybridqies screen --data reviews.csv --per-class 256 --factor reuploads=1,3 --factor layers=1,3",
     settings="An option that stays fixed: training.epochs=40 or two-module.merge=sum.",

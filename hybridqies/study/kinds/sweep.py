@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridqies.study.arms import ARMS, arm_of
 from hybridqies.study.head_plan import HeadPlan, add_circuits, plan_trial, repeat_on_seeds
-from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, read_names, show_names
+from hybridqies.study.kinds.kind import BUDGET, QUBITS, Flag, StudyKind, name_trial, read_names, show_names
 
 if TYPE_CHECKING:
     from hybridqies.study.cells import Cell
@@ -60,6 +60,15 @@ def summarise(plan: HeadPlan, planned: Sequence[Trial], state: StudyState) -> di
     }
 
 
+def name_trials(plan: HeadPlan, planned: Sequence[Trial]) -> list[str]:  # noqa: ARG001
+    """Names such as two-module/4-qubits/seed-0."""
+    return [name_trial(*_words(trial.arm, trial.n_qubits), seed=trial.seed) for trial in planned]
+
+
+def _words(arm: str, n_qubits: int | None) -> tuple[str, ...]:
+    return (arm,) if n_qubits is None else (arm, f"{n_qubits}-qubits")
+
+
 def _qubits_of(plan: HeadPlan, arm: str) -> tuple[int | None, ...]:
     return plan.qubits if arm_of(arm).per_qubits else (None,)
 
@@ -81,6 +90,7 @@ SWEEP = StudyKind(
     SweepPlan,
     sweep_trials,
     summarise,
+    name_trials,
     about="Measure accuracy against the number of qubits: all arms, one protocol, intervals and tests.",
     example="hybridqies sweep --data reviews.csv --per-class 256 --qubits 2:12:2 --seeds 5 --workers 2",
     settings="An option of every arm (training.epochs=40) or of one (two-module.encoders=16).",

@@ -38,13 +38,14 @@ def run_trials(
     executor: Executor,
     on_counts: Callable[[Counts], None] | None = None,
     cohort_of: Callable[[Any], str] = _by_itself,
+    on_records: Callable[[], None] | None = None,
 ) -> None:
     """Runs every trial that the journal lacks, and returns when all are over.
 
     Trials for which `cohort_of` gives one name may be handed out together, some or all of them; each is
     claimed and recorded by itself. Other processes may do the same over the same journal: each trial is
     run by one of them, and all of them return when the last is over. Trials of a process that dies are
-    taken over.
+    taken over. `on_records` is called while trials run, when the journal may have more records than before.
     """
     cohorts = {trial.key: cohort_of(trial) for trial in trials}
     begun: set[str] = set()
@@ -62,6 +63,8 @@ def run_trials(
                 executor.submit(claimed)
         if on_counts is not None:
             on_counts(count_trials(trials, journal, executor.running))
+        if on_records is not None:
+            on_records()
         if executor.running:
             for outcome in executor.collect():
                 journal.settle(outcome)

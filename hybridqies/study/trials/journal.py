@@ -15,12 +15,13 @@ free again at once, and nobody has to guess after how long a silent process is d
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -33,6 +34,8 @@ from hybridqies.study.trials.trial import TrialRecord
 FILE_NAME, CLAIMS = "trials.jsonl", "trials.lock"
 # Offsets of locks are signed 64-bit numbers: 15 hex digits fit.
 _DIGITS = 15
+# Behind the bytes of all trials.
+_TELLING = 16**_DIGITS
 
 
 Record = TypeVar("Record", bound=Keyed)
@@ -175,15 +178,32 @@ class ClaimJournal(LineJournal, Generic[Record]):
         self._append({"key": outcome.key, "time": time.time(), **content})
         self.release(outcome.key)
 
-    def _lock(self, key: str) -> bool:
+    @contextlib.contextmanager
+    def telling(self, *, wait: bool) -> Iterator[bool]:
+        """Keeps every other process from telling trackers of this study meanwhile.
+
+        Yields whether this process may: with `wait` it does when the others have told theirs.
+        """
+        told = self._lock_byte(_TELLING, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            flags = fcntl.LOCK_EX | fcntl.LOCK_NB
-            fcntl.lockf(self._claims_descriptor(), flags, 1, int(key[:_DIGITS], 16))
+            yield told
+        finally:
+            if told:
+                fcntl.lockf(self._claims_descriptor(), fcntl.LOCK_UN, 1, _TELLING)
+
+    def _lock(self, key: str) -> bool:
+        if not self._lock_byte(int(key[:_DIGITS], 16), fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return False
+        self._held.add(key)
+        return True
+
+    def _lock_byte(self, place: int, flags: int) -> bool:
+        try:
+            fcntl.lockf(self._claims_descriptor(), flags, 1, place)
         except (BlockingIOError, PermissionError):
             return False
         except OSError as error:
             raise self._unusable("locked", error) from error
-        self._held.add(key)
         return True
 
     def _claims_descriptor(self) -> int:

@@ -65,7 +65,8 @@ class TrialKind:
 
     `source`, `trial` and `record` read JSON values. `attempt` runs trials that are trained together and gives
     the outcome of each; errors are failures. `cohorts` names trials that may be trained together alike.
-    `version` names the protocol: another one may have other numbers.
+    `version` names the protocol: another one may have other numbers. `curve` gives what a record has measured
+    after each part of its training, where it has that.
     """
 
     source: Callable[[Any], Source]
@@ -75,6 +76,7 @@ class TrialKind:
     attempt: Callable[[Sequence[Any], Any], Sequence[Keyed]]
     cohorts: Callable[[Any], Callable[[Any], str]]
     version: int
+    curve: Callable[[Any], Sequence[Mapping[str, float]]] = lambda _: ()
 
     def outcome(self, values: Mapping[str, Any]) -> Keyed:
         """The record or failure that `outcome_to_mapping` described."""
