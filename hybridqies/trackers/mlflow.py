@@ -12,6 +12,8 @@ from hybridqies.trackers.base import Scalar, Tracker
 
 _LONGEST = 500
 """Characters of a parameter that every version of MLflow takes."""
+_MOST = 100
+"""Parameters that MLflow takes in one request."""
 
 
 class MLflow(Tracker):
@@ -33,7 +35,7 @@ class MLflow(Tracker):
         """Finds the experiment, or makes it."""
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "hybridqies"
         found = self._client.get_experiment_by_name(name)
-        self._experiment = self._client.create_experiment(name) if found is None else found.experiment_id
+        self._experiment = self._make(name) if found is None else found.experiment_id
 
     def begin(self, name: str, config: Mapping[str, Scalar], known: str | None) -> str:
         """A run of MLflow, named by its id."""
@@ -46,7 +48,8 @@ class MLflow(Tracker):
             return known
         self._run = self._client.create_run(self._experiment, run_name=name).info.run_id
         params = [Param(key, str(value)[:_LONGEST]) for key, value in config.items()]
-        self._client.log_batch(self._run, params=params, synchronous=True)
+        for first in range(0, len(params), _MOST):
+            self._client.log_batch(self._run, params=params[first : first + _MOST], synchronous=True)
         return self._run
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
@@ -63,3 +66,13 @@ class MLflow(Tracker):
         if result is not None:
             self.log(result, self._step)
         self._client.set_terminated(self._run, "KILLED" if result is None else "FINISHED")
+
+    def _make(self, name: str) -> str:
+        """A new experiment; that of another command where one has made it meanwhile."""
+        try:
+            return str(self._client.create_experiment(name))
+        except Exception:
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
