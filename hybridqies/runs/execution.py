@@ -139,6 +139,7 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
             remove_leftovers(folder)
         finished = _finished(prepared, arm, folder)
         if finished is not None:
+            hooks.on_finished(arm.name, folder, _config(prepared, arm), finished)
             return finished
     data = _tune(prepared, arm, run, resume, hooks)
     config, rows = prepared.config.training, prepared.rows(arm)

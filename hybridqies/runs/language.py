@@ -94,7 +94,9 @@ def train_language_model(
     run, hooks = run.anchored(), hooks or Hooks()
     folder, ranks = folder.resolve(), Ranks.current()
     if resume and (folder / RESULT).is_file():
-        return _close(folder)
+        result = _close(folder)
+        hooks.on_finished(run.model.arm, folder, to_mapping(run), result)
+        return result
     model = LanguageModel(run.model)
     train, validation, test = _split(run, read_text(run.text))
     model.prepare(train + validation + test)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -107,8 +107,7 @@ class Tracking:
 
         def begin(arm: str, folder: Path, config: Mapping[str, Any]) -> None:
             hooks.on_begin(arm, folder, config)
-            history = read_history(folder) if (folder / METRICS).is_file() else ()
-            self.begin(arm, arm, config, map(curves, history))
+            self.begin(arm, arm, config, [curves(record) for record in _epochs(folder)])
 
         def epoch(record: dict[str, Any]) -> None:
             hooks.on_epoch(record)
@@ -118,18 +117,22 @@ class Tracking:
             hooks.on_end(result)
             self.end(result)
 
-        return replace(hooks, on_begin=begin, on_epoch=epoch, on_end=end)
+        def finished(arm: str, folder: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+            hooks.on_finished(arm, folder, config, result)
+            self.show(arm, arm, config, [curves(record) for record in _epochs(folder)], result)
+
+        return replace(hooks, on_begin=begin, on_epoch=epoch, on_end=end, on_finished=finished)
 
     def begin(
-        self, key: str, name: str, config: Mapping[str, Any], history: Iterable[Mapping[str, Any]] = ()
+        self, key: str, name: str, config: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()
     ) -> None:
         """A training begins or goes on; trackers get the epochs of its history that they were not shown yet.
 
         `name` is for people, behind the name of the folder, and `config` may be nested.
         """
         self.read()
-        options, epochs, name = flatten(config), tuple(history), self._full(name)
-        self._each(lambda word, tracker: self._begin_one(word, tracker, key, name, options, epochs))
+        options, name = flatten(config), self._full(name)
+        self._each(lambda word, tracker: self._begin_one(word, tracker, key, name, options, history))
 
     def log(self, record: Mapping[str, Any]) -> None:
         """An epoch of the training that began last."""
@@ -207,6 +210,11 @@ class Tracking:
 
     def _record(self) -> None:
         write_record(self._folder / TRACKERS, self._known)
+
+
+def _epochs(folder: Path) -> tuple[dict[str, Any], ...]:
+    """What epochs have recorded, if there were any."""
+    return read_history(folder) if (folder / METRICS).is_file() else ()
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:

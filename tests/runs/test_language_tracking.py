@@ -103,6 +103,19 @@ def test_a_tracker_named_later_gets_earlier_epochs(
     assert all("validation_perplexity" in each[1] for each in TOLD[3:6])
 
 
+def test_a_run_that_had_finished_is_shown_whole_and_once(words: list[str], out: Path) -> None:
+    assert run(words) == 0
+    again = ["lm", "train", "--resume", "--out", str(out), "--json", "--log-to", "fake"]
+    assert run(again) == 0
+    assert methods() == ["make", "connect", "begin", "log 1", "log 2", "log 3", "end"]
+    assert TOLD[2][1] == "run/tap"
+    assert "validation_perplexity" in TOLD[3][1]
+    assert TOLD[6][1]["result/test_loss"] == read_record(out / "result.json")["test_loss"]
+    TOLD.clear()
+    assert run(again) == 0
+    assert methods() == ["make", "connect"]
+
+
 @pytest.mark.parametrize("method", ["begin", "log 2", "end"])
 def test_a_tracker_that_fails_loses_no_run(
     method: str, words: list[str], out: Path, capsys: pytest.CaptureFixture[str]

@@ -75,6 +75,19 @@ def test_a_tracker_named_later_gets_earlier_epochs(words: list[str], tmp_path: P
     assert TOLD[2][3] is None
 
 
+def test_a_run_that_had_finished_is_shown_whole_and_once(words: list[str], tmp_path: Path) -> None:
+    assert run(words) == 0
+    again = ["train", "--resume", "--out", str(tmp_path / "run"), "--json", "--log-to", "fake"]
+    assert run(again) == 0
+    logged = ["log 1", "log 2", "log 3"]
+    assert methods() == ["make", "connect", "begin", *logged, "end", "begin", "log 1", "end"]
+    assert [TOLD[2][1], TOLD[7][1]] == ["run/dressed", "run/logistic"]
+    assert TOLD[6][1] == result_numbers(tmp_path / "run")
+    TOLD.clear()
+    assert run(again) == 0
+    assert methods() == ["make", "connect"]
+
+
 @pytest.mark.parametrize("method", ["begin", "log 2", "end"])
 def test_a_tracker_that_fails_loses_no_run(
     method: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
