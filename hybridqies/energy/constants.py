@@ -13,6 +13,8 @@ from hybridqies.errors import InputError, UnknownNameError
 
 # Of a normal distribution between its 5 % and 95 % quantiles.
 _STANDARD_DEVIATIONS = 2 * 1.6448536269514722
+# Products of constants with the largest state are still numbers.
+_LEAST, _MOST = 1e-20, 1e20
 _H100 = "NVIDIA H100 SXM5 80 GB, data sheet"
 _ARIA = "IonQ Aria, system timing in Microsoft's documentation of Azure Quantum"
 
@@ -23,7 +25,7 @@ class Constant:
 
     Raises
     ------
-    InputError: the numbers are not positive, or not in order.
+    InputError: the numbers are not positive, not in order, or beyond all bounds.
     """
 
     value: float
@@ -33,10 +35,10 @@ class Constant:
     source: str
 
     def __post_init__(self) -> None:
-        if not 0 < self.low <= self.value <= self.high < math.inf:
+        if not _LEAST <= self.low <= self.value <= self.high <= _MOST:
             raise InputError(
                 f"a constant was given {self.low:g}:{self.value:g}:{self.high:g}",
-                expected="positive numbers that rise: low, value, high",
+                expected=f"positive numbers that rise: low, value, high, from {_LEAST:g} to {_MOST:g}",
             )
 
     def draw(self, count: int, random: np.random.Generator) -> np.ndarray:

@@ -17,6 +17,8 @@ Numbers = Mapping[str, Any]
 """A number, or an array of draws, for each constant."""
 
 DRAWS = 4000
+# Larger states have energies that are no floats.
+MOST_QUBITS, MOST_SHOTS = 500, 10**15
 _QUANTILES = (0.05, 0.95)
 
 PUBLISHED = (
@@ -90,10 +92,9 @@ def compare_energy(works: Sequence[Work], shots: int, constants: Constants | Non
 
     Raises
     ------
-    InputError: fewer than one shot.
+    InputError: fewer than one shot or over MOST_SHOTS, or a circuit on over MOST_QUBITS.
     """
-    if shots < 1:
-        raise InputError(f"{shots} shots were asked for", expected="at least one")
+    _check(works, shots)
     constants = constants or Constants()
     central, drawn = constants.central(), constants.draw(DRAWS)
     return [
@@ -113,13 +114,28 @@ def find_crossover(works: Sequence[Work], shots: int, constants: Constants | Non
 
     The logarithm of their ratio is taken as straight between two sizes. The interval has 90 % of random
     constants.
+
+    Raises
+    ------
+    InputError: as `compare_energy`.
     """
+    _check(works, shots)
     constants = constants or Constants()
     qubits = np.array([work.n_qubits for work in works], dtype=float)
     central = _log_ratio(works, shots, {name: np.array([each]) for name, each in constants.central().items()})
     drawn = np.sort(_cross(qubits, _log_ratio(works, shots, constants.draw(DRAWS))))
     low, high = (drawn[round(each * (DRAWS - 1))] for each in _QUANTILES)
     return Crossover(*(_in_words(each) for each in (_cross(qubits, central)[0], low, high)))
+
+
+def _check(works: Sequence[Work], shots: int) -> None:
+    if not 1 <= shots <= MOST_SHOTS:
+        raise InputError(f"{shots} shots were asked for", expected=f"1 to {MOST_SHOTS:,}")
+    widest = max((work.n_qubits for work in works), default=0)
+    if widest > MOST_QUBITS:
+        raise InputError(
+            f"the energy of a circuit on {widest:,} qubits was asked for", expected=f"at most {MOST_QUBITS}"
+        )
 
 
 def _log_ratio(works: Sequence[Work], shots: int, constants: Numbers) -> np.ndarray:

@@ -55,6 +55,7 @@ def test_outside_of_the_sizes(say: Say) -> None:
         (["rot-rings"], "did you mean 'rot-ring'"),
         (["rot-ring", "--qubits", "8:2"], "a rising range"),
         (["rot-ring", "--shots", "0"], "0 shots"),
+        (["rot-ring", "--qubits", "1100"], "at most 500"),
         (["rot-ring", "--constant", "qpu_watts"], "expected NAME=VALUE"),
         (["rot-ring", "--constant", "qpu_watt=1"], "did you mean 'qpu_watts'"),
         (["rot-ring", "--constant", "qpu_watts=-1"], "positive numbers"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -147,7 +149,7 @@ def test_every_constant_has_a_source_and_an_order() -> None:
     assert [each["qubits"] for each in PUBLISHED] == [46, 34]
 
 
-@pytest.mark.parametrize("word", ["x", "1:2", "3:2:1", "0", "-1", "1:2:inf", "nan"])
+@pytest.mark.parametrize("word", ["x", "1:2", "3:2:1", "0", "-1", "1:2:inf", "nan", "1e-320:1:2", "1e308"])
 def test_constants_that_are_refused(word: str) -> None:
     with pytest.raises(InputError, match="constant"):
         Constants().replace({"qpu_watts": word})
@@ -158,3 +160,20 @@ def test_other_refusals() -> None:
         Constants().replace({"qpu_watt": "1"})
     with pytest.raises(InputError, match="0 shots"):
         compare_energy([rising(10)], 0)
+
+
+@pytest.mark.parametrize("estimate", [compare_energy, find_crossover])
+def test_what_no_float_can_hold_is_refused(estimate: Callable[..., object]) -> None:
+    with pytest.raises(InputError, match="1,100 qubits was asked for; expected at most 500"):
+        estimate([rising(10), rising(1100)], 1000)
+    with pytest.raises(InputError, match="shots were asked for; expected 1 to"):
+        estimate([rising(10)], 10**400)
+
+
+def test_the_widest_with_the_most_extreme_constants_is_a_number() -> None:
+    words = {field.name: "1e20" for field in dataclasses.fields(Constants)}
+    words |= dict.fromkeys(("gpu_bytes_per_second", "gpu_bandwidth_reached", "gates_per_pass"), "1e-20")
+    words |= {"gpu_flops_per_second": "1e-20"}
+    work = dataclasses.replace(rising(500), flops=10**6 * 2**500, passes=10**4, circuits=10**4)
+    (row,) = compare_energy([work], 10**15, Constants().replace(words))
+    assert all(map(math.isfinite, (*row.gpu_interval, *row.qpu_interval)))
