@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hybridqies.backends.jobs.scrubbing import scrub
 from hybridqies.errors import InputError
@@ -31,7 +31,10 @@ _SECRETS = (
 )
 # Their passwords and queries are secrets.
 _ADDRESSES = ("MLFLOW_TRACKING_URI", "TRACKIO_SERVER_URL")
-_USER_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
+# Shorter names of users occur in ordinary words.
+_TOKEN = 8
+# To the last @ of the host: a password may have one, too.
+_USER_IN_ADDRESS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def make_trackers(words: Sequence[str], folder: Path) -> dict[Destination, Tracker]:
@@ -242,7 +245,21 @@ def _about(error: Exception) -> str:
     """What is wrong, on one line and without credentials."""
     secrets = [os.environ.get(name, "").strip() for name in _SECRETS]
     for name in _ADDRESSES:
-        parts = urlsplit(os.environ.get(name, ""))
-        secrets += [parts.query, parts.password or ""]
+        secrets += _secrets_of(os.environ.get(name, ""))
     text = _USER_IN_ADDRESS.sub("***@", f"{type(error).__name__}: {error}")
     return scrub(text, secrets)
+
+
+def _secrets_of(address: str) -> list[str]:
+    """Password and query of an address, as they stand there and decoded.
+
+    A long user without a password is a token.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # No address: none of it is known to be harmless.
+        return [address]
+    user = parts.username or ""
+    is_token = parts.password is None and len(user) >= _TOKEN
+    found = [each for each in (parts.query, parts.password, user if is_token else "") if each]
+    return [*found, *map(unquote, found)]

@@ -56,7 +56,7 @@ def read_destinations(words: Sequence[str]) -> tuple[Destination, ...]:
     Raises
     ------
     UnknownNameError: no tracker has that name.
-    InputError: a word given twice, an empty target, or one with credentials in it.
+    InputError: a word given twice, an empty target, one that is no address, or one with credentials in it.
     """
     found = []
     for word in words:
@@ -76,7 +76,12 @@ def read_destinations(words: Sequence[str]) -> tuple[Destination, ...]:
 
 def _refuse_credentials(name: str, target: str) -> None:
     """Refuses a target with a password: command lines stay in histories and are seen by other users."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise InputError(
+            f"the target of tracker {name!r} is no address: {error}", expected="an address, or a path"
+        ) from None
     if "@" in parts.netloc or parts.query:
         raise InputError(
             f"the target of tracker {name!r} has a user, a password or a query in it",

@@ -10,8 +10,10 @@ import fake_tracker
 import pytest
 
 from hybridqies.cli.app import run
+from hybridqies.errors import InputError
 from hybridqies.records import read_record
-from hybridqies.trackers import TRACKERS
+from hybridqies.runs import Tracking
+from hybridqies.trackers import TRACKERS, Destination
 from hybridqies.training.history import read_history
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -144,6 +146,34 @@ def test_no_secret_is_in_the_run(
     for path in (tmp_path / "run").rglob("*"):
         if path.is_file():
             assert b"secret" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("https://me:p%40ss-word@host", "https://me:p%40ss-word@host refuses p@ss-word"),
+        ("https://me:p@ss-word@host", "https://me:p@ss-word@host refuses p@ss-word"),
+        ("https://t0ken-p@ss-word@host", "no user t0ken-p@ss-word"),
+        ("https://me:p@ss-word@[host", "cannot parse https://me:p@ss-word@[host"),
+    ],
+)
+def test_no_part_of_an_address_is_shown(
+    address: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+
+    def connect(self: Any) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(fake_tracker.Fake, "connect", connect)
+    destination = Destination("fake", None)
+    with (
+        pytest.raises(InputError, match="tracker 'fake' cannot be used: RuntimeError") as raised,
+        Tracking({destination: fake_tracker.Fake(None, tmp_path)}, tmp_path, print),
+    ):
+        pass
+    assert "ss-w" not in str(raised.value)
+    assert "word" not in str(raised.value)
 
 
 def test_a_damaged_record_is_refused_when_resumed(

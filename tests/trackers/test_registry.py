@@ -32,6 +32,7 @@ def test_words_are_names_with_targets() -> None:
         (["trackio", "trackio"], "'trackio' was given twice"),
         (["mlflow:https://user:word@host/"], "'mlflow' has a user, a password or a query in it"),
         (["mlflow:https://token@host/"], "expected an address without credentials"),
+        (["mlflow:http://[::1"], "the target of tracker 'mlflow' is no address: .*; expected an address"),
         (["mlflow:postgresql://host/db?password=word"], "give them to mlflow in its environment variables"),
     ],
 )
