@@ -86,8 +86,10 @@ def fit_decay(qubits: Sequence[int], variances: Sequence[float]) -> Decay | None
     from scipy import stats
 
     line = stats.linregress(qubits, np.log(variances))
-    factor = math.exp(-line.slope)
+    factor = float(np.exp(-line.slope))
     if len(set(qubits)) == 2:
         return Decay(factor, None, None)
     margin = float(stats.t.ppf(0.975, len(qubits) - 2)) * float(line.stderr)
-    return Decay(factor, math.exp(-line.slope - margin), math.exp(-line.slope + margin))
+    with np.errstate(over="ignore"):
+        low, high = (float(np.exp(-line.slope + side)) for side in (-margin, margin))
+    return Decay(factor, low, high)

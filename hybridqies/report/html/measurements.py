@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybridqies.diagnostics import Diagnosis
 from hybridqies.errors import InputError
+from hybridqies.options import from_mapping, to_mapping
 from hybridqies.records import lacking, parse_json, read_bytes, read_record
+from hybridqies.report.html.records import read_plan_text
 from hybridqies.runs.language import read_language_result
-from hybridqies.study.conduct import PLAN, RESULT
+from hybridqies.study.conduct import RESULT
 from hybridqies.training.history import read_history
 
 COMPRESSION = "compression.json"
+
+_OF_DIAGNOSE, _OF_COMPRESS = "what `hybridqies diagnose --json` prints", "what `compress` writes"
+_ENDS: Mapping[str, Any] = {"value": float, "low": float, "high": float}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +142,27 @@ def read_diagnosis(path: Path) -> DiagnosisRecord:
     InputError: it cannot be read, or is none.
     """
     needed = {"circuit": str, "observable": str, "vary": list, "samples": int, "rows": list}
-    content = _read_plain(path, needed, "what `hybridqies diagnose --json` prints")
-    return DiagnosisRecord(path.stem, content)
+    content = _read_plain(path, needed, _OF_DIAGNOSE)
+    try:
+        rows = [_read_row(row, content["vary"]) for row in content["rows"]]
+        if not rows:
+            raise InputError("it has no rows")
+    except InputError as error:
+        raise _refuse(path, error, _OF_DIAGNOSE) from None
+    return DiagnosisRecord(path.stem, {**content, "rows": rows})
+
+
+def _read_row(row: Any, vary: Sequence[Any]) -> dict[str, Any]:
+    """A row of a diagnosis, with all that is read of it."""
+    made = from_mapping(Diagnosis, row, what="member of a row")
+    missing = [name for name in vary if not isinstance(name, str) or name not in made.options]
+    if missing:
+        raise InputError(f"a row has no option {missing[0]!r:.60}")
+    if made.n_qubits < 1 or made.random_variance <= 0:
+        raise InputError(f"a row has {made.n_qubits} qubits")
+    if made.gradient_variance is not None and made.gradient_variance.value <= 0:
+        raise InputError(f"a row has a variance of {made.gradient_variance.value:g}")
+    return to_mapping(made)
 
 
 def read_compression(folder: Path) -> CompressionRecord:
@@ -147,8 +172,41 @@ def read_compression(folder: Path) -> CompressionRecord:
     ------
     InputError: it cannot be read, or is none.
     """
-    needed = {"config": dict, "arms": list}
-    return CompressionRecord(folder.name, _read_plain(folder / COMPRESSION, needed, "what `compress` writes"))
+    path = folder / COMPRESSION
+    content = _read_plain(path, {"config": dict, "arms": list}, _OF_COMPRESS)
+    problem = _lacking_in_compression(content)
+    if problem:
+        raise _refuse(path, problem, _OF_COMPRESS)
+    return CompressionRecord(folder.name, content)
+
+
+def _lacking_in_compression(content: Mapping[str, Any]) -> str:
+    """What is wrong with the report of a compression; empty where nothing is."""
+    language = "tokens" in content
+    measured = ("perplexity", "ratio") if language else ("accuracy", "difference")
+    arm: dict[str, Any] = {"arm": str, "meaning": str, "parameters": float, "layer_parameters": float}
+    arm |= {"bytes": float, "tokens_per_second" if language else "texts_per_second": float}
+    needed: list[tuple[Any, Mapping[str, Any]]] = [(content["config"], {"model": str, "method": str})]
+    if not language:
+        needed.append((_within(content, "data", "rows"), {"test": int}))
+    for each in content["arms"]:
+        needed += [(each, arm), *((_within(each, name), _ENDS) for name in measured)]
+    for name in ("profile", "profile_by_type"):
+        for each in content.get(name) or ():
+            needed += [(each, {"name": str, "n_layers": int}), (_within(each, "measured"), _ENDS)]
+    for value, members in needed:
+        problem = lacking(value, members) if isinstance(value, Mapping) else "a part of it is no JSON object"
+        if problem:
+            return problem
+    arms = content["arms"]
+    return "" if len(arms) > 1 and arms[0]["bytes"] > 0 else f"it has {len(arms)} arms, or they have no bytes"
+
+
+def _within(value: Any, *names: str) -> Any:
+    """What stands under those names, one in the other; None where there is nothing."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def read_scaling(folder: Path) -> ScalingRecord:
@@ -160,7 +218,7 @@ def read_scaling(folder: Path) -> ScalingRecord:
     """
     needed = {"plan": dict, "texts": dict, "cells": list, "done": int, "trials": int}
     result = read_record(folder / RESULT, needed=needed, what="study")
-    return ScalingRecord(folder, result, (folder / PLAN).read_text(encoding="utf-8"))
+    return ScalingRecord(folder, result, read_plan_text(folder))
 
 
 def read_language_run(folder: Path) -> LanguageRecord:
@@ -178,8 +236,12 @@ def _read_plain(path: Path, needed: Mapping[str, Any], expected: str) -> dict[st
     try:
         content: Any = parse_json(read_bytes(path))
     except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} cannot be reported ({error})", expected=expected) from None
+        raise _refuse(path, error, expected) from None
     problem = lacking(content, needed) if isinstance(content, dict) else "it is no JSON object"
     if problem:
-        raise InputError(f"{str(path)!r} cannot be reported ({problem})", expected=expected)
+        raise _refuse(path, problem, expected)
     return dict(content)
+
+
+def _refuse(path: Path, problem: object, expected: str) -> InputError:
+    return InputError(f"{str(path)!r} cannot be reported ({problem})", expected=expected)

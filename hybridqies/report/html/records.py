@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hybridqies.circuit import Circuit
-from hybridqies.errors import InputError
-from hybridqies.records import read_record
+from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.records import read_bytes, read_record
 from hybridqies.report.studies.cells import metric_of, seeds_of, setting_of
 from hybridqies.report.words import head_label
 from hybridqies.runs import RunConfig, recorded_config
@@ -153,7 +153,7 @@ def read_study(folder: Path) -> StudyRecord:
     Raises
     ------
     InputError: it is not finished.
-    ModelFolderError: its result was damaged or altered.
+    ModelFolderError: its result or its plan was damaged or altered.
     """
     if not (folder / RESULT).is_file():
         raise InputError(
@@ -166,7 +166,22 @@ def read_study(folder: Path) -> StudyRecord:
     result = read_record(folder / RESULT, needed=needed, what="study", todo=todo)
     with TrialJournal(folder) as journal:
         trials = tuple(journal.state().records.values())
-    return StudyRecord(folder, result, (folder / PLAN).read_text(encoding="utf-8"), trials)
+    return StudyRecord(folder, result, read_plan_text(folder), trials)
+
+
+def read_plan_text(folder: Path) -> str:
+    """The plan of a study, as its file has it.
+
+    Raises
+    ------
+    ModelFolderError: it is missing or no text.
+    """
+    try:
+        return read_bytes(folder / PLAN).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFolderError(
+            f"the plan {str(folder / PLAN)!r} cannot be read ({error})", todo="restore it"
+        ) from None
 
 
 def read_run(folder: Path) -> RunRecord:

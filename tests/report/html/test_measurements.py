@@ -10,7 +10,7 @@ import pytest
 
 from hybridqies.circuit import load_recipe
 from hybridqies.diagnostics import Survey, diagnose_all, plan_sizes
-from hybridqies.errors import InputError
+from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.options import to_mapping
 from hybridqies.records import write_lines, write_record
 from hybridqies.report.html.chapters import make_chapters
@@ -48,6 +48,11 @@ def test_a_diagnosis(diagnosis: dict[str, Any], tmp_path: Path) -> None:
     assert variance.series[0].y[0] == first["gradient_variance"]["value"]
     assert variance.series[2].y[0] == first["random_variance"]
     q, entropy = found["entanglement"]
+    (spread,) = found["expressibility"]
+    # One number of all draws: an interval of no width would claim that it is known exactly.
+    assert not spread.has_intervals
+    assert "95 %" not in spread.text
+    assert variance.has_intervals
     assert q.series[0].y == tuple(row["meyer_wallach"]["value"] for row in diagnosis["rows"][:2])
     assert entropy.series[2].y[0] == first["entropy"]["random"]
 
@@ -99,6 +104,14 @@ def test_a_scaling_study(tmp_path: Path) -> None:
     ]
 
 
+def test_a_plan_that_is_no_text(tmp_path: Path) -> None:
+    empty = {"plan": {}, "texts": {}, "cells": [], "trials": 0, "done": 0}
+    write_record(tmp_path / "study.json", {"kind": "scale", **empty})
+    (tmp_path / "study.toml").write_bytes(b"\xff")
+    with pytest.raises(ModelFolderError, match=r"the plan '.*study\.toml' cannot be read"):
+        read_record_of(tmp_path)
+
+
 def test_a_language_model(tmp_path: Path) -> None:
     result = {
         "arm": "entangled",
@@ -125,6 +138,55 @@ def test_a_language_model(tmp_path: Path) -> None:
         ("validation", (5.0, 2.5)),
     ]
     assert gates.rows == (("1", "0.500 → 0.250"),)
+
+
+def test_a_diagnosis_is_drawn_from_few_to_many_qubits(diagnosis: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "plateau.json"
+    path.write_text(json.dumps(diagnosis | {"rows": diagnosis["rows"][::-1]}))
+    plot = blocks_of(read_record_of(path))["trainability"][0]
+    assert [each.x for each in plot.series] == [(2.0, 4.0)] * 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_qubits": "many"},
+        {"n_qubits": 0},
+        {"options": {}},
+        {"entropy": 0.5},
+        {"gradient_variance": {"value": 0.0, "error": 0.0, "moving": 1}},
+        {"random_variance": None},
+        None,
+    ],
+)
+def test_a_damaged_row_of_a_diagnosis(
+    changes: dict[str, Any] | None, diagnosis: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "file.json"
+    rows = [] if changes is None else [diagnosis["rows"][0] | changes]
+    path.write_text(json.dumps(diagnosis | {"rows": rows}))
+    with pytest.raises(InputError, match=r"file\.json' cannot be reported \(.*\); expected what `hybridqies"):
+        read_record_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("config", {}), ("arms", []), ("arms", [1, 2]), ("data", 1), ("profile", [{"name": "layer"}])],
+)
+def test_a_damaged_compression(name: str, value: Any, tmp_path: Path) -> None:
+    ends = {"value": 0.5, "low": 0.4, "high": 0.6}
+    arm = {"arm": "svd", "meaning": "", "accuracy": ends, "difference": ends, "parameters": 1}
+    arm |= {"layer_parameters": 1, "bytes": 4, "texts_per_second": 1.0}
+    config = {"model": "encoder", "method": "svd"}
+    content = {"config": config, "data": {"rows": {"test": 5}}, "arms": [arm, arm], "profile": []}
+    path = tmp_path / "compression.json"
+    path.write_text(json.dumps(content))
+    assert blocks_of(read_record_of(tmp_path))
+    path.write_text(json.dumps(content | {name: value}))
+    with pytest.raises(
+        InputError, match=r"compression\.json' cannot be reported \(.*\); expected what `compr"
+    ):
+        read_record_of(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"circuit": "iqp"}', '{"circuit": NaN}'])
