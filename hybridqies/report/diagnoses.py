@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -110,14 +109,15 @@ def _draw_measure(axes: Axes, name: str, record: Mapping[str, Any]) -> None:
         axes.errorbar(
             [row["n_qubits"] for row in measured],
             [row[name]["value"] for row in measured],
-            yerr=[1.96 * (row[name]["error"] or 0.0) for row in measured],
+            yerr=None if name == "expressibility" else [1.96 * row[name]["error"] for row in measured],
             color=COLOURS[at % len(COLOURS)],
             marker=_MARKERS[at % len(_MARKERS)],
             markersize=5,
             capsize=3,
             label=label or "circuit",
         )
-    sizes = {row["n_qubits"]: row for row in record["rows"] if row[name] is not None}
+    ordered = sorted(record["rows"], key=lambda row: int(row["n_qubits"]))
+    sizes = {row["n_qubits"]: row for row in ordered if row[name] is not None}
     randoms = [
         row["random_variance"] if name == "gradient_variance" else row[name]["random"]
         for row in sizes.values()
@@ -132,8 +132,11 @@ def series(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Row]]]:
     def label(row: Row) -> str:
         return ", ".join(f"{name} = {row['options'][name]}" for name in record["vary"])
 
-    for name, rows in groupby(record["rows"], key=label):
-        yield name, list(rows)
+    found: dict[str, list[Row]] = {}
+    for row in record["rows"]:
+        found.setdefault(label(row), []).append(row)
+    for name, rows in found.items():
+        yield name, sorted(rows, key=lambda row: int(row["n_qubits"]))
 
 
 def training_table(record: Mapping[str, Any]) -> Table:

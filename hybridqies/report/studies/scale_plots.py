@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def _points(
     ordered = sorted(cells, key=cost)
     means = [cell["loss"]["mean"] for cell in ordered]
     margins = [
-        0.0 if cell["loss"]["high"] is None else cell["loss"]["high"] - cell["loss"]["mean"]
+        math.nan if cell["loss"]["high"] is None else cell["loss"]["high"] - cell["loss"]["mean"]
         for cell in ordered
     ]
     axes.errorbar(

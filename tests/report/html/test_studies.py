@@ -15,11 +15,20 @@ from hybridqies.report.html.interactive import to_plotly
 from hybridqies.report.html.plots import Plot, Shape
 from hybridqies.report.html.reading import read_record_of
 from hybridqies.report.html.records import StudyRecord
+from hybridqies.report.html.sections.cells import draw_metric
 from hybridqies.report.html.still import draw
 
 
 def blocks_of(study: StudyRecord) -> dict[str, tuple[Any, ...]]:
     return {part.key.removesuffix("-1"): part.blocks for part in make_chapters([study])[0].parts}
+
+
+def test_a_line_goes_from_few_to_many_qubits() -> None:
+    """In whatever order `--qubits` named them."""
+    study = make_sweep()
+    turned = replace(study, result={**study.result, "cells": study.result["cells"][::-1]})
+    (plot,) = draw_metric(turned)
+    assert {each.name: each.x for each in plot.series}["dressed"] == (2.0, 4.0)
 
 
 def test_a_sweep_against_qubits() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from hybridqies.lm import count_flops, count_parameters
 from hybridqies.report.studies import report_of
+from hybridqies.report.studies.scale_plots import _points
 from hybridqies.study.decoders import summary
 from hybridqies.study.decoders.summary import compare_arms, fit_laws, summarise_cells
 from hybridqies.study.decoders.trial import DecoderRecord, DecoderTrial
@@ -127,3 +131,14 @@ def test_three_numbers_of_tokens_give_a_law_of_both() -> None:
     assert arm["values"]["a_opt"]["value"] == pytest.approx(0.28 / 0.62, rel=1e-4)
     (other,) = by_operations["fit"]["arms"]
     assert other["values"]["A"]["value"] == pytest.approx(406.4 * 2**0.34, rel=1e-4)
+
+
+def test_one_seed_has_no_interval_in_the_picture() -> None:
+    """A bar of no length would claim that the loss is known exactly."""
+    axes = Figure().subplots()
+    cells = [{"loss": {"mean": 2.0, "high": high}, "n": n} for n, high in ((1, None), (2, 2.5))]
+    _points(axes, cells, lambda cell: cell["n"], {})
+    (bars,) = axes.collections
+    assert isinstance(bars, LineCollection)
+    lengths = [segment[1][1] - segment[0][1] for segment in bars.get_segments() if len(segment)]
+    assert [length for length in lengths if not math.isnan(length)] == [1.0]

@@ -104,6 +104,7 @@ def _curves(cells: Sequence[Mapping[str, Any]], metric: Metric) -> Iterator[Seri
     arms = list(dict.fromkeys(cell["arm"] for cell in cells))
     for style, arm in enumerate(arms):
         own = [cell for cell in cells if cell["arm"] == arm]
+        own.sort(key=lambda cell: int(cell["n_qubits"] or 0))
         values = [cell[metric.name] for cell in own]
         means = tuple(metric.scale * value["mean"] for value in values)
         if own[0]["n_qubits"] is None:

@@ -44,26 +44,28 @@ def _draw(diagnosis: DiagnosisRecord, name: str, label: str, *, log: bool) -> It
         measured = [row for row in members if row[name] is not None]
         if measured:
             lines.append(_line(title or diagnosis.content["circuit"], measured, name, style, log=log))
-    sizes = {row["n_qubits"]: row for row in rows}
+    sizes = {row["n_qubits"]: row for row in sorted(rows, key=lambda row: int(row["n_qubits"]))}
     randoms = tuple(
         row["random_variance"] if name == "gradient_variance" else row[name]["random"]
         for row in sizes.values()
     )
     lines.append(Series("random", tuple(map(float, sizes)), randoms, style=GREY))
-    text = (
-        f"{label} over the number of qubits, with 95 % intervals; the dotted line is that of random circuits."
-    )
+    intervals = ", with 95 % intervals" if any(line.low for line in lines) else ""
+    text = f"{label} over the number of qubits{intervals}; the dotted line is that of random circuits."
     caption = f"{label[0].upper()}{label[1:]}"
     yield Plot(name, caption, text, Axis("qubits", whole=True), Axis(label, log=log), tuple(lines))
 
 
 def _line(title: str, rows: Sequence[Mapping[str, Any]], name: str, style: int, *, log: bool) -> Series:
-    values = [row[name]["value"] for row in rows]
-    margins = [1.96 * (row[name]["error"] or 0.0) for row in rows]
-    ends = [(value - margin, value + margin) for value, margin in zip(values, margins, strict=True)]
+    values = tuple(row[name]["value"] for row in rows)
+    x = tuple(float(row["n_qubits"]) for row in rows)
+    errors = [row[name]["error"] for row in rows]
+    if None in errors:
+        # One number of all draws has no interval.
+        return Series(title, x, values, style=style)
+    ends = [(at - 1.96 * error, at + 1.96 * error) for at, error in zip(values, errors, strict=True)]
     # On a logarithmic axis there is no place for an end below zero.
     low, high = (
         tuple(end if end > 0 or not log else None for end in side) for side in zip(*ends, strict=True)
     )
-    x = tuple(float(row["n_qubits"]) for row in rows)
-    return Series(title, x, tuple(values), low, high, style=style)
+    return Series(title, x, values, low, high, style=style)
