@@ -24,3 +24,8 @@ def tuning_label(result: Mapping[str, Any]) -> str:
 def percent(value: float) -> str:
     """A fraction as a percentage with two decimals."""
     return f"{100 * value:.2f} %"
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; halves of surrogate pairs, which names of folders can have, are written as escapes."""
+    return text.encode("utf-8", "backslashreplace")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hybridqies import __version__
 from hybridqies.figures import render
-from hybridqies.files import write_text
+from hybridqies.files import write_bytes
 from hybridqies.report.html.blocks import Picture
 from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.interactive import to_plotly
@@ -20,6 +20,7 @@ from hybridqies.report.html.paper import write_files
 from hybridqies.report.html.plots import Plot
 from hybridqies.report.html.reading import Record, read_record_of
 from hybridqies.report.html.still import draw
+from hybridqies.report.words import encode
 
 _PACKAGE = "hybridqies.report.html"
 
@@ -35,7 +36,7 @@ def build_report(paths: Sequence[Path], out: Path, files: Path | None = None) ->
     ModelFolderError: a record that is not finished, or was damaged or altered.
     """
     records = [read_record_of(path) for path in paths]
-    write_text(out, render_page(records))
+    write_bytes(out, encode(render_page(records)))
     return [] if files is None else write_files(make_chapters(records), files)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hybridqies.figures import save
-from hybridqies.files import write_text
+from hybridqies.files import write_bytes
 from hybridqies.report.html.blocks import Group, Table
 from hybridqies.report.html.chapters import Chapter
 from hybridqies.report.html.plots import Block, Plot
 from hybridqies.report.html.still import draw
 from hybridqies.report.spreadsheets import write_csv
+from hybridqies.report.words import encode
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 _LATEX = {
@@ -39,7 +40,7 @@ def write_files(chapters: Sequence[Chapter], folder: Path) -> list[Path]:
         table = block.numbers() if isinstance(block, Plot) else block
         for suffix, write in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex)):
             path = folder / f"{stem}.{suffix}"
-            write_text(path, write(table))
+            write_bytes(path, encode(write(table)))
             written.append(path)
         if isinstance(block, Plot):
             written += [save(draw(block), folder / f"{stem}.{suffix}") for suffix in ("svg", "png")]
@@ -62,7 +63,7 @@ def to_markdown(table: Table) -> str:
 def to_latex(table: Table) -> str:
     """The table for LaTeX with booktabs."""
     columns = "".join("r" if number else "l" for number in table.numeric)
-    head, *rows = [" & ".join(map(_latex, row)) + r" \\" for row in (table.headings, *table.rows)]
+    head, *rows = [_latex_row(row) for row in (table.headings, *table.rows)]
     lines = [
         r"\begin{table}",
         r"  \centering",
@@ -112,6 +113,12 @@ def _stem(chapter: str, section: str, name: str, taken: set[str]) -> str:
 def _markdown(cell: str) -> str:
     plain = cell.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return " ".join(_MARKDOWN.sub(r"\\\1", plain).split())
+
+
+def _latex_row(row: Sequence[str]) -> str:
+    line = " & ".join(map(_latex, row)) + r" \\"
+    # The end of the row before would take a bracket or a star for its own option.
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
 def _latex(cell: str) -> str:

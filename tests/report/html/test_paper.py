@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from report.html.records import HOSTILE, make_run
 
 from hybridqies.report.html.blocks import Table
-from hybridqies.report.html.chapters import make_chapters
+from hybridqies.report.html.chapters import Part, make_chapters
 from hybridqies.report.html.paper import to_csv, to_latex, to_markdown, write_files
 
 TABLE = Table(
@@ -47,6 +48,22 @@ def test_latex() -> None:
         r"  \end{tabular}",
         r"\end{table}",
     ]
+
+
+def test_latex_takes_no_cell_for_an_option() -> None:
+    """A bracket or a star behind the end of a row, on the next line too, is an option of that end."""
+    rows = (("[a]", "1"), ("*", "2"))
+    lines = to_latex(Table("t", "", ("[head]", "n"), rows, (False, True))).splitlines()
+    assert lines[5:9] == [r"    {}[head] & n \\", r"    \midrule", r"    {}[a] & 1 \\", r"    {}* & 2 \\"]
+
+
+def test_half_a_pair_in_a_name(tmp_path: Path) -> None:
+    """A folder's name may be no text at all."""
+    (chapter,) = make_chapters([make_run()])
+    table = Table("t", os.fsdecode(b"\xff"), ("a",), (("b",),), (False,))
+    written = write_files([replace(chapter, parts=(Part("t-1", "T", (table,)),))], tmp_path)
+    assert sorted(path.suffix for path in written) == [".csv", ".md", ".tex"]
+    assert "**\\udcff**" in (tmp_path / "t.md").read_text("utf-8")
 
 
 def test_files(tmp_path: Path) -> None:

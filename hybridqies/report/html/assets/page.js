@@ -111,7 +111,7 @@
 
   // A cell that a spreadsheet program would take for a formula gets an apostrophe; numbers are none.
   const quote = (text) => {
-    const safe = /^[=+\-@\t\r＝＋－＠]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+    const safe = /^[=+\-@\t\r\n＝＋－＠]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
     return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   document.addEventListener("click", (event) => {
