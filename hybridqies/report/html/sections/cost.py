@@ -8,7 +8,7 @@ from hybridqies.report.html.blocks import Table
 from hybridqies.report.html.plots import Block
 from hybridqies.report.html.records import ArmRecord, RunRecord
 
-_MEASURED = ("peak memory (MB)", "operations of circuits", "energy")
+_MEASURED = ("peak memory of the process (MB)", "operations of circuits", "energy")
 
 
 def count_cost(run: RunRecord) -> Iterator[Block]:
