@@ -181,7 +181,8 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     z = float(stats.norm.ppf(0.975))
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # An end is exact where rounding would put it on the wrong side of the share itself.
+    return 0.0 if share == 0 else max(0.0, centre - half), 1.0 if share == 1 else min(1.0, centre + half)
 
 
 def run_probes(

@@ -82,7 +82,11 @@ def draw_probes(record: Mapping[str, Any]) -> Figure:
             axes.errorbar(
                 [cell.n_parameters for cell in own],
                 [cell.accuracy for cell in own],
-                yerr=[[c.accuracy - c.low for c in own], [c.high - c.accuracy for c in own]],
+                # Earlier records have ends that rounding put on the wrong side.
+                yerr=[
+                    [max(0.0, c.accuracy - c.low) for c in own],
+                    [max(0.0, c.high - c.accuracy) for c in own],
+                ],
                 color=COLOURS[at % len(COLOURS)],
                 marker="o",
                 markersize=4,
