@@ -10,7 +10,7 @@ import typer
 
 from hybridqies.cli import flags
 from hybridqies.cli.output import read_settings, say, say_json, show
-from hybridqies.errors import CapabilityError, CircuitError
+from hybridqies.errors import CapabilityError, CircuitError, InputError
 
 if TYPE_CHECKING:
     from hybridqies.circuit import Circuit, Recipe
@@ -63,6 +63,8 @@ def show_(
     """
     from hybridqies.circuit import Start, draw_picture, load_recipe, to_openqasm3
 
+    if json and format_ is Format.QASM:
+        raise InputError("--json was given with --format qasm", expected="one of them")
     wanted = Format.JSON if json else format_
     recipe = load_recipe(circuit)
     laid_out = recipe.build(recipe.usual_qubits if qubits is None else qubits, read_settings(set_ or []))
@@ -71,10 +73,11 @@ def show_(
             f"circuit {circuit!r} starts from amplitudes, which an OpenQASM program cannot take in",
             todo="use --format json, or to_openqasm3 in Python with the amplitudes of one sample",
         )
+    program = to_openqasm3(laid_out) if wanted is Format.QASM else ""
     if picture is not None:
         draw_picture(laid_out, picture)
     if wanted is Format.QASM:
-        say(to_openqasm3(laid_out))
+        say(program)
     elif wanted is Format.JSON:
         say_json(_facts(recipe, laid_out) | {"circuit": laid_out.to_mapping()})
     else:

@@ -64,6 +64,16 @@ class TestCircuits:
             say(*flags, "--picture", tmp_path / f"c.{suffix}")
             assert (tmp_path / f"c.{suffix}").read_bytes().startswith(magic)
 
+    def test_a_refusal_draws_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        picture = tmp_path / "picture.svg"
+        flags = ["circuits", "show", "iqp", "--format", "qasm", "--json", "--picture", str(picture)]
+        assert run(flags) == 2
+        assert capsys.readouterr() == (
+            "",
+            "hybridqies: --json was given with --format qasm; expected one of them\n",
+        )
+        assert not picture.exists()
+
     def test_a_file_of_ones_own(self, say: Say, tmp_path: Path) -> None:
         (tmp_path / "mine.toml").write_text(
             'title = "My circuit"\nreference = "none"\nweights = "n"\nmeasure = [{ pauli = "Z" }]\n'
