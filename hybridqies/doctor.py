@@ -191,14 +191,16 @@ def measure_caches() -> Iterator[dict[str, Any]]:
     """Each folder that keeps files between runs, with how many there are and their bytes."""
     own = files.default_cache_folder()
     kernels = os.environ.get("NUMBA_CACHE_DIR")
-    hub = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    # As huggingface_hub finds it.
+    chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME")
+    hub = chosen or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
     rows: tuple[tuple[str, Path, str], ...] = (
         ("embeddings", own / "embeddings", "**/*"),
         ("tuned encoders", own / "tuned", "**/*"),
         ("kernels for GPUs", own / "kernels", "**/*"),
         ("kernels for the CPU", Path(kernels) if kernels else Path(__file__).parent, "**/*.nb[ic]"),
         ("jobs at services", default_journal().parent, "**/*"),
-        ("models of the hub", Path(hub), "**/*"),
+        ("models of the hub", files.expand_home(hub), "**/*"),
     )
     for name, folder, pattern in rows:
         sizes = [_size(path) for path in folder.glob(pattern)]

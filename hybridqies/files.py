@@ -39,12 +39,17 @@ def expand_home(path: str | Path) -> Path:
 
 
 def default_cache_folder() -> Path:
-    """$HYBRIDQIES_CACHE, else $XDG_CACHE_HOME/hybridqies, else ~/.cache/hybridqies."""
+    """$HYBRIDQIES_CACHE, else $XDG_CACHE_HOME/hybridqies, else ~/.cache/hybridqies.
+
+    Raises
+    ------
+    InputError: the home folder that they name does not exist.
+    """
     own, shared = os.environ.get("HYBRIDQIES_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if own:
-        return Path(own).expanduser()
+        return expand_home(own)
     # A relative XDG_CACHE_HOME is to be ignored, says the XDG base directory specification.
-    base = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
+    base = Path(shared) if shared and Path(shared).is_absolute() else expand_home("~/.cache")
     return base / "hybridqies"
 
 

@@ -45,6 +45,39 @@ def test_json_says_what_the_tables_show(say: Say, tmp_path: Path) -> None:
     assert "passed" in out
 
 
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ({"HF_HUB_CACHE": "/models", "HF_HOME": "/home-of-hub", "XDG_CACHE_HOME": "/caches"}, "/models"),
+        ({"HF_HOME": "/home-of-hub", "XDG_CACHE_HOME": "/caches"}, "/home-of-hub"),
+        ({"XDG_CACHE_HOME": "/caches"}, "/caches/huggingface"),
+        ({"HF_HOME": "~/hub", "HOME": "/home/me"}, "/home/me/hub"),
+        ({"HOME": "/home/me"}, "/home/me/.cache/huggingface"),
+    ],
+)
+def test_where_models_of_the_hub_are(
+    given: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    (found,) = (row for row in doctor.measure_caches() if row["cache"] == "models of the hub")
+    assert found["folder"] == folder
+
+
+@pytest.mark.parametrize("name", ["HYBRIDQIES_CACHE", "HF_HOME"])
+def test_a_home_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv(name, "~nobody-of-that-name/cache")
+    assert run(["doctor", "--json"]) == 2
+    said, error = capsys.readouterr()
+    assert not said
+    assert error.startswith(
+        "hybridqies: '~nobody-of-that-name/cache' names a home folder that doesn't exist;"
+    )
+    assert error.count("\n") == 1
+
+
 def test_wrong_values_fail_the_test_and_the_command(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     right = engine.expectations
 
