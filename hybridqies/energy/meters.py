@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,12 @@ from typing import Any, Protocol
 
 POWERCAP = Path("/sys/class/powercap")
 _LIBRARY = "libnvidia-ml.so.1"
+_FUNCTIONS = (
+    "nvmlInit_v2",
+    "nvmlDeviceGetCount_v2",
+    "nvmlDeviceGetHandleByIndex_v2",
+    "nvmlDeviceGetTotalEnergyConsumption",
+)
 _MICRO, _MILLI = 1e-6, 1e-3
 
 
@@ -41,11 +48,11 @@ class Rapl:
     def __init__(self, folder: Path) -> None:
         self._counter = folder / "energy_uj"
         self.name = f"RAPL {(folder / 'name').read_text().strip()}"
-        self.range = _MICRO * int((folder / "max_energy_range_uj").read_text())
+        self.range = _MICRO * _read_whole(folder / "max_energy_range_uj")
 
     def read(self) -> float:
         """Joules since the machine was started, or since the counter began again."""
-        return _MICRO * int(self._counter.read_text())
+        return _MICRO * _read_whole(self._counter)
 
 
 class Nvml:
@@ -69,8 +76,11 @@ class Consumption:
     """Joules by meter since it was made; `sample` has to be called before any counter begins again."""
 
     def __init__(self, meters: Sequence[Meter]) -> None:
-        self._meters = [(meter, meter.read()) for meter in meters]
-        self.joules = {meter.name: 0.0 for meter in meters}
+        self._meters: list[tuple[Meter, float]] = []
+        for meter in meters:
+            with contextlib.suppress(OSError):
+                self._meters.append((meter, meter.read()))
+        self.joules = {meter.name: 0.0 for meter, _ in self._meters}
 
     def sample(self) -> None:
         """Adds what was used since the last call; a meter that fails is left out from then on."""
@@ -112,11 +122,21 @@ def _processors(powercap: Path) -> Iterator[Meter]:
 
 def _gpus(library: str) -> Iterator[Meter]:
     nvml = ctypes.CDLL(library)
+    lacking = [name for name in _FUNCTIONS if not hasattr(nvml, name)]
+    if lacking:
+        raise OSError(f"{library} of this driver has no {lacking[0]}")
     _check(nvml.nvmlInit_v2())
     count = ctypes.c_uint()
     _check(nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)))
     for index in range(count.value):
         yield Nvml(nvml, index)
+
+
+def _read_whole(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except ValueError:
+        raise OSError(f"{path} holds no number") from None
 
 
 def _check(code: int) -> None:

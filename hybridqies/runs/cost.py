@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hybridqies.backends import QuantumLayer
 from hybridqies.backends.statevector import StateVector
 from hybridqies.circuit import Circuit
 from hybridqies.energy import count_work
 from hybridqies.energy.meters import Consumption, find_meters
 from hybridqies.errors import CapabilityError
+from hybridqies.heads import Head
 from hybridqies.records import read_record, write_record
 
+# Seconds. The smallest counters of processors hold about 65 kJ, which one of 1 kW uses in a minute.
+_READ_EVERY = 10.0
 COST = "cost.json"
 """What the last start of a training cost; apart from its result, which repeats bit for bit."""
 
 
 class CostMeter:
-    """Measures from when it is made until `write`; `sample` is called after each epoch."""
+    """Measures from when it is made until `write`.
+
+    `step` is called after each step, `sample` after each epoch.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._epochs = device, 0
@@ -29,18 +37,26 @@ class CostMeter:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         self._used = Consumption(meters)
+        self._read_at = time.monotonic()
+
+    def step(self, _done: int, _total: int) -> None:
+        """A step is over. Small counters begin again within minutes, and an epoch may take longer."""
+        if time.monotonic() - self._read_at >= _READ_EVERY:
+            self._read_at = time.monotonic()
+            self._used.sample()
 
     def sample(self) -> None:
         """An epoch is over."""
         self._epochs += 1
         self._used.sample()
 
-    def write(
-        self, folder: Path, circuits: Mapping[str, Circuit], result: Mapping[str, Any], shots: int | None
-    ) -> None:
-        """Writes `cost.json` beside the result of the training."""
+    def write(self, folder: Path, head: Head, result: Mapping[str, Any], shots: int | None) -> None:
+        """Writes `cost.json` beside the result of the training of the head."""
         self._used.sample()
-        counted = {role: _describe(circuit) for role, circuit in circuits.items()}
+        counted = {
+            role: _describe(circuit, _count_copies(head, circuit))
+            for role, circuit in head.circuits().items()
+        }
         operations = [each["operations_per_sample"] for each in counted.values()]
         record = {
             "seconds": result["seconds"],
@@ -84,13 +100,19 @@ def energy_in_words(folder: Path) -> str:
         return "not measured"
     cost = read_cost(folder)
     if not cost["joules"]:
-        return f"not measured ({cost['not_measured']})"
+        return f"not measured ({cost['not_measured'] or 'the counters failed'})"
     parts = ", ".join(f"{name} {joules:,.0f} J" for name, joules in cost["joules"].items())
     of_all = cost["epochs_measured"] in (0, cost["epochs"])
     return parts if of_all else f"{parts}, of {cost['epochs_measured']} of {cost['epochs']} epochs"
 
 
-def _describe(circuit: Circuit) -> dict[str, Any]:
+def _count_copies(head: Head, circuit: Circuit) -> int:
+    """How many of the circuit the head runs side by side for a text."""
+    layers = [each for each in head.modules() if isinstance(each, QuantumLayer)]
+    return sum(each.copies or 1 for each in layers if each.circuit is circuit) or 1
+
+
+def _describe(circuit: Circuit, copies: int) -> dict[str, Any]:
     work = count_work(circuit)
     try:
         exact = StateVector().exact_cost(circuit)
@@ -98,11 +120,12 @@ def _describe(circuit: Circuit) -> dict[str, Any]:
         exact = None
     return {
         "circuit": circuit.name,
+        "copies": copies,
         "n_qubits": work.n_qubits,
         "n_weights": work.n_weights,
         "depth": work.depth,
         "two_qubit_gates": work.two_qubit_gates,
-        "operations_per_sample": None if exact is None else exact.operations,
+        "operations_per_sample": None if exact is None else copies * exact.operations,
     }
 
 

@@ -161,6 +161,7 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
         folder=folder,
         resume=resume,
         on_epoch=on_epoch,
+        on_step=meter.step,
     )
     read = data.tuned_by(arm.model)
     result, mistakes = _result(prepared, arm, read, outcome)
@@ -174,7 +175,7 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
             write_mistakes(folder, mistakes)
             result |= {"mistakes_sha256": sha256_of(folder / MISTAKES)}
         shots = getattr(prepared.backend.options, "shots", None)
-        meter.write(folder, arm.head.circuits(), result, shots)
+        meter.write(folder, arm.head, result, shots)
         write_result(folder, result)
     hooks.on_end(result)
     return result

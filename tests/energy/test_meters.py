@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,6 +58,31 @@ def test_a_counter_that_fails_is_left_out(powercap: Path) -> None:
     (powercap / "intel-rapl:0" / "energy_uj").unlink()
     used.sample()
     assert used.joules == pytest.approx({"RAPL package-1": 1.0})
+
+
+@pytest.mark.parametrize("content", ["", "many"])
+def test_a_counter_without_a_number_fails(content: str, powercap: Path) -> None:
+    """It must not end the training that is measured."""
+    used = Consumption(find_meters(gpus=False, powercap=powercap)[0])
+    (powercap / "intel-rapl:0" / "energy_uj").write_text(content)
+    used.sample()
+    assert list(used.joules) == ["RAPL package-1"]
+    found, lacking = find_meters(gpus=False, powercap=powercap)
+    assert "energy_uj holds no number" in lacking
+    assert found == []
+    assert list(Consumption([Rapl(powercap / "intel-rapl:0"), Rapl(powercap / "intel-rapl:1")]).joules) == [
+        "RAPL package-1"
+    ]
+
+
+def test_a_driver_without_the_counter(powercap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old ones know no total of energy."""
+    names = ("nvmlInit_v2", "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2")
+    old = SimpleNamespace(**dict.fromkeys(names))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: old)
+    found, lacking = find_meters(gpus=True, powercap=powercap)
+    assert len(found) == 2
+    assert lacking == "libnvidia-ml.so.1 of this driver has no nvmlDeviceGetTotalEnergyConsumption"
 
 
 def test_a_machine_without_counters_says_so(tmp_path: Path) -> None:
