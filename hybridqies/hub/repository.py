@@ -8,7 +8,9 @@ from pathlib import Path
 
 from hybridqies.errors import InputError
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+# As the Hub itself has it: letters, digits, and single marks between them.
+_PART = r"[A-Za-z0-9_](?:[\w-]|\.(?!\.))*(?<![.-])"
+_REPOSITORY = re.compile(rf"(?!.*--)(?!.*\.git$){_PART}/(?=.{{1,96}}$){_PART}", re.ASCII)
 _TO_LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
@@ -40,12 +42,14 @@ def upload(
 ) -> str:
     """Uploads every file of `folder` in one commit and returns the commit's address.
 
-    The repository and the branch `revision` are made where they are missing; `private` is for a new
-    repository, None is the owner's own default. `token` is None for the one that is logged in.
+    The repository and the branch `revision` are made where they are missing. `private` says what a new
+    repository is and an old one has to be; None is the owner's own default. `token` is None for the one that
+    is logged in.
 
     Raises
     ------
-    InputError: no token, a token without the right to write, or a hub out of reach.
+    InputError: no token, a token without the right to write, a repository that is public where a private one
+        was asked for or the reverse, or a hub out of reach.
     """
     from huggingface_hub import HfApi
 
@@ -53,11 +57,17 @@ def upload(
     api = HfApi(token=token, library_name="hybridqies")
     try:
         api.create_repo(repository, private=private, exist_ok=True)
+        # Of a repository that was there before, the Hub ignores what was asked for.
+        is_private = None if private is None else bool(api.model_info(repository).private)
+        if is_private is not private:
+            raise _other_visibility(repository, is_private=bool(is_private))
         if revision is not None:
             api.create_branch(repository, branch=revision, exist_ok=True)
         done = api.upload_folder(
             repo_id=repository, folder_path=folder, revision=revision, commit_message=message
         )
+    except InputError:
+        raise
     except Exception as error:  # HTTP, time-out, proxy, disk: each with an exception of its own
         raise _explain(error, repository, revision, "upload to") from None
     return str(done.commit_url)
@@ -98,6 +108,15 @@ def download(
         raise _explain(error, repository, revision, "download from") from None
 
 
+def _other_visibility(repository: str, *, is_private: bool) -> InputError:
+    found, wanted = ("private", "public") if is_private else ("public", "private")
+    return InputError(
+        f"{repository!r} exists and is {found}; nothing was sent",
+        expected=f"a {wanted} repository, as was asked for",
+        todo=f"make it {wanted} in its settings, choose another, or leave the choice out",
+    )
+
+
 def _explain(error: Exception, repository: str, revision: str | None, doing: str) -> InputError:
     """One line for what the hub's client raised; its own words can hold addresses and are not repeated."""
     from huggingface_hub import errors
@@ -124,6 +143,12 @@ def _explain(error: Exception, repository: str, revision: str | None, doing: str
         return InputError(
             f"{where} is not in the hub's cache, and the hub was not or could not be asked",
             todo="check the network, unset HF_HUB_OFFLINE, or leave local_files_only out",
+        )
+    if isinstance(error, ValueError) and "README.md" in str(error):
+        return InputError(
+            f"the hub refuses the metadata of the card for {where}",
+            expected="a licence that it knows, such as apache-2.0",
+            todo="correct the licence, or leave it out",
         )
     reason = f"status {status}" if status is not None else type(error).__name__
     return InputError(f"cannot {doing} {where}: the hub's client failed ({reason})", todo="try again later")

@@ -73,7 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         parts = self._parts()
         if parts == ["api", "validate-yaml"]:
-            self._answer({"errors": [], "warnings": []})
+            unknown = "license: no-such" in json.loads(body)["content"]
+            found = {"errors": [{"message": "license must be one of"}] if unknown else [], "warnings": []}
+            self._answer(found, 400 if unknown else 200)
         elif parts == ["api", "repos", "create"]:
             self._create(json.loads(body))
         elif parts[-3:] == ["lfs", "objects", "batch"]:
@@ -106,7 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
                 for path, content in files.items()
             ]
             siblings = [{"rfilename": path} for path in files]
-            self._answer(listed if doing == "tree" else {"id": name, "sha": digest, "siblings": siblings})
+            known = {"id": name, "sha": digest, "private": self.state.repositories[name].private}
+            self._answer(listed if doing == "tree" else known | {"siblings": siblings})
         elif len(parts) > 4 and parts[2] == "resolve":
             self._give("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
         else:
