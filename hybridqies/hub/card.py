@@ -162,7 +162,7 @@ def _compare(results: Sequence[Mapping[str, Any]]) -> str:
         return f"On the same texts {twin}: this model is ahead, and the intervals don't overlap."
     if high < other_low:
         return f"On the same texts {twin}: **the classical head is ahead**, and the intervals don't overlap."
-    return f"On the same texts {twin}: the intervals overlap, so this test shows no difference."
+    return f"On the same texts {twin}: the intervals overlap, and do not tell which of the two is better."
 
 
 def _show_circuits(
@@ -244,7 +244,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _plain(text: str) -> str:
     """Text from data as Markdown that shows just that: no markup, no new cell, no new line."""
     escaped = " ".join(text.split())
-    for mark in ("\\", "`", "*", "[", "]", "|", "~"):
+    for mark in ("\\", "`", "*", "_", "$", "[", "]", "|", "~"):
         escaped = escaped.replace(mark, f"\\{mark}")
     return html.escape(escaped, quote=False)
 
