@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +14,7 @@ from hybridqies.cli.output import say, say_json
 from hybridqies.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _Repository = Annotated[str, typer.Argument(help="owner/name, as in me/spam-filter.")]
 _Revision = Annotated[str | None, typer.Option(help="A branch. For pull also a tag or a commit.")]
@@ -77,8 +79,8 @@ def stage(
     from hybridqies.hub.repository import check_repository
 
     check_repository(repository)
-    _refuse_occupied(out)
-    write(run, out, repository, _results(run), license_name=license_name, text_hashes=text_hashes)
+    with _filling(out):
+        write(run, out, repository, _results(run), license_name=license_name, text_hashes=text_hashes)
     _tell(out, json, "Wrote")
 
 
@@ -92,15 +94,20 @@ def pull(
 
     Example: `hybridqies hub pull me/spam-filter --out spam-filter`
     """
+    with _filling(out):
+        _pull(repository, revision, out)
+    _tell(out, json, "Downloaded")
+
+
+def _pull(repository: str, revision: str | None, out: Path) -> None:
     from hybridqies.hub import download
     from hybridqies.hub.publication import CARD, MODEL_FILES
-    from hybridqies.saved_model import check_weights, read_config
+    from hybridqies.saved_model import CONFIG, check_weights, read_config
 
-    _refuse_occupied(out)
     found = download(repository, (*MODEL_FILES, CARD), revision=revision)
     check_weights(found, read_config(found)["model"])
-    _copy(found, out)
-    _tell(out, json, "Downloaded")
+    # The cache may hold more of the repository than was asked for now.
+    _copy(found, out, (CARD, *(name for name in MODEL_FILES if name != CONFIG), CONFIG))
 
 
 def group() -> typer.Typer:
@@ -116,7 +123,9 @@ def group() -> typer.Typer:
 def _results(run: Path) -> Sequence[dict[str, Any]]:
     """The results of a run and its rivals, its own first; none for a model that no run trained."""
     from hybridqies.runs.folder import COMPARISON, RESULT, check_files, read_result
+    from hybridqies.saved_model import read_config
 
+    read_config(run)  # Says what the folder is where it is no classifier.
     if not (run / RESULT).is_file():
         return []
     own = read_result(run)
@@ -129,24 +138,32 @@ def _results(run: Path) -> Sequence[dict[str, Any]]:
     return [own, *(each for each in compared if each["head"] != own["head"])]
 
 
-def _copy(source: Path, out: Path) -> None:
-    """Copies a folder's files, the configuration last: a folder without one is no model yet."""
+def _copy(source: Path, out: Path, names: Sequence[str]) -> None:
+    """Copies those of the files that there are, in this order; the last is to be what makes it a model."""
     from hybridqies.files import write_bytes
-    from hybridqies.saved_model import CONFIG
 
-    out.mkdir(parents=True, exist_ok=True)
-    for path in sorted(source.iterdir(), key=lambda each: each.name == CONFIG):
-        if path.is_file():
-            write_bytes(out / path.name, path.read_bytes())
+    for name in names:
+        if (source / name).is_file():
+            write_bytes(out / name, (source / name).read_bytes())
 
 
-def _refuse_occupied(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+@contextlib.contextmanager
+def _filling(out: Path) -> Iterator[None]:
+    """A new or empty folder is filled; on an error it is as it was."""
+    was_there = out.exists()
+    if was_there and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{str(out)!r} is not empty", expected="a new folder", todo="choose another --out")
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        if was_there:
+            out.mkdir(exist_ok=True)
+        raise
 
 
 def _tell(out: Path, json: bool, verb: str) -> None:
-    files = sorted(path.name for path in out.iterdir())
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     if json:
         say_json({"folder": str(out), "files": files})
     else:

@@ -72,21 +72,23 @@ def stage(
     """
     model = read_config(folder)["model"]
     check_weights(folder, model)
-    target.mkdir(parents=True, exist_ok=True)
-    for name in MODEL_FILES:
-        if name != CONFIG and (folder / name).is_file():
-            shutil.copyfile(folder / name, target / name)
     published = _anonymous(model, _OF_MODEL)
+    pictures = {role: f"{role}.png" for role in model["circuits"]}
+    rows = [_anonymous(each, _OF_RESULT) for each in results]
+    card = write_card(published, repository, rows, pictures, license_name)
+    # What the configuration does not name was checked by nobody, and is none of its files.
+    tuned = [name for name in TUNED if name in model.get("tuned_files", {})]
+    for name in (WEIGHTS, TRAINED_ON, *tuned):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, target / name)
     if not text_hashes:
         write_record(target / TRAINED_ON, {"texts": []})
         published["trained_on_sha256"] = sha256_of(target / TRAINED_ON)
-    write_config(target, published, None)
-    pictures = {}
     for role, stored in model["circuits"].items():
-        pictures[role] = f"{role}.png"
         draw_picture(Circuit.from_mapping(stored), target / pictures[role])
-    rows = [_anonymous(each, _OF_RESULT) for each in results]
-    write_text(target / CARD, write_card(published, repository, rows, pictures, license_name))
+    write_text(target / CARD, card)
+    # The last one: a folder without it is no model yet.
+    write_config(target, published, None)
 
 
 def fetch_model(

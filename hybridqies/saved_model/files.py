@@ -91,8 +91,14 @@ def read_config(folder: Path, *, finished: bool = True) -> dict[str, Any]:
             todo=f"continue with: hybridqies train --resume --out {shlex.quote(str(folder))}",
         )
     if content["model"] is not None:
-        refuse_damage(folder, lacking(content["model"], _NEEDED_OF_MODEL))
+        refuse_damage(folder, lacking(content["model"], _NEEDED_OF_MODEL) or _ill_named(content["model"]))
     return content
+
+
+def _ill_named(model: Mapping[str, Any]) -> str:
+    """What is wrong with the roles of the circuits, which become names of files; empty where nothing is."""
+    wrong = [role for role in model["circuits"] if not role.isidentifier()]
+    return f"it has a circuit called {wrong[0]!r:.60}" if wrong else ""
 
 
 def refuse_damage(folder: Path, problem: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -18,9 +19,11 @@ from hybridqies import HybridClassifier
 from hybridqies.circuit import Circuit, Feature, PauliString, Weight, gate
 from hybridqies.cli.app import run
 from hybridqies.errors import InputError, ModelFolderError
-from hybridqies.hub import CARD, stage, write_card
+from hybridqies.hub import CARD, publication, stage, write_card
 from hybridqies.hub.card import accuracy_interval
+from hybridqies.records import write_record
 from hybridqies.saved_model import read_config
+from hybridqies.saved_model.files import write_config
 from hybridqies.text import Encoder
 
 Sentences = Callable[[int], tuple[list[str], list[str]]]
@@ -177,7 +180,66 @@ def test_only_who_may_write_pushes(hub: LoopbackHub, model: HybridClassifier, to
     assert not hub.repositories
 
 
-@pytest.mark.parametrize("name", ["spam-filter", "a/b/c", "me/spam filter", "../up"])
+@pytest.mark.parametrize("private", [True, False])
+def test_a_repository_stays_as_private_as_was_asked_for(
+    hub: LoopbackHub, model: HybridClassifier, private: bool
+) -> None:
+    """The Hub ignores the wish where the repository exists: a model meant to be private would be public."""
+    model.push_to_hub(NAME, private=not private, token=TOKEN)
+    before = dict(hub.repositories[NAME].commits)
+    with pytest.raises(InputError, match=r"'me/spam-filter' exists and is .*; nothing was sent"):
+        model.push_to_hub(NAME, private=private, token=TOKEN)
+    assert hub.repositories[NAME].commits == before
+    model.push_to_hub(NAME, private=not private, token=TOKEN)
+
+
+def test_a_licence_that_the_hub_refuses_is_named(hub: LoopbackHub, model: HybridClassifier) -> None:
+    with pytest.raises(InputError, match=r"refuses the metadata of the card .*correct the licence"):
+        model.push_to_hub(NAME, token=TOKEN, license_name="no-such")
+
+
+def test_an_adapter_travels(
+    hub: LoopbackHub, encoder: Encoder, sentences: Sentences, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files lie in a folder of their own."""
+    made = HybridClassifier(
+        encoder, "logistic", tune="lora", tune__by="linear", tune__epochs=1, cache=False, epochs=1
+    )
+    made.fit(*sentences(20))
+    made.push_to_hub(NAME, token=TOKEN)
+    again = HybridClassifier.from_pretrained(NAME, encoder=encoder, cache=False)
+    assert np.array_equal(again.predict_proba(TEXTS), made.predict_proba(TEXTS))
+    # More of the repository is in the cache by now than a model's files.
+    (snapshot,) = (tmp_path / "hub").glob("models--me--spam-filter/snapshots/*")
+    (snapshot / "notes.bin").write_bytes(b"something else")
+    assert run(["hub", "pull", NAME, "--out", str(tmp_path / "pulled")]) == 0
+    assert not (tmp_path / "pulled" / "notes.bin").exists()
+    pulled = HybridClassifier.from_pretrained(tmp_path / "pulled", encoder=encoder, cache=False)
+    assert np.array_equal(pulled.predict_proba(TEXTS), made.predict_proba(TEXTS))
+
+
+def test_only_what_the_configuration_names_is_published(model: HybridClassifier, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "saved")
+    (tmp_path / "saved" / "encoder.safetensors").write_bytes(b"left by an earlier run")
+    stage(tmp_path / "saved", tmp_path / "staged", NAME)
+    assert not (tmp_path / "staged" / "encoder.safetensors").exists()
+
+
+def test_no_picture_is_written_outside(model: HybridClassifier, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "saved")
+    config = read_config(tmp_path / "saved")
+    config["model"]["circuits"] = {"../outside": config["model"]["circuits"]["circuit"]}
+    write_config(tmp_path / "saved", config["model"], None)
+    with pytest.raises(ModelFolderError, match=r"it has a circuit called '\.\./outside'"):
+        stage(tmp_path / "saved", tmp_path / "staged", NAME)
+    assert not list(tmp_path.rglob("outside.png"))
+    assert not (tmp_path / "staged").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["spam-filter", "a/b/c", "me/spam filter", "../up", "me/..", "me/a..b", "me/-x", "me/x.git", "mé/x"],
+)
 def test_a_name_that_is_no_repository_is_refused_before_anything(model: HybridClassifier, name: str) -> None:
     with pytest.raises(InputError, match="expected owner/name"):
         model.push_to_hub(name)
@@ -254,7 +316,7 @@ def test_the_interval_is_wilson_s() -> None:
     ("rivals", "words"),
     [
         ([record("matched-mlp", 0.80)], "this model is ahead"),
-        ([record("matched-mlp", 0.90), record("logistic", 0.5)], "this test shows no difference"),
+        ([record("matched-mlp", 0.90), record("logistic", 0.5)], "do not tell which of the two is better"),
         ([record("matched-mlp", 0.5), record("logistic", 0.99)], "the classical head is ahead"),
         ([record("dressed", 0.99, circuit="rot-ring")], "No classical head was trained"),
         ([], "No classical head was trained"),
@@ -276,13 +338,15 @@ def test_the_card_says_what_the_classical_heads_say(
 def test_text_from_data_is_no_markup(model: HybridClassifier, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     described = read_config(tmp_path)["model"]
-    evil = "<img src=x onerror=alert(1)> | `x` [y](z)\n# heading"
+    evil = "<img src=x onerror=alert(1)> | `x` [y](z) __init__ $$x^2$$\n# heading"
     described["classes"] = [evil, "good"]
     card = write_card(described, NAME, [record("dressed", 0.9, data=evil, verdicts=[evil])])
     body = card.split("---\n", 2)[2]
     assert "<img" not in body
     assert "\n# heading" not in body
     assert "[y](z)" not in body
+    assert "__init__" not in body
+    assert "$$" not in body
     assert metadata_of(card)["model-index"][0]["results"][0]["dataset"]["name"] == evil
 
 
@@ -308,6 +372,34 @@ def test_without_results_the_card_says_so(model: HybridClassifier, tmp_path: Pat
     card = write_card(read_config(tmp_path)["model"], NAME)
     assert "No test result was recorded" in card
     assert "model-index" not in metadata_of(card)
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_full_disk_leaves_nothing_half_written(
+    model: HybridClassifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    was_there: bool,
+) -> None:
+    def draw(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(publication, "draw_picture", draw)
+    saved, out = str(model.save_pretrained(tmp_path / "saved")), tmp_path / "out"
+    if was_there:
+        out.mkdir()
+    assert run(["hub", "stage", saved, NAME, "--out", str(out)]) == 2
+    assert "make room on that disk" in capsys.readouterr().err
+    assert not list(out.glob("*"))
+    assert out.exists() is was_there
+
+
+def test_another_kind_of_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_record(tmp_path / "config.json", {"kind": "language model"})
+    write_record(tmp_path / "result.json", {"arm": "tap", "test_loss": 3.0})
+    assert run(["hub", "stage", str(tmp_path), NAME, "--out", str(tmp_path / "out")]) == 2
+    assert "holds a language model; expected a classifier" in capsys.readouterr().err
 
 
 def test_commands(
