@@ -15,14 +15,14 @@ from hybridqies.lm import Decoder, config_of_arm, count_parameters, read_size
 from hybridqies.options import within
 from hybridqies.probes.tasks import LENGTH, Probe, make_probe
 from hybridqies.training import Batch, Measurement, TrainingConfig, fit
-from hybridqies.training.numerics import device_of
+from hybridqies.training.numerics import device_of, seed_of_epoch
 from hybridqies.training.prediction import evaluating
 
 _IGNORED = -100
 _PARTS = 10
 _AT_ONCE = 256
-# Validation and training never draw the same sequences.
-_HELD_OUT = 2**40
+# Trainings of the first 4,000 seeds draw from smaller ones. torch reads the lowest 32 bits of a seed alone.
+_HELD_OUT = 2**32 - 1
 
 
 OnStep = Callable[[int, int], None]
@@ -99,7 +99,7 @@ class _Sequences:
 
     @property
     def _drawn(self) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        generator = torch.Generator().manual_seed(seed_of_epoch(self.seed, self.epoch))
         ids, scored = self.probe.draw(self.count, generator)
         return ids, ids.masked_fill(~scored, _IGNORED)
 
@@ -163,7 +163,7 @@ def run_cell(
 
 def measure_probe(model: nn.Module, probe: Probe, count: int, seed: int = 0) -> float:
     """The mean over sequences of the share of scored tokens that the model answers rightly."""
-    ids, scored = probe.draw(count, torch.Generator().manual_seed(_HELD_OUT + seed))
+    ids, scored = draw_held_out(probe, count, seed)
     shares = []
     device = device_of(model)
     with evaluating(model):
@@ -172,6 +172,11 @@ def measure_probe(model: nn.Module, probe: Probe, count: int, seed: int = 0) -> 
             right = (answers == part[:, 1:]) & counted
             shares.append(right.sum(1) / counted.sum(1).clamp(min=1))
     return float(torch.cat(shares).double().mean())
+
+
+def draw_held_out(probe: Probe, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Sequences (N, T) that no training draws, and which of their tokens are scored (N, T)."""
+    return probe.draw(count, torch.Generator().manual_seed(_HELD_OUT - seed))
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

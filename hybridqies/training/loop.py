@@ -24,7 +24,14 @@ from hybridqies.training.config import TrainingConfig
 from hybridqies.training.distributed import Ranks, unsynchronised
 from hybridqies.training.groups import make_optimiser
 from hybridqies.training.history import write_history
-from hybridqies.training.numerics import autocast, device_of, recomputing, seeded, undisturbed
+from hybridqies.training.numerics import (
+    autocast,
+    device_of,
+    recomputing,
+    seed_of_epoch,
+    seeded,
+    undisturbed,
+)
 from hybridqies.training.objectives import Objective, Solvable
 from hybridqies.training.progress import (
     Outcome,
@@ -181,7 +188,7 @@ class _Run:
         self.rows = rows_of_epoch(self.training, epoch)
         epochs = self.config.n_epochs(len(self.training))
         steps = draw_batches(self.config, epoch, len(self.training))
-        with seeded(self.config.seed * 1_000_003 + epoch + (self.ranks.rank << 48), self.device):
+        with seeded(seed_of_epoch(self.config.seed, epoch, self.ranks.rank), self.device):
             for step, rows in enumerate(steps):
                 factor = learning_rate_factor(self.config, epoch * len(steps) + step, len(steps))
                 set_rates(self.optimiser, self.rates, factor)

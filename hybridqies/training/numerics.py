@@ -16,6 +16,8 @@ from hybridqies.training.config import Precision
 
 # Transformers 5 has renamed the method.
 _SWITCHES = ("activation", "gradient")
+# On a CPU torch reads the lowest 32 bits of a seed alone, so that ranks have to differ there.
+_SEED_OF_RANK = 0x9E3779B1
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -42,6 +44,11 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
         return contextlib.nullcontext()
     # Inside another context torch would keep the cast weights of the first step for all later ones.
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+def seed_of_epoch(seed: int, epoch: int, rank: int = 0) -> int:
+    """What the random draws of an epoch are seeded with, in the process of that rank."""
+    return seed * 1_000_003 + epoch + rank * _SEED_OF_RANK
 
 
 @contextlib.contextmanager

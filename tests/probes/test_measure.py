@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from hybridqies.errors import InputError
-from hybridqies.probes import ProbePlan, run_probes, wilson
-from hybridqies.probes.measure import run_cell
+from hybridqies.probes import ProbePlan, make_probe, run_probes, wilson
+from hybridqies.probes.measure import _Sequences, draw_held_out, run_cell
 
 
 def test_a_tap_learns_to_copy_what_its_stride_reads():
@@ -46,3 +46,13 @@ def test_rows_repeat_and_differ_by_seed():
 def test_impossible_plans_are_refused(options, words):
     with pytest.raises(InputError, match=words):
         ProbePlan(**{"probes": ("copy-3",), **options})
+
+
+def test_no_sequence_is_trained_on_and_measured():
+    """torch takes the lowest 32 bits of a seed alone, so that 2**40 would draw what 0 draws."""
+    probe = make_probe("copy-9")
+    measured = {tuple(row) for row in draw_held_out(probe, 100)[0].tolist()}
+    for seed in (0, 1):
+        for epoch in range(10):
+            trained = _Sequences(probe, 100, seed, epoch)[slice(None)].inputs.tolist()
+            assert not measured & {tuple(row) for row in trained}
