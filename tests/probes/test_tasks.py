@@ -62,13 +62,21 @@ def test_chance_is_what_a_reader_without_the_rule_gets(name):
     generator = torch.Generator().manual_seed(1)
 
     def guess(row: list[int]) -> int:
+        if name == "brackets-3":
+            left = [row.count(kind) - row.count(3 + kind) for kind in range(3)]
+            return 3 + left.index(max(left))
         answers = range(probe.first, probe.vocabulary)
-        seen = sorted(set(row[:-1]) & set(answers) - {row[-1]})
-        known = list(answers) if name == "brackets-3" else seen or [0]
-        return known[int(torch.randint(len(known), (1,), generator=generator))]
+        seen = sorted(set(row[:-1]) & set(answers) - {row[-1]}) or [0]
+        return seen[int(torch.randint(len(seen), (1,), generator=generator))]
 
     # 200 sequences of about 10 to 60 scored tokens: a standard error of 0.01 at most.
     assert measure_probe(Reader(probe, guess), probe, 200) == pytest.approx(probe.chance, abs=0.04)
+
+
+def test_chance_in_brackets_is_that_of_counting_and_not_of_guessing_a_kind():
+    chances = [make_probe(f"brackets-{types}").chance for types in (2, 4, 8)]
+    # With a single bracket open its kind is certain: by counting, more than half is right.
+    assert chances == pytest.approx([0.765, 0.630, 0.551], abs=0.01)
 
 
 def test_brackets_are_balanced_and_those_just_opened_not_scored():
@@ -95,6 +103,7 @@ def test_an_untrained_guess_of_any_token_is_worse_than_chance_where_tokens_are_s
         ("copy-2", "from 3 to 32"),
         ("recall-17", "from 2 to 16"),
         ("brackets-x", "from 2 to 64"),
+        ("copy-\u0969", "from 3 to 32"),
     ],
 )
 def test_unknown_probes_are_refused(name, words):
