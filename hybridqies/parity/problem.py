@@ -68,12 +68,14 @@ class ParityRows:
     """`count` rows of a problem, made when they are asked for; the same numbers always give the same rows.
 
     Inputs are {"task": (B,), "bits": (B, n_bits)}. With `balanced`, tasks follow each other in turn.
+    With `different`, row n is row n − `different`: so many rows come again and again.
     """
 
     problem: ParityProblem
     count: int
     seed: int = 0
     balanced: bool = False
+    different: int | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -83,6 +85,8 @@ class ParityRows:
             numbers = np.arange(self.count)[rows]
         else:
             numbers = rows.cpu().numpy()
+        if self.different is not None:
+            numbers = numbers % self.different
         task = torch.from_numpy(self._tasks(numbers))
         bits = torch.from_numpy(self._bits(numbers))
         labels = bits.gather(1, self._relevant[task]).sum(1) % 2
@@ -91,7 +95,7 @@ class ParityRows:
     @property
     def fingerprint(self) -> str:
         """Everything that decides the rows."""
-        return repr((self.problem, self.count, self.seed, self.balanced))
+        return repr((self.problem, self.count, self.seed, self.balanced, self.different))
 
     @cached_property
     def _relevant(self) -> Tensor:

@@ -49,6 +49,9 @@ class ParityPlan:
             )
         if self.training.samples is not None:
             raise InputError("samples were given for one training", expected="those of the plan alone")
+        for samples in self.samples:
+            # Refused before anything is trained.
+            replace(self.training, samples=samples)
 
     @property
     def nets(self) -> tuple[tuple[str, int, int | None], ...]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hybridqies.errors import InputError
 from hybridqies.options import within
 from hybridqies.parity.net import ParityNet, count_parameters
 from hybridqies.parity.problem import ParityProblem, ParityRows
@@ -32,6 +33,10 @@ class ParityTraining:
 
     `samples` rows are used again and again; None means that every row is new. The loss of each quantum is
     measured every `log_every` steps.
+
+    Raises
+    ------
+    InputError: a value out of its range, or more samples than the steps take rows.
     """
 
     steps: int = 5000
@@ -44,6 +49,17 @@ class ParityTraining:
     def __post_init__(self) -> None:
         within(self, "parity option", steps=(1, 1e9), batch_size=(1, 1e9), samples=(1, 1e12))
         within(self, "parity option", log_every=(1, 1e9), learning_rate=(1e-12, 100), seed=(0, 2**31 - 1))
+        if self.samples is not None and self.samples > self.n_rows:
+            raise InputError(
+                f"{self.samples:,} samples were given for {self.steps:,} steps of {self.batch_size:,} rows",
+                expected=f"at most {self.n_rows:,}, which are all that such a training takes",
+                todo="give more steps",
+            )
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the steps take."""
+        return self.steps * self.batch_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +102,6 @@ def train_parity_net(
     """
     generator = torch.Generator().manual_seed(training.seed)
     model = ParityNet(problem, width, generator)
-    n_rows = training.steps * training.batch_size if training.samples is None else training.samples
-    steps_of_epoch = math.ceil(n_rows / training.batch_size)
-    epochs = math.ceil(training.steps / steps_of_epoch)
     test = _TestRows(problem)
     steps: list[int] = []
     losses: list[Floats] = []
@@ -100,17 +113,18 @@ def train_parity_net(
         if on_step is not None:
             on_step(done, total)
 
-    rows = ParityRows(problem, n_rows, training.seed)
-    fit(model, rows, None, CrossEntropy(), _config(training, epochs), on_step=log)
+    # One epoch, however few the rows: every net has as many steps.
+    rows = ParityRows(problem, training.n_rows, training.seed, different=training.samples)
+    fit(model, rows, None, CrossEntropy(), _config(training), on_step=log)
     measured = np.stack(losses)
     frequencies = problem.frequencies
-    about = (width, count_parameters(problem, width), n_rows)
+    about = (width, count_parameters(problem, width), training.samples or training.n_rows)
     return model, QuantumLog(*about, np.array(steps), measured, measured @ frequencies)
 
 
-def _config(training: ParityTraining, epochs: int) -> TrainingConfig:
+def _config(training: ParityTraining) -> TrainingConfig:
     return TrainingConfig(
-        epochs=epochs,
+        epochs=1,
         batch_size=training.batch_size,
         learning_rate=training.learning_rate,
         rates=Rates(readout=None, encoder=None),

@@ -128,6 +128,21 @@ def test_few_samples_are_learnt_by_heart_and_no_more() -> None:
     assert record["predicted"]["samples"] == pytest.approx(-0.375)
 
 
+def test_nets_of_few_and_of_many_samples_have_the_same_steps() -> None:
+    """In whole epochs 300 samples would have 60 steps."""
+    training = ParityTraining(steps=50, batch_size=10, learning_rate=0.02, log_every=25)
+    record = run_parity(ParityPlan(EASY, training, (4,), (7, 300, 500)))
+    assert [net["samples"] for net in record["nets"]] == [500, 7, 300, 500]
+    assert [net["steps"] for net in record["nets"]] == [[25, 50]] * 4
+    # As many samples as rows are all new.
+    assert record["nets"][3]["losses"] == record["nets"][0]["losses"]
+    rows = ParityRows(EASY, 20, different=7)[slice(None)].inputs["bits"]
+    assert torch.equal(rows[:7], rows[7:14])
+    assert not torch.equal(rows[:6], rows[1:7])
+    with pytest.raises(InputError, match="501 samples were given for 50 steps of 10 rows"):
+        ParityPlan(EASY, training, (4,), (501,))
+
+
 @pytest.mark.parametrize("n_known", [0, 1, 2, 3])
 def test_runs_go_on_to_the_same_record(tmp_path: Path, n_known: int) -> None:
     """A run that stops before one of its three nets trains that one and the others."""
