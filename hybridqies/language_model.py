@@ -144,10 +144,14 @@ class LanguageModel:
             )
         return self._tokens
 
-    def prepare(self, text: str) -> Decoder:
-        """Makes the vocabulary of `text` and a new decoder for it, without training it."""
+    def prepare(self, text: str, also: str = "") -> Decoder:
+        """Makes the vocabulary of `text` and a new decoder for it, without training it.
+
+        `also` is what is validated or measured on: its characters are known, and no byte pairs are learnt
+        from it.
+        """
         config = self.config
-        self._tokens = make_tokens(config.tokens, text, config.vocabulary)
+        self._tokens = make_tokens(config.tokens, text, config.vocabulary, also=also)
         shape = config_of_arm(
             config.arm, read_size(config.size), self._tokens.size, config.context, config.settings
         )
@@ -176,11 +180,9 @@ class LanguageModel:
         """
         if validation is None:
             cut = len(text) - round(len(text) * self.config.validation_fraction)
-            text, validation, whole = text[:cut], text[cut:], text
-        else:
-            whole = text + validation
+            text, validation = text[:cut], text[cut:]
         if self._decoder is None or self.outcome is not None:
-            self.prepare(whole)
+            self.prepare(text, validation)
         config, context = self.config, self.config.context
         training = config.training.for_rows(1)
         stream = TokenStream(

@@ -230,3 +230,11 @@ def test_the_training_configuration_may_be_an_object():
 def test_weights_are_where_the_folder_says(tmp_path: Path, model: LanguageModel) -> None:
     model.save_pretrained(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_byte_pairs_are_learnt_from_what_is_trained_on_alone():
+    options = {**OPTIONS, "size": "7k", "tokens": "bpe", "vocabulary": 260, "n_tokens": 64}
+    for text in (("ab " * 60, "xy " * 20), ("ab " * 180 + "xy " * 20,)):
+        tokens = LanguageModel(**options).fit(*text).tokens
+        assert len(tokens.encode("abab")) == 2
+        assert len(tokens.encode("xyxy")) == 4

@@ -104,8 +104,10 @@ class BytePairs(Tokens):
 KINDS = (Characters.kind, BytePairs.kind)
 
 
-def make_tokens(kind: str, text: str, size: int = 512) -> Tokens:
+def make_tokens(kind: str, text: str, size: int = 512, *, also: str = "") -> Tokens:
     """The vocabulary of a text; `size` is that of byte pairs.
+
+    Characters of `also`, a text that is measured on, are known, too. Byte pairs are learnt from `text` alone.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def make_tokens(kind: str, text: str, size: int = 512) -> Tokens:
     if not text:
         raise DataError("the text is empty", expected="some text to train on")
     if kind == Characters.kind:
-        return Characters("".join(sorted(set(text))))
+        return Characters("".join(sorted(set(text) | set(also))))
     if size < _FEWEST:
         raise InputError(f"a vocabulary of {size} was given", expected=f"at least {_FEWEST}: all bytes")
     return BytePairs(_train_byte_pairs([text], size))

@@ -47,3 +47,10 @@ def test_what_cannot_be_is_refused_by_name():
 def test_a_record_without_a_vocabulary_is_refused(record):
     with pytest.raises(ModelFolderError):
         read_tokens(record)
+
+
+def test_a_text_that_is_measured_on_gives_characters_and_no_byte_pairs():
+    assert make_tokens("characters", "abc", also="xya").to_mapping()["characters"] == "abcxy"
+    tokens = make_tokens("bpe", TEXT, 300, also="xyxy" * 200)
+    assert tokens.to_mapping() == make_tokens("bpe", TEXT, 300).to_mapping()
+    assert len(tokens.encode("xyxy")) == 4

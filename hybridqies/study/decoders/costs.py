@@ -69,7 +69,7 @@ def _seconds_per_token(trial: DecoderTrial, context: DecoderContext, parts: Text
     training = replace(trial.model.training, epochs=1)
     config = replace(trial.model, n_tokens=(1 + STEPS) * batch, training=training, device=context.device)
     model, moments = LanguageModel(config), list[float]()
-    model.prepare(parts.whole)
+    model.prepare(parts.train, parts.held_out)
     # As short as can be: validation is not timed.
     validation = parts.train[: _ENOUGH * trial.model.context]
     model.fit(parts.train, validation, on_step=lambda *_: moments.append(time.perf_counter()))

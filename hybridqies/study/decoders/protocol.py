@@ -111,7 +111,7 @@ def _choose_rate(
 
 def _train(config: LanguageModelConfig, rate: float, parts: TextParts) -> LanguageModel:
     model = LanguageModel(replace(config, training=replace(config.training, learning_rate=rate)))
-    model.prepare(parts.whole)
+    model.prepare(parts.train, parts.held_out)
     return model.fit(parts.train, parts.validation)
 
 

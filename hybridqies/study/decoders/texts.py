@@ -26,9 +26,9 @@ class TextParts:
     test: str
 
     @property
-    def whole(self) -> str:
-        """Everything that a vocabulary has to hold."""
-        return self.train + self.validation + self.test
+    def held_out(self) -> str:
+        """What is not trained on, and what a vocabulary has to hold all the same."""
+        return self.validation + self.test
 
     @property
     def fingerprint(self) -> str:
@@ -148,7 +148,8 @@ class DecoderContext:
         """
         key = (text, model.tokens, model.vocabulary)
         if key not in self.vocabularies:
-            tokens = make_tokens(model.tokens, self.parts[text].whole, model.vocabulary)
+            parts = self.parts[text]
+            tokens = make_tokens(model.tokens, parts.train, model.vocabulary, also=parts.held_out)
             self.vocabularies[key] = tokens.size
         return config_of_arm(
             model.arm, read_size(model.size), self.vocabularies[key], model.context, model.settings

@@ -16,6 +16,8 @@ from hybridqies.study.trials.outcome import check_kinds
 
 PROTOCOL = 1
 """Raised with every change of the protocol that may change a number."""
+PROTOCOL_OF_BYTE_PAIRS = 2
+"""The same for byte pairs. Since 2 they are learnt from the training part alone."""
 
 
 @dataclass(frozen=True)

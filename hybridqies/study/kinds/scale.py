@@ -125,8 +125,10 @@ def scale_trials(plan: ScalePlan, context: DecoderContext) -> tuple[DecoderTrial
     ------
     InputError: an option that does not exist or does not fit.
     """
-    from hybridqies.study.decoders.trial import DecoderTrial
+    from hybridqies.lm.tokens import BytePairs
+    from hybridqies.study.decoders.trial import PROTOCOL, PROTOCOL_OF_BYTE_PAIRS, DecoderTrial
 
+    protocol = PROTOCOL_OF_BYTE_PAIRS if plan.tokens == BytePairs.kind else PROTOCOL
     cells = [
         (text, size, arm, n_tokens)
         for text, n_tokens, size, arm in product(plan.texts, plan.n_tokens, plan.sizes, plan.arms)
@@ -140,6 +142,7 @@ def scale_trials(plan: ScalePlan, context: DecoderContext) -> tuple[DecoderTrial
             plan.model_of(arm, size, n_tokens, seed),
             plan.rates or (rate_of(size),),
             plan.search_tokens,
+            protocol,
         )
         for seed, (text, size, arm, n_tokens) in product(plan.seeds, cells)
     ]

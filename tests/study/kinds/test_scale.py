@@ -112,6 +112,20 @@ class TestPlan:
 
 
 class TestSplit:
+    def test_byte_pairs_are_learnt_from_the_training_part_alone(self, book: Path, tmp_path: Path) -> None:
+        book.write_text("ab " * 600)
+        other = tmp_path / "other.txt"
+        other.write_text("xy " * 100)
+        texts = {"book": {"train": str(book), "test": str(other)}}
+        plan = plan_of(book, texts=texts, tokens="bpe", vocabulary=260, arms=("real",), sizes=("8k", "9k"))
+        context = plan.source.load()
+        trial = scale_trials(plan, context)[0]
+        # "ab" and "ab" behind a space are all that there is to merge.
+        assert context.shape("book", trial.model).vocabulary == 258
+        assert (trial.protocol, scale_trials(plan_of(book), context)[0].protocol) == (2, 1)
+        model = protocol._train(trial.model, 0.01, context.parts["book"])
+        assert len(model.tokens.encode("xyxy")) == 4
+
     def test_parts_do_not_overlap(self, book: Path) -> None:
         text = book.read_text()
         parts = split_text(TextSource(str(book)), TextSplit())
@@ -147,7 +161,7 @@ class TestTrial:
         record = run_trial(trial, context)
         training = replace(trial.model.training, learning_rate=0.02)
         model, parts = LanguageModel(replace(trial.model, training=training)), context.parts["book"]
-        model.prepare(parts.whole)
+        model.prepare(parts.train, parts.held_out)
         model.fit(parts.train, parts.validation)
         assert record.candidates == ()
         assert record.test["loss"] == pytest.approx(model.score(parts.test).loss, rel=1e-6)
