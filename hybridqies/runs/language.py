@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from hybridqies import __version__
-from hybridqies.errors import DataError, InputError
+from hybridqies.errors import DataError, InputError, ModelFolderError
 from hybridqies.files import expand_home, is_leftover, remove_leftovers
 from hybridqies.language_model import (
     LanguageModel,
@@ -41,12 +42,14 @@ class LanguageRun:
     """A model, and the text that it is trained on, validated by and measured on at the end.
 
     The last `test_fraction` of the text is for the test, and the last `validation_fraction` of the rest,
-    an option of the model, for validation.
+    an option of the model, for validation. `text_sha256` is the digest that the text has to have; the
+    record of a run always names it.
     """
 
     text: str = BUILT_IN
     model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
     test_fraction: float = 0.1
+    text_sha256: str | None = None
 
     def __post_init__(self) -> None:
         within(self, "run option", test_fraction=(0.001, 0.9))
@@ -55,6 +58,25 @@ class LanguageRun:
         """The same with an absolute path, so that it means the same from any folder."""
         path = expand_home(self.text)
         return replace(self, text=str(path.absolute())) if path.exists() else self
+
+    def read(self) -> tuple[LanguageRun, str]:
+        """The same with the digest of its text, and the text.
+
+        Raises
+        ------
+        DataError: it cannot be read.
+        ModelFolderError: it is another one than the run began with.
+        """
+        content = read_text(self.text)
+        found = hashlib.sha256(content.encode("utf-8")).hexdigest()
+        if self.text_sha256 not in (None, found):
+            # Its last part may hold what was trained on.
+            raise ModelFolderError(
+                f"text {self.text!r} is not what the run began with",
+                expected=f"a text with SHA-256 {str(self.text_sha256)[:12]}, not {found[:12]}",
+                todo="restore it, or name the text to measure on",
+            )
+        return replace(self, text_sha256=found), content
 
 
 def recorded_language_run(folder: Path) -> LanguageRun:
@@ -98,8 +120,9 @@ def train_language_model(
         hooks.on_finished(run.model.arm, folder, to_mapping(run), result)
         return result
     model = LanguageModel(run.model)
-    train, validation, test = _split(run, read_text(run.text))
-    model.prepare(train + validation + test)
+    run, content = run.read()
+    train, validation, test = _split(run, content)
+    model.prepare(train, validation + test)
     if ranks.is_first:
         if not resume:
             _start(run, folder, overwrite=overwrite)
@@ -208,11 +231,12 @@ def find_text(folder: Path, text: str | None) -> tuple[str, str]:
     Raises
     ------
     InputError: no text was given for a model that was not trained by a run.
+    ModelFolderError: the text of the run has changed since.
     """
     if text is not None:
         return text, read_text(text)
-    run = recorded_language_run(folder)
-    return f"{run.text} (test part)", _split(run, read_text(run.text))[2]
+    run, content = recorded_language_run(folder).read()
+    return f"{run.text} (test part)", _split(run, content)[2]
 
 
 def _split(run: LanguageRun, text: str) -> tuple[str, str, str]:

@@ -251,5 +251,17 @@ def test_another_text_is_not_resumed(tmp_path, text, say, capsys):
     (tmp_path / "run" / "result.json").unlink()
     text.write_text(TEXT[::-1], encoding="utf-8")
     run_ = recorded_language_run(tmp_path / "run")
-    with pytest.raises(ModelFolderError, match="other settings or data"):
+    with pytest.raises(ModelFolderError, match="is not what the run began with"):
         train_language_model(run_, tmp_path / "run", resume=True)
+
+
+def test_a_test_part_is_not_taken_from_another_text(tmp_path, text, say, capsys):
+    """In a text that was cut, the last tenth is what the model was trained on."""
+    out = tmp_path / "run"
+    say("lm", "train", "--text", text, *SMALL, "--out", out)
+    text.write_text(TEXT[:-70], encoding="utf-8")
+    for command in (["evaluate", out], ["analyse", out, "--windows", 4]):
+        assert "is not what the run began with" in refusal(capsys, *command)
+    assert json.loads(say("lm", "evaluate", out, "--text", text, "--json")[0])["loss"] > 0
+    text.write_text(TEXT, encoding="utf-8")
+    assert json.loads(say("lm", "evaluate", out, "--json")[0])["loss"] > 0
