@@ -124,6 +124,7 @@ class LanguageModel:
         check_device(self.config.device)
         self._decoder: Decoder | None = None
         self._tokens: Tokens | None = None
+        self._is_untrained = False
         self.outcome: Outcome | None = None
 
     @property
@@ -156,6 +157,7 @@ class LanguageModel:
             config.arm, read_size(config.size), self._tokens.size, config.context, config.settings
         )
         self._decoder = Decoder(shape, config.training.seed).to(config.device).eval()
+        self._is_untrained = True
         return self._decoder
 
     def fit(
@@ -170,7 +172,8 @@ class LanguageModel:
     ) -> LanguageModel:
         """Trains a new decoder on `text` and keeps its best state on `validation`.
 
-        A model that `prepare` has made ready and that was not trained since is trained as it is.
+        A model that `prepare` has made ready and that was not trained since is trained as it is. One that
+        was loaded, or whose training failed, begins anew.
         `folder`, `resume`, `on_epoch` and `on_step` are those of `hybridqies.training.fit`.
 
         Raises
@@ -181,7 +184,7 @@ class LanguageModel:
         if validation is None:
             cut = len(text) - round(len(text) * self.config.validation_fraction)
             text, validation = text[:cut], text[cut:]
-        if self._decoder is None or self.outcome is not None:
+        if not self._is_untrained:
             self.prepare(text, validation)
         config, context = self.config, self.config.context
         training = config.training.for_rows(1)
@@ -190,10 +193,12 @@ class LanguageModel:
             context,
             _windows_of_epoch(config),
         )
+        windows = Windows(self.windows(validation, "to validate on"))
+        self._is_untrained, self.outcome = False, None
         self.outcome = fit(
             self.decoder,
             stream,
-            Windows(self.windows(validation, "to validate on")),
+            windows,
             JointNextToken(config.local_weight, config.entanglement_weight),
             training,
             folder=folder,

@@ -232,6 +232,22 @@ def test_weights_are_where_the_folder_says(tmp_path: Path, model: LanguageModel)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
 
 
+def test_a_model_that_was_loaded_or_whose_training_failed_begins_anew(tmp_path, model):
+    """Weights that a training has touched are no start of another one."""
+
+    def stop(done: int, _total: int) -> None:
+        if done == 5:
+            raise Killed
+
+    failed = LanguageModel(arm="entangled", **OPTIONS)
+    with pytest.raises(Killed):
+        failed.fit(TEXT, on_step=stop)
+    model.save_pretrained(tmp_path / "saved")
+    for again in (failed, LanguageModel.from_pretrained(tmp_path / "saved")):
+        state = again.fit(TEXT).decoder.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in model.decoder.state_dict().items())
+
+
 def test_byte_pairs_are_learnt_from_what_is_trained_on_alone():
     options = {**OPTIONS, "size": "7k", "tokens": "bpe", "vocabulary": 260, "n_tokens": 64}
     for text in (("ab " * 60, "xy " * 20), ("ab " * 180 + "xy " * 20,)):
