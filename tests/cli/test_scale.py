@@ -59,7 +59,8 @@ class TestRun:
     @pytest.fixture
     def book(self, tmp_path: Path) -> Path:
         path = tmp_path / "book.txt"
-        path.write_text("a cat sat on a mat and saw a dog run away. " * 60)
+        # Long enough for a window to validate on: shorter ones left every trial to fail.
+        path.write_text("a cat sat on a mat and saw a dog run away. " * 180)
         return path
 
     def test_on_the_command_line(self, book: Path, tmp_path: Path, say: Say) -> None:
@@ -69,6 +70,7 @@ class TestRun:
         table, _ = say("scale", "run", *flags, "--out", out)
         assert [table.count(f" {arm} ") for arm in ("real", "tap")] == [2, 2]
         result = json.loads((out / "study.json").read_text())
+        assert (result["done"], result["failed"]) == (4, 0)
         assert {(cell["text"], cell["arm"]) for cell in result["cells"]} == {
             (text, arm) for text in "ab" for arm in ("real", "tap")
         }
@@ -85,8 +87,8 @@ class TestRun:
         (row,) = costs["rows"]
         assert (row["arm"], row["trainings"], costs["trainings"]) == ("real", 2, 2)
         assert costs["seconds"] == row["seconds"] > 0
-        # 2,580 characters: 258 for the test, 46 for validation after two parts and after each rate.
-        tokens = 2 * (4096 + 2 * 1024 + ((2 + 2) * 46 + 258) / 3)
+        # 7,740 characters: 774 for the test, 139 for validation after two parts and after each rate.
+        tokens = 2 * (4096 + 2 * 1024 + ((2 + 2) * 139 + 774) / 3)
         assert row["operations"] == pytest.approx(3 * row["flops_per_token"] * tokens, rel=1e-6)
         table, _ = say("scale", "run", *flags, "--rates", "0.01", "--workers", "2")
         assert "s of one thread" in table

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from hybridqies.devices import check_device
 from hybridqies.errors import DataError, InputError
 from hybridqies.language_model import LanguageModelConfig
-from hybridqies.lm import DecoderConfig, config_of_arm, make_tokens, read_size
+from hybridqies.lm import DecoderConfig, Tokens, config_of_arm, make_tokens, read_size
 from hybridqies.lm.texts import read_text
 from hybridqies.options import from_mapping, to_mapping
 from hybridqies.study.decoders.split import TextSource, TextSplit
@@ -99,13 +99,13 @@ class DecoderSource:
 
 @dataclass(frozen=True)
 class DecoderContext:
-    """The parts of each text, by name; `vocabularies` keeps the sizes that were found."""
+    """The parts of each text, by name; `vocabularies` keeps the sizes that were found, by text and tokens."""
 
     kind: ClassVar[str] = "decoder"
 
     parts: Mapping[str, TextParts]
     device: str = "cpu"
-    vocabularies: dict[tuple[str, str, int], int] = field(default_factory=dict, repr=False)
+    vocabularies: dict[tuple[str, str, int, int], int] = field(default_factory=dict, repr=False)
 
     def compute_rows(self, seed: int, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Nothing: texts are read when they are loaded."""
@@ -145,12 +145,26 @@ class DecoderContext:
         Raises
         ------
         InputError: options that do not exist or fit.
+        DataError: a part of the text that is too short for them.
         """
-        key = (text, model.tokens, model.vocabulary)
+        key = (text, model.tokens, model.vocabulary, model.context)
         if key not in self.vocabularies:
             parts = self.parts[text]
             tokens = make_tokens(model.tokens, parts.train, model.vocabulary, also=parts.held_out)
+            _check_lengths(text, parts, tokens, model.context)
             self.vocabularies[key] = tokens.size
         return config_of_arm(
             model.arm, read_size(model.size), self.vocabularies[key], model.context, model.settings
         )
+
+
+def _check_lengths(text: str, parts: TextParts, tokens: Tokens, context: int) -> None:
+    """Refuses a part that no trial could be trained, validated or tested on."""
+    for name, fewest in (("train", context), ("validation", context), ("test", 2)):
+        count = len(tokens.encode(getattr(parts, name)))
+        if count < fewest:
+            raise DataError(
+                f"the {name} part of text {text!r} has {count} tokens",
+                expected=f"at least {fewest}",
+                todo="give a longer text, or change split or context in the plan",
+            )

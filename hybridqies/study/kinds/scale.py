@@ -123,7 +123,8 @@ def scale_trials(plan: ScalePlan, context: DecoderContext) -> tuple[DecoderTrial
 
     Raises
     ------
-    InputError: an option that does not exist or does not fit.
+    InputError: an option that does not exist or does not fit, or two sizes that are one decoder.
+    DataError: a text that is too short.
     """
     from hybridqies.lm.tokens import BytePairs
     from hybridqies.study.decoders.trial import PROTOCOL, PROTOCOL_OF_BYTE_PAIRS, DecoderTrial
@@ -146,9 +147,23 @@ def scale_trials(plan: ScalePlan, context: DecoderContext) -> tuple[DecoderTrial
         )
         for seed, (text, size, arm, n_tokens) in product(plan.seeds, cells)
     ]
-    for trial in trials[: len(cells)]:
-        context.shape(trial.text, trial.model)
+    _check_shapes(trials[: len(cells)], context)
     return tuple(trials)
+
+
+def _check_shapes(trials: Sequence[DecoderTrial], context: DecoderContext) -> None:
+    """Lays out the decoder of each trial of one seed; two sizes of an arm must not be one and the same."""
+    from hybridqies.lm.costs import count_parameters
+
+    sizes: dict[tuple[str, str, int, int], str] = {}
+    for trial in trials:
+        count = count_parameters(context.shape(trial.text, trial.model))
+        size = sizes.setdefault((trial.text, trial.arm, trial.model.n_tokens, count), trial.model.size)
+        if size != trial.model.size:
+            raise InputError(
+                f"sizes {size} and {trial.model.size} give arm {trial.arm!r} {count:,} parameters both",
+                expected="sizes that are further apart",
+            )
 
 
 def summarise(

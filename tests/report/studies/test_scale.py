@@ -28,7 +28,7 @@ FACTORS = {"real@65k": 1.3, "tap": 1.0, "entangled": 0.9, "complex@246k": 1.2}
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> ScalePlan:
     path = tmp_path_factory.mktemp("text") / "book.txt"
-    path.write_text("the quick brown fox jumps over the lazy dog " * 50)
+    path.write_text("the quick brown fox jumps over the lazy dog " * 180)
     return ScalePlan(arms=tuple(FACTORS), texts={"book": {"train": str(path)}}, rates=(0.001, 0.003, 0.009))
 
 

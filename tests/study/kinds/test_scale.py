@@ -15,7 +15,7 @@ import pytest
 import torch
 from forked import Ended, run_forked
 
-from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.errors import DataError, InputError, UnknownNameError
 from hybridqies.language_model import LanguageModel
 from hybridqies.lm import count_flops, count_parameters
 from hybridqies.lm.sizes import rate_of
@@ -112,6 +112,24 @@ class TestPlan:
 
 
 class TestSplit:
+    def test_two_sizes_that_are_one_decoder_are_refused(self, book: Path) -> None:
+        """Where both cost the same, the loss between them would be divided by 0."""
+        plan = plan_of(book, sizes=("4k", "4001"), arms=("real",))
+        with pytest.raises(InputError, match=r"sizes 4k and 4001 give arm 'real' [0-9,]+ parameters both"):
+            scale_trials(plan, plan.source.load())
+
+    @pytest.mark.parametrize(
+        ("length", "said"),
+        [(10, "train part of text 'book' has 9 tokens"), (200, "validation part of text 'book' has 9")],
+    )
+    def test_a_text_that_is_too_short_is_refused_before_anything_is_trained(
+        self, book: Path, length: int, said: str
+    ) -> None:
+        book.write_text(book.read_text()[:length])
+        plan = plan_of(book)
+        with pytest.raises(DataError, match=said):
+            scale_trials(plan, plan.source.load())
+
     def test_byte_pairs_are_learnt_from_the_training_part_alone(self, book: Path, tmp_path: Path) -> None:
         book.write_text("ab " * 600)
         other = tmp_path / "other.txt"
