@@ -20,7 +20,10 @@ _ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class LossColumns:
-    """The names of the columns that are read. `none` leaves size, tokens or arm out. Others are ignored."""
+    """The names of the columns that are read. `none` leaves size, tokens or arm out. Others are ignored.
+
+    So does a table without a column of the standard name. Any other name has to be there.
+    """
 
     loss: str = "loss"
     size: str = "size"
@@ -36,9 +39,11 @@ def read_losses(path: Path, columns: LossColumns) -> dict[str, Measured]:
     Raises
     ------
     DataError: the file cannot be read, or a value is no positive number; names the line.
-    InputError: a column is missing, or an arm has too few different sizes or tokens.
+    UnknownNameError: a column that was named is missing.
+    InputError: there are neither sizes nor tokens, or an arm has too few different ones of them.
     """
     grid = _read(path, columns)
+    _check_named(grid, columns)
     names = tuple(
         role for role in ("size", "tokens") if getattr(columns, role) in grid.names and _wanted(columns, role)
     )
@@ -76,6 +81,16 @@ def _read(path: Path, columns: LossColumns) -> Grid:
     if not len(grid.numbers):
         raise DataError(f"{path} has no rows", expected="one row for each training")
     return grid
+
+
+def _check_named(grid: Grid, columns: LossColumns) -> None:
+    """Refuses a column of another than the standard name that the table does not have."""
+    standard = LossColumns()
+    for role in ("size", "tokens", "arm"):
+        name = getattr(columns, role)
+        is_named = name != getattr(standard, role) and _wanted(columns, role)
+        if is_named and name not in grid.names:
+            raise UnknownNameError(f"column of {role}", name, grid.names, todo=f"see --{role}-column")
 
 
 def _wanted(columns: LossColumns, role: str) -> bool:

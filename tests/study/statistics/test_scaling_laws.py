@@ -165,6 +165,9 @@ class TestTable:
         self.write(path, ["a,1,2,0,2.5"])
         with pytest.raises(UnknownNameError, match="did you mean 'loss'"):
             read_losses(path, LossColumns(loss="los"))
+        for role, column in (("arm", "arms"), ("size", "parameter"), ("tokens", "token")):
+            with pytest.raises(UnknownNameError, match=f"column of {role} {column!r}"):
+                read_losses(path, LossColumns(**{role: column}))
         with pytest.raises(InputError, match="no column of sizes or tokens"):
             read_losses(path, LossColumns(tokens="none"))
         self.write(path, [])
