@@ -17,6 +17,11 @@ _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 # Blocks up to so many parameters; more than the last have twelve.
 _DEPTHS = ((100_000, 2), (400_000, 3), (1_500_000, 4), (8_000_000, 6), (30_000_000, 8))
 _HEAD = 24
+# What a decoder has from elsewhere: among the settings it would be given without any effect.
+_ELSEWHERE = {
+    "vocabulary": "the kind of tokens, which decides it",
+    "context": "the option context of the model, on the command line --window",
+}
 
 
 def read_size(text: str) -> int:
@@ -57,6 +62,9 @@ def config_of_size(
     ------
     InputError: an option that does not exist or fit, or a size that the embeddings alone take up.
     """
+    for key, place in _ELSEWHERE.items():
+        if key in (settings or {}):
+            raise InputError(f"decoder option {key!r} was given among the settings", expected=place)
     given = {**(settings or {}), "vocabulary": vocabulary, "context": context}
     depth = next((depth for bound, depth in _DEPTHS if size <= bound), 12)
     given.setdefault("n_layers", depth)

@@ -58,3 +58,7 @@ def test_arms_and_options_that_do_not_exist_are_refused():
         config_of_arm("real", 1000, 11, 16, {"mixing": "tap"})
     with pytest.raises(InputError, match="larger size"):
         config_of_size(65_000, 50_000, 128)
+    # Among the settings they would be overwritten without a word.
+    for key in ("vocabulary", "context"):
+        with pytest.raises(InputError, match=f"'{key}' was given among the settings"):
+            config_of_size(65_000, 65, 128, {key: 64})
