@@ -6,7 +6,7 @@ from typing import Any
 
 from lm_eval.api.model import LM
 
-from hybridqies.harness.scorers import Scorer, score_texts, write_until
+from hybridqies.harness.scorers import Scorer, join_pair, score_texts, write_until
 
 _MOST_TOKENS = 64
 
@@ -20,7 +20,7 @@ class ScoredModel(LM):
 
     def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
         """Of a continuation behind a context, for pairs of texts."""
-        return score_texts(self.scorer, [self._pair(*request.args) for request in requests])
+        return score_texts(self.scorer, [join_pair(self.scorer, *request.args) for request in requests])
 
     def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
         """Of whole texts."""
@@ -30,15 +30,6 @@ class ScoredModel(LM):
     def generate_until(self, requests: list[Any]) -> list[str]:
         """The greedy continuation of contexts, up to a stop text."""
         return [self._write(*request.args) for request in requests]
-
-    def _pair(self, context: str, continuation: str) -> tuple[list[int], int]:
-        """All ids, and the number of the first of the continuation, as lm-eval's own models cut them."""
-        if not context:
-            return [self.scorer.prefix, *self.scorer.encode(continuation)], 1
-        kept = context.rstrip()
-        ids = self.scorer.encode(context + continuation)
-        start = len(self.scorer.encode(kept)) if kept else 0
-        return ([self.scorer.prefix, *ids], 1) if start == 0 else (ids, start)
 
     def _write(self, context: str, options: dict[str, Any]) -> str:
         stops = options.get("until") or []

@@ -120,6 +120,21 @@ class TransformerScorer:
         return known[len(ids) :]
 
 
+def join_pair(scorer: Scorer, context: str, continuation: str) -> tuple[list[int], int]:
+    """All ids, and the number of the first of the continuation, as lm-eval's own models cut them.
+
+    Byte pairs may merge a continuation with what it follows; that token is then scored whole.
+    """
+    if not context:
+        return [scorer.prefix, *scorer.encode(continuation)], 1
+    kept = context.rstrip()
+    ids = scorer.encode(context + continuation)
+    start = len(scorer.encode(kept)) if kept else 0
+    if continuation:
+        start = min(start, len(ids) - 1)
+    return ([scorer.prefix, *ids], 1) if start == 0 else (ids, start)
+
+
 def cut_pieces(ids: Sequence[int], start: int, context: int) -> Iterator[tuple[list[int], int]]:
     """Parts of a text, at most context + 1 tokens each, with how many at the end of each are scored.
 

@@ -14,7 +14,7 @@ from harness.models import TEXT, Recitation, fit_model
 from hybridqies.compression import load_causal_model
 from hybridqies.errors import InputError, MissingExtraError
 from hybridqies.harness import DecoderScorer, TransformerScorer, load_tasks
-from hybridqies.harness.scorers import cut_pieces, score_texts, write_until
+from hybridqies.harness.scorers import cut_pieces, join_pair, score_texts, write_until
 from hybridqies.language_model import LanguageModel
 from hybridqies.lm import insert_mixers
 
@@ -104,3 +104,17 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "lm_eval.tasks", None)
     with pytest.raises(MissingExtraError, match=r"hybridqies\[lm-eval\]"):
         load_tasks(["shakespeare-choice"])
+
+
+def test_a_continuation_that_merges_with_its_context_is_scored() -> None:
+    """Without a token of its own its likelihood would be that of nothing, which no other choice reaches."""
+
+    class Words(Recitation):
+        def encode(self, text: str) -> list[int]:
+            return [len(word) for word in text.split()]
+
+    words = Words(TEXT)
+    assert join_pair(words, "not to", "be") == ([3, 4], 1)
+    assert join_pair(words, "to", "be") == ([10, 4], 1)
+    assert join_pair(words, "not to ", "be") == ([3, 2, 2], 2)
+    assert join_pair(words, "", "be") == ([10, 2], 1)
