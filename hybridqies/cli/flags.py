@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,6 +108,14 @@ Compare = Annotated[
     str,
     typer.Option(help="Heads to train for comparison under the same protocol, separated by commas, or none."),
 ]
+LARGEST_SEED = 2**32 - 1
+
+
+def seed_of(what: str) -> Any:
+    """The option of a seed; what numpy, torch and scikit-learn do not all take is refused."""
+    return typer.Option(help=f"Seed of {what}.", min=0, max=LARGEST_SEED)
+
+
 Seed = Annotated[
     int, typer.Option(help="Seed of the data split, the initial weights and the order of batches.")
 ]

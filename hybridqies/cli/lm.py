@@ -157,7 +157,7 @@ def generate(
     prompt: Annotated[str, typer.Option(help="What to continue.")] = "\n",
     n_tokens: Annotated[int, typer.Option(help="How many tokens to write.")] = 200,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.")] = 1.0,
-    seed: flags.Seed = 0,
+    seed: Annotated[int, flags.seed_of("the tokens that are drawn")] = 0,
     device: flags.Device = "cpu",
     json: flags.AsJson = False,
 ) -> None:

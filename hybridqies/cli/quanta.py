@@ -51,7 +51,7 @@ def discover(
         int, typer.Option(help="Gradients held at once, twice; fewer need less memory and more time.")
     ] = 250,
     shown: Annotated[int, typer.Option(help="Tokens of a cluster in the table.", min=1)] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the tokens and the clusters.")] = 0,
+    seed: Annotated[int, flags.seed_of("the tokens and the clusters")] = 0,
     device: flags.Device = "cpu",
     out: Annotated[Path | None, typer.Option(help="The folder of quanta.json. Default: RUN/quanta.")] = None,
     json: flags.AsJson = False,

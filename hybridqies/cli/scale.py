@@ -29,7 +29,7 @@ def fit(
         str | None, typer.Option(help="The arm that others are compared with. Default: the first.")
     ] = None,
     draws: Annotated[int, typer.Option(help="Number of bootstrap refits.")] = 500,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, flags.seed_of("the bootstrap")] = 0,
     picture: Annotated[
         Path | None, typer.Option(help="Draw losses and laws into this file, such as fit.png.")
     ] = None,
@@ -39,11 +39,13 @@ def fit(
 
     Example: `hybridqies scale fit losses.csv --tokens-column none --reference real --picture fit.png`
     """
-    from hybridqies.figures import save
+    from hybridqies.figures import check_picture, save
     from hybridqies.report.scaling import draw_scaling, scaling_table
     from hybridqies.study.loss_table import LossColumns, read_losses
     from hybridqies.study.statistics.law_comparisons import fit_scaling
 
+    if picture is not None:
+        check_picture(picture)
     arms = read_losses(table, LossColumns(loss_column, size_column, tokens_column, arm_column))
     scaling = fit_scaling(arms, reference, n_draws=draws, seed=seed)
     record = scaling.to_mapping()

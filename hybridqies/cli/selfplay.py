@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FREE_WITH_RESUME = {"out", "resume", "json"}
 
 _Folder = Annotated[Path, typer.Argument(help="The folder of `selfplay train`.")]
-_Seed = Annotated[int, typer.Option(help="Seed of the games.")]
+_Seed = Annotated[int, flags.seed_of("the games")]
 
 
 def train(

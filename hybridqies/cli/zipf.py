@@ -20,7 +20,7 @@ def command(
         str,
         typer.Option(help="Weight of a rank in the fit: equal, root (1/√rank) or rank (1/rank)."),
     ] = "rank",
-    seed: Annotated[int, typer.Option(help="Seed of the games.")] = 0,
+    seed: Annotated[int, flags.seed_of("the games")] = 0,
     picture: Annotated[
         Path | None, typer.Option(help="Draw frequency against rank into this file, such as zipf.png.")
     ] = None,
@@ -30,11 +30,13 @@ def command(
 
     Example: `hybridqies zipf --game connect-four --games 300000 --first 100 --last 10000`
     """
-    from hybridqies.figures import save
+    from hybridqies.figures import check_picture, save
     from hybridqies.options import parse
     from hybridqies.ranks import Weights, measure_ranks
     from hybridqies.report.ranks import draw_ranks, zipf_table
 
+    if picture is not None:
+        check_picture(picture)
     chosen = parse(weights, Weights, "--weights")
     record = measure_ranks(game, games, first=first, last=last, weights=chosen, seed=seed)
     if picture is not None:

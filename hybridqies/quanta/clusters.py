@@ -35,15 +35,25 @@ def cluster_samples(similarity: Floats, n_clusters: int, *, seed: int = 0) -> Wh
     """
     from sklearn.cluster import SpectralClustering
 
-    if not 2 <= n_clusters < len(similarity):
-        raise InputError(
-            f"{len(similarity)} samples were to be put into {n_clusters} clusters",
-            expected="at least 2 clusters, and more samples",
-        )
+    check_clusters(len(similarity), n_clusters)
     clustering = SpectralClustering(n_clusters, affinity="precomputed", n_init=30, random_state=seed)
     found = clustering.fit_predict(similarity)
     order = np.argsort(-np.bincount(found, minlength=n_clusters), kind="stable")
     return np.asarray(np.argsort(order)[found], dtype=np.int64)
+
+
+def check_clusters(n_samples: int, n_clusters: int) -> None:
+    """Refuses numbers that do not fit, before anything is computed.
+
+    Raises
+    ------
+    InputError: fewer samples than clusters, or fewer than two clusters.
+    """
+    if not 2 <= n_clusters < n_samples:
+        raise InputError(
+            f"{n_samples} samples were to be put into {n_clusters} clusters",
+            expected="at least 2 clusters, and more samples",
+        )
 
 
 def describe_clusters(similarity: Floats, clusters: Whole) -> tuple[Cluster, ...]:

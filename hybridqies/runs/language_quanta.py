@@ -19,6 +19,7 @@ from hybridqies.quanta import (
     describe_clusters,
     gradient_similarity,
 )
+from hybridqies.quanta.clusters import check_clusters
 from hybridqies.records import write_record
 from hybridqies.runs.language import find_text
 from hybridqies.saved_model.files import WEIGHTS
@@ -50,6 +51,8 @@ def discover_quanta(
     ModelFolderError: the folder holds no finished model.
     InputError: too few tokens with a loss below `below`, or more clusters than samples.
     """
+    # Before any gradient, of which there are many.
+    check_clusters(n_samples, n_clusters)
     model = LanguageModel.from_pretrained(folder, device)
     source, content = find_text(folder, text)
     samples = choose_tokens(model.decoder, model.windows(content), n_samples, below=below, seed=seed)
