@@ -142,8 +142,9 @@ def ranks(
             on_stage=shown.begin,
             on_step=shown.update,
         )
-    save(draw_losses(record), folder / "ranks.png")
+    # The figures before the picture of them.
     write_json(folder / "ranks.json", record)
+    save(draw_losses(record), folder / "ranks.png")
     if json:
         say_json(record)
         return

@@ -46,7 +46,7 @@ def hold_tournament(
 
     Raises
     ------
-    InputError: a round beyond the last.
+    InputError: a round beyond the last, or one that is given twice.
     ModelFolderError: a file of the run is missing or damaged.
     """
     plan = read_plan(folder)
@@ -179,9 +179,10 @@ def _order(excess: Floats) -> dict[str, Any]:
 
 
 def _check_rounds(rounds: tuple[int, ...], plan: SelfPlayPlan) -> None:
-    if any(not 0 <= number <= plan.rounds for number in rounds):
+    if any(not 0 <= number <= plan.rounds for number in rounds) or len(set(rounds)) < len(rounds):
         raise InputError(
-            f"players after rounds {list(rounds)} were asked for", expected=f"rounds from 0 to {plan.rounds}"
+            f"players after rounds {list(rounds)} were asked for",
+            expected=f"rounds from 0 to {plan.rounds}, each once",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +25,7 @@ from hybridqies.training import Batch, Rates, Schedule, SelectOn, TrainingConfig
 from hybridqies.training.rows import digest_tensor
 
 PLAN = "selfplay.json"
+_ROUND = re.compile(r"round-([0-9]{4,})\.safetensors")
 _GAMES = "games."
 _NET = "net."
 OnRound = Callable[[int, dict[str, float]], None]
@@ -101,6 +103,12 @@ def train_by_selfplay(
             f"{folder} holds a run",
             expected="a new folder",
             todo="continue it with --resume, or choose another",
+        )
+    elif any(folder.glob("width-*/round-*.safetensors")):
+        raise InputError(
+            f"{folder} holds rounds of a run whose {PLAN} is missing",
+            expected="a new folder",
+            todo="restore that file, or choose another folder",
         )
     else:
         write_record(folder / PLAN, to_mapping(plan))
@@ -213,7 +221,8 @@ def _save(
 
 def _count_rounds(folder: Path) -> int | None:
     """The last round whose file is there; None where not even the untrained network is."""
-    numbers = sorted(int(path.stem.removeprefix("round-")) for path in folder.glob("round-*.safetensors"))
+    found = (_ROUND.fullmatch(path.name) for path in folder.iterdir())
+    numbers = sorted(int(match[1]) for match in found if match is not None)
     if numbers != list(range(len(numbers))):
         raise ModelFolderError(f"{folder} lacks a round", expected="every round up to the last")
     return numbers[-1] if numbers else None

@@ -20,6 +20,7 @@ from hybridqies.selfplay import (
     draw_openings,
     evaluate_evenly,
     evaluate_with,
+    hold_tournament,
     load_games,
     load_net,
     play_itself,
@@ -144,3 +145,20 @@ def test_learning_beats_the_search_alone(tmp_path: Path) -> None:
     openings = draw_openings(100, 4, seed=0)
     score = (play_match(learnt, alone, *openings).mean() - play_match(alone, learnt, *openings).mean()) / 2
     assert score > 0.3
+
+
+def test_other_files_are_no_rounds_and_rounds_without_a_plan_are_nobodys(run: Path, tmp_path: Path) -> None:
+    for path in run.rglob("*.*"):
+        target = tmp_path / path.relative_to(run)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (tmp_path / "width-4" / "round-0004 copy.safetensors").write_bytes(b"mine")
+    train_by_selfplay(PLAN, tmp_path, resume=True)
+    (tmp_path / "selfplay.json").unlink()
+    with pytest.raises(InputError, match=r"rounds of a run whose selfplay\.json is missing"):
+        train_by_selfplay(PLAN, tmp_path)
+
+
+def test_a_round_takes_part_once(run: Path) -> None:
+    with pytest.raises(InputError, match="each once"):
+        hold_tournament(run, rounds=(1, 1), n_openings=1)
