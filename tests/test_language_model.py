@@ -254,3 +254,8 @@ def test_byte_pairs_are_learnt_from_what_is_trained_on_alone():
         tokens = LanguageModel(**options).fit(*text).tokens
         assert len(tokens.encode("abab")) == 2
         assert len(tokens.encode("xyxy")) == 4
+
+
+def test_the_coldest_temperature_takes_the_likeliest(model):
+    coldest = model.generate("abcd", 6, temperature=5e-324)
+    assert coldest == model.generate("abcd", 6, temperature=0) == "efgabc"

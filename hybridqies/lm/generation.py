@@ -48,5 +48,7 @@ def generate_ids(
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
     if temperature == 0:
         return int(logits.argmax())
-    shares = torch.softmax(logits.double() / temperature, -1)
+    # The largest is 0, which no temperature makes infinite.
+    precise = logits.double()
+    shares = torch.softmax((precise - precise.max()) / temperature, -1)
     return int(torch.multinomial(shares, 1, generator=generator))

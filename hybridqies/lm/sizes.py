@@ -17,6 +17,7 @@ _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 # Blocks up to so many parameters; more than the last have twelve.
 _DEPTHS = ((100_000, 2), (400_000, 3), (1_500_000, 4), (8_000_000, 6), (30_000_000, 8))
 _HEAD = 24
+_LARGEST = 1e15
 # What a decoder has from elsewhere: among the settings it would be given without any effect.
 _ELSEWHERE = {
     "vocabulary": "the kind of tokens, which decides it",
@@ -29,10 +30,11 @@ def read_size(text: str) -> int:
 
     Raises
     ------
-    InputError: it is none, or no more than 0.
+    InputError: it is none, no more than 0, or beyond all reason.
     """
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([km]?)", text.strip().lower())
-    size = round(float(found[1]) * _UNITS[found[2]]) if found else 0
+    number = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    size = round(number) if number <= _LARGEST else 0
     if size < 1:
         raise InputError(f"size {text!r} was given", expected="a number of parameters, such as 65k or 2.25M")
     return size

@@ -12,7 +12,7 @@ BUILT_IN = "tiny_shakespeare"
 
 
 def read_text(source: str) -> str:
-    """The text of a UTF-8 file, or of `tiny_shakespeare`.
+    """The text of a UTF-8 file, with or without a byte order mark, or of `tiny_shakespeare`.
 
     Raises
     ------
@@ -23,7 +23,8 @@ def read_text(source: str) -> str:
         folder = resources.files("hybridqies.lm").joinpath("data", BUILT_IN)
         return lzma.decompress(folder.joinpath("text.txt.xz").read_bytes()).decode("utf-8")
     try:
-        text = path.read_bytes().decode("utf-8")
+        # Editors put a mark of the byte order in front, which is no part of the text.
+        text = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
     except OSError as error:
         raise DataError(
             f"text {source!r} cannot be read ({error.strerror or error})",

@@ -89,6 +89,7 @@ class BytePairs(Tokens):
 
     def encode(self, text: str) -> list[int]:
         """Ids of the longest merges."""
+        _check_characters(text)
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
 
@@ -112,12 +113,14 @@ def make_tokens(kind: str, text: str, size: int = 512, *, also: str = "") -> Tok
     Raises
     ------
     UnknownNameError: no kind has that name.
-    InputError: an empty text, or a size that does not hold the bytes.
+    DataError: an empty text, or one with half a surrogate pair.
+    InputError: a size that does not hold the bytes.
     """
     if kind not in KINDS:
         raise UnknownNameError("kind of tokens", kind, KINDS)
     if not text:
         raise DataError("the text is empty", expected="some text to train on")
+    _check_characters(text + also)
     if kind == Characters.kind:
         return Characters("".join(sorted(set(text) | set(also))))
     if size < _FEWEST:
@@ -145,6 +148,17 @@ def read_tokens(record: Mapping[str, Any]) -> Tokens:
     raise ModelFolderError(
         f"tokens of kind {kind!r} are recorded without their vocabulary", expected=" or ".join(KINDS)
     )
+
+
+def _check_characters(text: str) -> None:
+    """Refuses what no UTF-8 file can hold, such as a byte of a command line that is no UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the text holds {text[error.start]!r}, which is half a surrogate pair",
+            expected="text that UTF-8 can hold",
+        ) from None
 
 
 def _train_byte_pairs(texts: Sequence[str], size: int) -> Any:

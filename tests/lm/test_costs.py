@@ -43,7 +43,10 @@ def test_sizes_are_read_as_people_write_them(text, size):
     assert read_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "k", "-5", "1e5", "65 kilo", "0"])
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize("text", ["", "k", "-5", "1e5", "65 kilo", "0", pytest.param(HUGE, id="huge")])
 def test_other_words_are_no_size(text):
     with pytest.raises(InputError, match="such as 65k"):
         read_size(text)

@@ -8,6 +8,7 @@ import pytest
 
 from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNameError
 from hybridqies.lm import make_tokens, read_tokens
+from hybridqies.lm.texts import read_text
 
 TEXT = "the cat sat on the mat. the hat, the rat — naïve 猫.\n" * 20
 
@@ -54,3 +55,21 @@ def test_a_text_that_is_measured_on_gives_characters_and_no_byte_pairs():
     tokens = make_tokens("bpe", TEXT, 300, also="xyxy" * 200)
     assert tokens.to_mapping() == make_tokens("bpe", TEXT, 300).to_mapping()
     assert len(tokens.encode("xyxy")) == 4
+
+
+def test_half_a_surrogate_pair_is_refused():
+    """A byte of a command line that is no UTF-8 comes as one."""
+    for kind in ("characters", "bpe"):
+        with pytest.raises(DataError, match=r"'\\udcff', which is half a surrogate pair"):
+            make_tokens(kind, TEXT + "\udcff", 280)
+        with pytest.raises(DataError, match="udcff"):
+            make_tokens(kind, TEXT, 280).encode("a\udcff")
+
+
+def test_the_mark_of_the_byte_order_is_no_text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"\xef\xbb\xbfabc\r\n\xef\xbb\xbf")
+    assert read_text(str(path)) == "abc\r\n\ufeff"
+    path.write_bytes(b"\xef\xbb\xbf")
+    with pytest.raises(DataError, match="is empty"):
+        read_text(str(path))
