@@ -89,9 +89,10 @@ def _works(config: DecoderConfig, batch_size: int, device: str) -> dict[str, Wor
     half = config.context // 2
 
     def train() -> None:
-        optimiser.zero_grad()
         token_losses(trained, ids).mean().backward()
         optimiser.step()
+        # Freed at the end: left until the next step, they would count as there before it, and not as its own.
+        optimiser.zero_grad()
 
     def read() -> Tensor:
         with torch.no_grad():
