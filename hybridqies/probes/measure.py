@@ -56,7 +56,10 @@ class ProbePlan:
         for name, values in (("probes", self.probes), ("arms", self.arms), ("sizes", self.sizes)):
             if not values or len(set(values)) < len(values):
                 raise InputError(f"{name} were given as {list(values)}", expected="at least one, each once")
-        for probe in map(make_probe, self.probes):
+        probes = [make_probe(name) for name in self.probes]
+        if len({probe.name for probe in probes}) < len(probes):
+            raise InputError(f"probes were given as {list(self.probes)}", expected="each once")
+        for probe in probes:
             for arm in self.arms:
                 for size in self.sizes:
                     config_of_arm(arm, read_size(size), probe.vocabulary, LENGTH)

@@ -37,6 +37,7 @@ def test_rows_repeat_and_differ_by_seed():
     [
         ({"probes": ()}, "at least one"),
         ({"probes": ("copy-3", "copy-3")}, "each once"),
+        ({"probes": ("copy-3", "copy-03")}, "each once"),
         ({"arms": ("reel",)}, "did you mean 'real'"),
         ({"sizes": ("100",)}, "a larger size"),
         ({"steps": 9}, "'steps'"),
