@@ -33,7 +33,7 @@ class Player(Protocol):
 class RandomPlayer:
     """Every column that is open is as likely."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | Sequence[int]) -> None:
         self._random = np.random.default_rng(seed)
 
     def choose(self, _own: Boards, filled: Boards, /) -> Whole:

@@ -52,7 +52,8 @@ def hold_tournament(
     plan = read_plan(folder)
     _check_rounds(rounds, plan)
     players: dict[str, Player] = {
-        "random": RandomPlayer(seed),
+        # Not of the seed of the openings alone, whose columns it would play again.
+        "random": RandomPlayer([seed, 1]),
         "search alone": SearchPlayer(evaluate_evenly, plan.search),
     }
     about: list[dict[str, Any]] = [{"width": None, "round": None, "parameters": None} for _ in players]

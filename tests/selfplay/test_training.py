@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from hybridqies.errors import InputError, ModelFolderError
+from hybridqies.ranks.connect_four import drop
 from hybridqies.selfplay import (
+    Player,
     PolicyValueLoss,
     PolicyValueNet,
     SearchConfig,
@@ -162,3 +164,22 @@ def test_other_files_are_no_rounds_and_rounds_without_a_plan_are_nobodys(run: Pa
 def test_a_round_takes_part_once(run: Path) -> None:
     with pytest.raises(InputError, match="each once"):
         hold_tournament(run, rounds=(1, 1), n_openings=1)
+
+
+def test_the_random_player_does_not_play_the_openings_again(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Player] = {}
+
+    def stop(players: dict[str, Player], **_: object) -> None:
+        seen.update(players)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hybridqies.selfplay.study.play_round_robin", stop)
+    with pytest.raises(KeyboardInterrupt):
+        hold_tournament(run, seed=3)
+    empty = np.zeros(100, dtype=np.uint64)
+    _, opened = draw_openings(100, 1, 3)
+    _, moved = drop(empty, empty, seen["random"].choose(empty, empty))
+    # By chance one in seven is the same column.
+    assert np.mean(opened == moved) < 0.4
