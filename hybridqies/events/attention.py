@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hybridqies.backends import QuantumLayer
 from hybridqies.circuit import load_circuit
+from hybridqies.errors import InputError
 from hybridqies.events.detectors import Detector
 from hybridqies.events.runs import Runs, simulate
 from hybridqies.events.scene import EDGES, Floats, Scene
@@ -35,7 +36,12 @@ class Readout(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class AttentionConfig:
-    """The model: windows of `window` seconds, `width` numbers each, and what reads their maximum and mean."""
+    """The model: windows of `window` seconds, `width` numbers each, and what reads their maximum and mean.
+
+    Raises
+    ------
+    InputError: a number that is out of its range, or a width that the heads cannot share.
+    """
 
     window: float = 10.0
     width: int = 32
@@ -54,6 +60,11 @@ class AttentionConfig:
             layers=(1, 64),
             qubits=(2, 20),
         )
+        if self.width % self.heads:
+            raise InputError(
+                f"attention option 'width' was given {self.width} with heads={self.heads}",
+                expected=f"a multiple of {self.heads}: heads share the width",
+            )
 
 
 class AttentionDetector(nn.Module):

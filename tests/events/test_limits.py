@@ -153,3 +153,8 @@ def test_roles_and_parameters_of_the_model() -> None:
     assert roles["decide.0.weight"] is Role.READOUT
     assert roles["read.weight"] is Role.BODY
     assert model(torch.zeros(2, 6 * 37)).isfinite().all()
+
+
+def test_a_width_that_heads_cannot_share_is_refused() -> None:
+    with pytest.raises(InputError, match="'width' was given 30 with heads=4"):
+        AttentionConfig(width=30)
