@@ -25,8 +25,10 @@ _ELSEWHERE = {
 }
 
 
-def read_size(text: str) -> int:
+def read_size(text: str, what: str = "size", of: str = "parameters") -> int:
     """A number of parameters as people write it: 65k, 2.25M or 65000.
+
+    `what` and `of` name another number, such as one of tokens, in the error message.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def read_size(text: str) -> int:
     number = float(found[1]) * _UNITS[found[2]] if found else 0.0
     size = round(number) if number <= _LARGEST else 0
     if size < 1:
-        raise InputError(f"size {text!r} was given", expected="a number of parameters, such as 65k or 2.25M")
+        raise InputError(f"{what} {text!r} was given", expected=f"a number of {of}, such as 65k or 2.25M")
     return size
 
 

@@ -47,3 +47,9 @@ def test_more_clusters_than_samples(tmp_path: Path, capsys, monkeypatch: pytest.
     # Before the model is read, and long before its gradients are computed.
     given = ["quanta", "discover", str(tmp_path), "--samples", "10", "--clusters", "10"]
     assert "10 samples were to be put into 10 clusters" in refusal(capsys, given)
+
+
+@pytest.mark.parametrize("flag", ["--n-tokens", "--search-tokens"])
+def test_a_number_of_tokens_is_named_as_one(flag: str, tmp_path: Path, capsys) -> None:
+    given = ["scale", "run", "--out", str(tmp_path / "out"), flag, "many"]
+    assert f"{flag} 'many' was given; expected a number of tokens" in refusal(capsys, given)

@@ -100,7 +100,7 @@ class TestRun:
             (["--data", "a=x.txt,y.txt,z.txt"], "--data was given"),
             (["--data", "x.txt", "--data", "folder/x.txt"], "two texts are called 'x'"),
             (["--rates", "fast"], "--rates was given 'fast'"),
-            (["--n-tokens", "many"], "size 'many' was given"),
+            (["--n-tokens", "many"], "--n-tokens 'many' was given"),
             (["--set", "tap.rnk=3"], "did you mean 'rank'"),
             (["--data", "none.txt"], "text 'none.txt' cannot be read"),
             (["--dry-run", "--cluster", "localhost:1"], "--dry-run was given with --resume or --cluster"),

@@ -234,7 +234,11 @@ def _read_texts(words: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def _read_counts(text: str) -> tuple[int, ...]:
-    return tuple(map(read_size, read_names("--n-tokens", ())(text)))
+    return tuple(read_size(word, "--n-tokens", "tokens") for word in read_names("--n-tokens", ())(text))
+
+
+def _read_search(text: str) -> int:
+    return read_size(text, "--search-tokens", "tokens")
 
 
 def _read_rates(text: str) -> tuple[float, ...]:
@@ -294,7 +298,7 @@ SCALE = StudyKind(
             _read_rates,
             lambda _: "0.005 up to 65k parameters, then falling with their power of 0.42",
         ),
-        Flag("search_tokens", "search_tokens", "Tokens that a rate is tried for.", read_size),
+        Flag("search_tokens", "search_tokens", "Tokens that a rate is tried for.", _read_search),
         Flag(
             "reference",
             "reference",
