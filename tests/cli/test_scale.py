@@ -68,7 +68,8 @@ class TestRun:
         flags += ["--seeds", "1", "--n-tokens", "0.5k", "--set", "training.epochs=2"]
         out = tmp_path / "study"
         table, _ = say("scale", "run", *flags, "--out", out)
-        assert [table.count(f" {arm} ") for arm in ("real", "tap")] == [2, 2]
+        rows = [line for line in table.splitlines() if line.startswith("│")]
+        assert [sum(f" {arm} " in row for row in rows) for arm in ("real", "tap")] == [2, 2]
         result = json.loads((out / "study.json").read_text())
         assert (result["done"], result["failed"]) == (4, 0)
         assert {(cell["text"], cell["arm"]) for cell in result["cells"]} == {

@@ -120,13 +120,13 @@ class TestSplit:
 
     @pytest.mark.parametrize(
         ("length", "said"),
-        [(10, "train part of text 'book' has 9 tokens"), (200, "validation part of text 'book' has 9")],
+        [(60, "train part of text 'book' has 5"), (200, "validation part of text 'book' has 9")],
     )
     def test_a_text_that_is_too_short_is_refused_before_anything_is_trained(
         self, book: Path, length: int, said: str
     ) -> None:
         book.write_text(book.read_text()[:length])
-        plan = plan_of(book)
+        plan = plan_of(book, context=64)
         with pytest.raises(DataError, match=said):
             scale_trials(plan, plan.source.load())
 
