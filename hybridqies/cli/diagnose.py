@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from hybridqies.cli import flags
-from hybridqies.cli.output import read_pairs, read_settings, say, say_json, show, steps
+from hybridqies.cli.output import complain, read_pairs, read_settings, say, say_json, show, steps
 from hybridqies.errors import InputError
 from hybridqies.options import parse_word, read_whole, to_mapping
+
+_MAY_NOT_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def command(
@@ -29,7 +32,9 @@ def command(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="Random draws of all angles for each size.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(help="Random draws of all angles for each size; of a run 200 unless it is given.")
+    ] = 1000,
     readout: Annotated[int, typer.Option(help="The observable whose gradients are measured, from 0.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     picture: Annotated[
@@ -39,7 +44,8 @@ def command(
 ) -> None:
     """Measure a circuit with random angles: variance of gradients, expressibility, entanglement.
 
-    Of a run: how entangled its circuits are on its own texts, before and after training.
+    Of a run: how entangled its circuits are on its own texts, and how large their gradients, before and after
+    training. It is recorded in the folder of the run, where `report` finds it.
 
     Example: `hybridqies diagnose strongly-entangling --qubits 2:10:2 --vary layers=1,4 --picture plateau.png`
     """
@@ -49,7 +55,7 @@ def command(
     from hybridqies.report.diagnoses import diagnosis_notes, diagnosis_table, draw_diagnosis
 
     if Path(circuit).is_dir():
-        _diagnose_run(context, Path(circuit), as_json=json)
+        _diagnose_run(context, Path(circuit), samples, seed, as_json=json)
         return
     if picture is not None:
         check_picture(picture)
@@ -78,25 +84,39 @@ def command(
         say(f"Drawn in {picture}.")
 
 
-def _diagnose_run(context: typer.Context, folder: Path, *, as_json: bool) -> None:
-    from hybridqies.report.diagnoses import training_table
-    from hybridqies.runs.entanglement import ROWS, diagnose_training
+def _diagnose_run(context: typer.Context, folder: Path, samples: int, seed: int, *, as_json: bool) -> None:
+    from hybridqies.diagnostics import Survey
+    from hybridqies.ownership import FolderLock
+    from hybridqies.report.run_diagnoses import run_diagnosis_notes, run_diagnosis_tables
+    from hybridqies.runs.diagnosis import DRAWS, diagnose_training, write_diagnosis
+    from hybridqies.runs.folder import DIAGNOSTICS
 
-    for name in sorted(flags.typed(context) - {"circuit", "json"}):
+    typed = flags.typed(context)
+    for name in sorted(typed - {"circuit", "samples", "seed", "json"}):
         raise InputError(
             f"--{name.rstrip('_')} was given with the folder of a run",
-            expected="--json alone: the run says what its circuits are",
+            expected="--samples, --seed or --json: the run says what its circuits are",
         )
-    rows = [to_mapping(each) for each in diagnose_training(folder)]
-    record = {"run": str(folder), "most_texts": ROWS, "rows": rows}
-    if as_json:
-        say_json(record)
-        return
-    show(training_table(record))
-    say(
-        f"Means over up to {ROWS} validation texts. Q: Meyer and Wallach's, 0 for product states. "
-        "entropy: of half the qubits, in bits. random: of Haar-random states."
-    )
+    survey = Survey(samples if "samples" in typed else DRAWS, seed=seed)
+    with FolderLock(folder):
+        diagnosis = diagnose_training(folder, survey)
+        record = {"run": str(folder), **diagnosis}
+        if as_json:
+            say_json(record)
+        else:
+            show(*run_diagnosis_tables(record))
+            for note in run_diagnosis_notes(record):
+                say(note)
+        try:
+            write_diagnosis(folder, diagnosis)
+        except OSError as error:
+            if error.errno not in _MAY_NOT_WRITE:
+                raise
+            # Looking at somebody else's run is no error; only its report will lack these sections.
+            complain(f"not recorded, {str(folder)!r} cannot be written to: {error.strerror}")
+        else:
+            if not as_json:
+                say(f"Recorded in {folder / DIAGNOSTICS}; hybridqies report shows it.")
 
 
 def _read_varied(pairs: Sequence[str]) -> dict[str, list[Any]]:

@@ -22,6 +22,7 @@ from hybridqies.diagnostics.trainability import (
     Decay,
     GradientVariance,
     fit_decay,
+    measure_square,
     measure_variance,
     random_variance,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "expect_of_random",
     "expressibility",
     "fit_decay",
+    "measure_square",
     "measure_variance",
     "meyer_wallach",
     "pair_fidelities",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hybridqies.backends.resources import count_cone_qubits
 from hybridqies.backends.statevector import StateVector
-from hybridqies.circuit import Circuit, Recipe, Start
+from hybridqies.circuit import Circuit, Recipe
 from hybridqies.diagnostics.entanglement import (
     meyer_wallach,
     random_entropy,
@@ -23,12 +23,11 @@ from hybridqies.diagnostics.entanglement import (
     von_neumann_entropy,
 )
 from hybridqies.diagnostics.expressibility import expect_of_random, expressibility, pair_fidelities
+from hybridqies.diagnostics.gradients import Inputs, differentiate, draw_inputs
 from hybridqies.diagnostics.trainability import GradientVariance, measure_variance, random_variance
 from hybridqies.errors import InputError
 from hybridqies.options import within
 
-# Amplitudes simulated at a time; more samples are taken in turns.
-_AT_ONCE = 2**23
 # Wider states are measured by their gradients alone, which light cones give.
 WIDEST_STATE = 20
 
@@ -123,7 +122,7 @@ def diagnose(
     """
     survey = survey or Survey()
     _check_readout(circuit, survey.readout)
-    draw = _drawer(circuit, survey.seed)
+    draw = partial(draw_inputs, circuit, survey.seed)
     cones, measures = count_cone_qubits(circuit), _StateMeasures(circuit.n_qubits)
     if circuit.n_qubits <= WIDEST_STATE:
         for inputs in draw(survey.samples):
@@ -164,30 +163,6 @@ def _check_readout(circuit: Circuit, readout: int) -> None:
             f"readout {readout} of circuit {circuit.name!r} on {circuit.n_qubits} qubits was asked for",
             expected=f"0 to {len(circuit.observables) - 1}",
         )
-
-
-Inputs = tuple[Tensor, Tensor, Tensor | None]
-
-
-def _drawer(circuit: Circuit, seed: int) -> Callable[[int], Iterator[Inputs]]:
-    """A function that gives the same features, weights and amplitudes each time, a part at a time."""
-    part = max(2, min(_AT_ONCE >> min(circuit.n_qubits, 22), 1024))
-
-    def draw(samples: int) -> Iterator[Inputs]:
-        random = np.random.default_rng([seed, circuit.n_qubits])
-        # Pairs of states are compared within a part, so that no part may hold a single one.
-        for start in range(0, samples - samples % 2, part - part % 2):
-            count = min(part - part % 2, samples - samples % 2 - start)
-            angles = [
-                torch.from_numpy(random.uniform(0, 2 * math.pi, (count, columns)))
-                for columns in (circuit.n_features, circuit.n_weights)
-            ]
-            amplitudes = None
-            if circuit.start is Start.AMPLITUDES:
-                amplitudes = torch.from_numpy(random.normal(size=(count, circuit.n_amplitudes)))
-            yield angles[0], angles[1], amplitudes
-
-    return draw
 
 
 class _StateMeasures:
@@ -238,14 +213,6 @@ def _mean(parts: Sequence[Tensor], random: float) -> Mean | None:
     return Mean(float(values.mean()), float(values.std()) / math.sqrt(len(values)), random)
 
 
-def _variance(circuit: Circuit, readout: int, draws: Iterator[Inputs]) -> GradientVariance | None:
+def _variance(circuit: Circuit, readout: int, draws: Iterable[Inputs]) -> GradientVariance | None:
     """The variance of the readout's derivatives; None where the circuit has no weight that moves it."""
-    if not circuit.n_weights:
-        return None
-    alone = replace(circuit, observables=(circuit.observables[readout],))
-    backend, rows = StateVector(), []
-    for features, weights, amplitudes in draws:
-        weights.requires_grad_()
-        total = backend.expectations(alone, features, weights, amplitudes).sum()
-        rows.append(torch.autograd.grad(total, weights)[0])
-    return measure_variance(torch.cat(rows))
+    return measure_variance(differentiate(circuit, readout, draws)) if circuit.n_weights else None

@@ -57,15 +57,25 @@ def measure_variance(gradients: Tensor) -> GradientVariance | None:
 
     The mean over weights is taken first within each draw, so that the error is one over independent draws.
     """
-    centred = (gradients - gradients.mean(0)).square()
-    moves = centred.mean(0) > _NOTHING
+    return _mean_of((gradients - gradients.mean(0)).square(), len(gradients) - 1)
+
+
+def measure_square(gradients: Tensor) -> GradientVariance | None:
+    """The mean square of derivatives (S, W): their variance around zero, the mean of random circuits.
+
+    None where no weight moves anything.
+    """
+    return _mean_of(gradients.square(), len(gradients))
+
+
+def _mean_of(squares: Tensor, divisor: int) -> GradientVariance | None:
+    """The mean over draws and over the weights that move anything."""
+    moves = squares.mean(0) > _NOTHING
     moving = int(moves.sum())
     if not moving:
         return None
-    draws = centred[:, moves].mean(1)
-    n_draws = len(draws)
-    value = float(draws.sum()) / (n_draws - 1)
-    return GradientVariance(value, float(draws.std()) / math.sqrt(n_draws), moving)
+    draws = squares[:, moves].mean(1)
+    return GradientVariance(float(draws.sum()) / divisor, float(draws.std()) / math.sqrt(len(draws)), moving)
 
 
 def random_variance(n_qubits: int) -> float:

@@ -37,14 +37,14 @@ def diagnosis_table(record: Mapping[str, Any]) -> Table:
             str(row["two_qubit_gates"]),
             str(row["n_weights"]),
             "" if row["widest_cone"] is None else str(row["widest_cone"]),
-            f"{_short(0 if variance is None else variance['value'])} ({_short(row['random_variance'])})",
+            f"{short(0 if variance is None else variance['value'])} ({short(row['random_variance'])})",
             *(_beside_random(row[name]) for name in ("expressibility", "meyer_wallach", "entropy")),
         )
     return table
 
 
-def _short(value: float) -> str:
-    """With two digits, and an exponent of as few as it has."""
+def short(value: float) -> str:
+    """A number with two digits, and an exponent of as few as it has."""
     digits, exponent = f"{value:.1e}".split("e")
     return f"{digits}e{int(exponent)}"
 
@@ -137,21 +137,3 @@ def series(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Row]]]:
         found.setdefault(label(row), []).append(row)
     for name, rows in found.items():
         yield name, sorted(rows, key=lambda row: int(row["n_qubits"]))
-
-
-def training_table(record: Mapping[str, Any]) -> Table:
-    """Each circuit of a run, part by part: entanglement before and after training, and of random states."""
-    table = Table(title=f"{record['run']}: states of validation texts", title_justify="left")
-    for name in ("circuit", "copy", "qubits", "gates", "Q before", "after", "random"):
-        table.add_column(name, justify="left" if name == "circuit" else "right")
-    for name in ("entropy before", "after", "random"):
-        table.add_column(name, justify="right")
-    for row in record["rows"]:
-        measured = [
-            f"{row[when][name]:.3f}"
-            for name in ("meyer_wallach", "entropy")
-            for when in ("before", "after", "random")
-        ]
-        where = f"{row['gates']} of {row['all_gates']}"
-        table.add_row(row["layer"], str(row["copy"]), str(row["n_qubits"]), where, *measured)
-    return table

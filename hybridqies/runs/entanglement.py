@@ -1,34 +1,23 @@
-"""How entangled the circuits of a run are on its own texts: with trained weights, and as they began."""
+"""How entangled the circuits of a head are on texts: with trained weights, and as they began."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from hybridqies.backends import QuantumLayer
-from hybridqies.backends.registry import DEFAULT_BACKEND
-from hybridqies.circuit import Circuit, Start
+from hybridqies.circuit import Circuit
 from hybridqies.diagnostics import (
-    WIDEST_STATE,
     meyer_wallach,
     random_entropy,
     random_meyer_wallach,
     schmidt_spectrum,
     von_neumann_entropy,
 )
-from hybridqies.errors import InputError
 from hybridqies.heads.base import Head
-from hybridqies.runs.assembly import prepare
-from hybridqies.runs.folder import recorded_config
-from hybridqies.saved_model import load_model
-from hybridqies.training.loop import adapt
+from hybridqies.runs.circuit_layers import circuit_layers, split_copies, split_inputs, take_inputs
 
-ROWS = 64
-"""Validation texts that circuits are measured on."""
 _CUTS = 4
 """Places in a circuit where its state is measured, evenly spaced, the last one its end."""
 
@@ -58,47 +47,11 @@ class LayerRow:
     random: Entangled
 
 
-def diagnose_training(folder: Path) -> list[LayerRow]:
-    """Measures every circuit of a finished run on validation texts, before and after its training.
-
-    The states are exact, also where the run had shots or noise.
-
-    Raises
-    ------
-    ModelFolderError: the folder holds no finished run.
-    InputError: its head has no circuit, or one of too many or too few qubits, or its encoder was tuned.
-    """
-    config = recorded_config(folder)
-    if config.tuning:
-        raise InputError(
-            f"the encoder of {str(folder)!r} was tuned",
-            expected="a run with a frozen encoder: the embeddings that training began with are gone",
-        )
-    trained = load_model(folder, backend=DEFAULT_BACKEND).head
-    prepared = prepare(replace(config, compare=(), backend=DEFAULT_BACKEND))
-    layers = _circuit_layers(trained)
-    if not layers:
-        raise InputError(
-            f"head {config.head!r} of {str(folder)!r} runs no circuit", expected="a run of a head with one"
-        )
-    for layer in layers.values():
-        _check_width(layer.circuit)
-    rows = prepared.rows(prepared.arm)
-    adapt(prepared.arm.model, rows.train)
-    inputs = rows.validation.inputs[:ROWS]
-    before, after = (_measure(head, inputs) for head in (prepared.arm.head, trained))
+def measure_entanglement(untrained: Head, trained: Head, embeddings: Tensor) -> list[LayerRow]:
+    """A row for each circuit, copy and part of it, on embeddings (B, D) of texts; states are exact."""
+    before, after = (_measure(head, embeddings) for head in (untrained, trained))
+    layers = circuit_layers(trained)
     return [_row(key, layers[key[0]].circuit, before[key], after[key]) for key in after]
-
-
-def _check_width(circuit: Circuit) -> None:
-    if not 2 <= circuit.n_qubits <= WIDEST_STATE:
-        raise InputError(
-            f"circuit {circuit.name!r} has {circuit.n_qubits} qubit(s)", expected=f"2 to {WIDEST_STATE}"
-        )
-
-
-def _circuit_layers(head: Head) -> dict[str, QuantumLayer]:
-    return {name: each for name, each in head.named_modules() if isinstance(each, QuantumLayer)}
 
 
 _Key = tuple[str, int, int]
@@ -106,34 +59,13 @@ _Key = tuple[str, int, int]
 
 def _measure(head: Head, embeddings: Tensor) -> dict[_Key, Entangled]:
     """By layer, copy and number of gates."""
-    taken: dict[str, Tensor] = {}
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, given, name=name: taken.setdefault(name, given[0]))
-        for name, layer in _circuit_layers(head).items()
-    ]
-    head.eval()
-    try:
-        with torch.no_grad():
-            head(embeddings)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    found = {}
-    for name, layer in _circuit_layers(head).items():
-        for copy, inputs, weights in _copies(layer, taken[name]):
+    taken, found = take_inputs(head, embeddings), {}
+    for name, layer in circuit_layers(head).items():
+        for copy, inputs, weights in split_copies(layer, taken[name]):
             for part in _prefixes(layer.circuit):
                 states = _states(layer, part, inputs, weights)
                 found[name, copy, len(part.gates)] = _entangled(states)
     return found
-
-
-def _copies(layer: QuantumLayer, inputs: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-    weights = layer.weights.detach()
-    if layer.copies is None:
-        yield 0, inputs.reshape(-1, layer.circuit.n_inputs), weights
-        return
-    for copy in range(layer.copies):
-        yield copy, inputs[..., copy, :].reshape(-1, layer.circuit.n_inputs), weights[copy]
 
 
 def _prefixes(circuit: Circuit) -> list[Circuit]:
@@ -143,11 +75,8 @@ def _prefixes(circuit: Circuit) -> list[Circuit]:
 
 
 def _states(layer: QuantumLayer, circuit: Circuit, inputs: Tensor, weights: Tensor) -> Tensor:
-    weights = weights.to(inputs.dtype)
-    if circuit.start is Start.ZERO:
-        return layer.backend.states(circuit, inputs, weights)
-    amplitudes, features = inputs.split([circuit.n_amplitudes, circuit.n_features], dim=1)
-    return layer.backend.states(circuit, features, weights, amplitudes)
+    features, amplitudes = split_inputs(circuit, inputs)
+    return layer.backend.states(circuit, features, weights.to(inputs.dtype), amplitudes)
 
 
 def _entangled(states: Tensor) -> Entangled:

@@ -21,6 +21,7 @@ from hybridqies.runs.cost import CostMeter
 from hybridqies.runs.folder import (
     ARMS,
     COMPARISON,
+    DIAGNOSTICS,
     MISTAKES,
     RESULT,
     TUNING,
@@ -168,6 +169,8 @@ def _train_arm(prepared: PreparedRun, arm: Arm, run: Path, resume: bool, hooks: 
     if is_first:
         epochs = replace(config, epochs=prepared.epochs)
         trained = TrainedModel(arm.model, arm.spec, prepared.backend, epochs, prepared.drawn)
+        # It is of the weights that are written over.
+        (folder / DIAGNOSTICS).unlink(missing_ok=True)
         save = _find_saver(prepared.config.task)
         save(read, trained, folder, to_mapping(prepared.config.anchored()))
         result |= {"weights_sha256": sha256_of(folder / WEIGHTS)}

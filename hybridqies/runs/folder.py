@@ -21,6 +21,8 @@ RESULT, COMPARISON, ARMS = "result.json", "comparison.json", "compare"
 TRACKERS = "trackers.json"
 """Under which names trackers know the arms of a run, and the last epoch that each was given."""
 MISTAKES = "mistakes.json"
+DIAGNOSTICS = "diagnostics.json"
+"""What `hybridqies diagnose` measured of a finished run; a training deletes that of the weights before."""
 TUNING = "tuning"
 """The folder of the training of an encoder that is tuned before the heads."""
 

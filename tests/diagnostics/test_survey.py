@@ -17,6 +17,7 @@ from hybridqies.diagnostics import (
     expect_of_random,
     expressibility,
     fit_decay,
+    measure_square,
     measure_variance,
     pair_fidelities,
     plan_sizes,
@@ -125,7 +126,7 @@ def test_draws_repeat_and_parts_join(monkeypatch: pytest.MonkeyPatch) -> None:
     first = diagnose(circuit, survey)
     assert diagnose(circuit, survey) == first
     assert diagnose(circuit, dataclasses.replace(survey, seed=6)) != first
-    monkeypatch.setattr("hybridqies.diagnostics.survey._AT_ONCE", 2**7)
+    monkeypatch.setattr("hybridqies.diagnostics.gradients._AT_ONCE", 2**7)
     parts = diagnose(circuit, survey)
     assert parts.gradient_variance
     assert first.gradient_variance
@@ -166,3 +167,12 @@ def test_progress_names_the_next_size() -> None:
     assert [each.n_qubits for each in found] == [2, 3]
     assert found[0].options == {"layers": 1}
     assert heard == [(0, 2, "2 qubits"), (1, 2, "3 qubits"), (2, 2, "")]
+
+
+def test_a_mean_square_counts_what_all_draws_share() -> None:
+    gradients = torch.tensor([[3.0, 0.0], [5.0, 0.0]], dtype=torch.float64)
+    found = measure_square(gradients)
+    assert found is not None
+    # The second weight moves nothing; 9 and 25 have a standard error of 16 / √2 / √2.
+    assert (found.value, found.error, found.moving) == (17.0, pytest.approx(8.0), 1)
+    assert measure_square(torch.zeros(4, 2)) is None

@@ -43,6 +43,6 @@ def _chapter(number: int, record: Record) -> Chapter:
         blocks = tuple(section.make(record))
         if blocks:
             parts.append(Part(f"{section.name}-{number}", section.title, blocks))
-        elif section.needs:
+        elif section.needs and section.concerns(record):
             missing.append(section)
     return Chapter(f"record-{number}", record.title, record.lead, tuple(parts), tuple(missing))

@@ -15,6 +15,7 @@ from hybridqies.report.studies.cells import metric_of, seeds_of, setting_of
 from hybridqies.report.words import head_label
 from hybridqies.runs import RunConfig, recorded_config
 from hybridqies.runs.cost import COST, energy_in_words, read_cost
+from hybridqies.runs.diagnosis import read_diagnosis
 from hybridqies.runs.folder import ARMS, COMPARISON, check_files, read_result
 from hybridqies.runs.mistakes import read_mistakes
 from hybridqies.saved_model import read_config
@@ -48,13 +49,17 @@ class ArmRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A finished run of `hybridqies train`; its own head comes first among the arms."""
+    """A finished run of `hybridqies train`; its own head comes first among the arms.
+
+    `diagnosis` is what `hybridqies diagnose` recorded of its circuits.
+    """
 
     folder: Path
     config: RunConfig
     comparison: Mapping[str, Any]
     arms: tuple[ArmRecord, ...]
     circuits: Mapping[str, Circuit]
+    diagnosis: Mapping[str, Any] | None = None
 
     @property
     def title(self) -> str:
@@ -85,6 +90,12 @@ class RunRecord:
     def metrics(self) -> tuple[Metric, ...]:
         """What its task measures; the first is the one to compare by."""
         return tuple(Metric(**each) for each in self.comparison["metrics"])
+
+    @property
+    def can_be_diagnosed(self) -> bool:
+        """Whether it has circuits that were trained on embeddings that are still to be had."""
+        trained = len(self.arms[0].history) > 1
+        return bool(self.circuits) and trained and not self.config.tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +213,4 @@ def read_run(folder: Path) -> RunRecord:
         cost = read_cost(home) if (home / COST).is_file() else None
         arms.append(ArmRecord(result, read_history(home), read_mistakes(home), cost, energy_in_words(home)))
     circuits = {role: Circuit.from_mapping(stored) for role, stored in model["circuits"].items()}
-    return RunRecord(folder, config, comparison, tuple(arms), circuits)
+    return RunRecord(folder, config, comparison, tuple(arms), circuits, read_diagnosis(folder))

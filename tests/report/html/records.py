@@ -70,6 +70,52 @@ def make_mistakes(result: dict[str, Any]) -> dict[str, Any]:
     return {"n_test": result["n_test"], "wrong": list(range(n_wrong)), "listed": listed}
 
 
+def make_diagnosis() -> dict[str, Any]:
+    """What `diagnose` recorded of two encoders side by side on four qubits, and of a circuit on three."""
+
+    def row(layer: str, copy: int, gates: int, before: float, after: float) -> dict[str, Any]:
+        n_qubits = 4 if layer == "encoders" else 3
+        measured = {
+            when: {"meyer_wallach": value, "entropy": 2 * value}
+            for when, value in (("before", before), ("after", after), ("random", n_qubits / 8))
+        }
+        return {
+            "layer": layer,
+            "copy": copy,
+            "n_qubits": n_qubits,
+            "gates": gates,
+            "all_gates": 8,
+            **measured,
+        }
+
+    def variance(value: float, error: float) -> dict[str, Any]:
+        return {"value": value, "error": error, "moving": 9}
+
+    def gradient(layer: str, observable: str, value: float) -> dict[str, Any]:
+        about = {
+            "layer": layer,
+            "circuit": "rot-ring",
+            "observable": observable,
+            "n_qubits": 3,
+            "n_weights": 12,
+        }
+        stages = (("random", value, 0.001), ("before", 2 * value, 0.001), ("after", value / 100, 0.001))
+        found = {name: variance(size, error) if size else None for name, size, error in stages}
+        return {**about, **found, "two_design": 0.0625}
+
+    return {
+        "most_texts": 64,
+        "samples": 200,
+        "seed": 0,
+        "rows": [
+            *(row("encoders", copy, gates, 0.25 + copy / 2, 0.5) for copy in (0, 1) for gates in (4, 8)),
+            *(row("circuit", 0, gates, gates / 16, gates / 8) for gates in (2, 8)),
+        ],
+        "gradients": [gradient("encoders", "Z0", 0.125), gradient("circuit", "Z0", 0.0)],
+        "weights_sha256": "w" * 64,
+    }
+
+
 def make_run(classes: list[Any] | None = None, **changes: Any) -> RunRecord:
     """A run of two heads; `changes` are those of the result of its own."""
     classes = classes or ["bad", "good"]
@@ -100,4 +146,6 @@ def make_run(classes: list[Any] | None = None, **changes: Any) -> RunRecord:
         ArmRecord(other, solved, make_mistakes(other)),
     )
     circuit = load_circuit("long-range-reupload", 3)
-    return RunRecord(Path("runs/films"), RunConfig(), comparison, arms, {"circuit": circuit})
+    return RunRecord(
+        Path("runs/films"), RunConfig(), comparison, arms, {"circuit": circuit}, make_diagnosis()
+    )

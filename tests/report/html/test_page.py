@@ -122,6 +122,9 @@ def test_every_plot_has_its_numbers() -> None:
         "loss",
         "validation-loss",
         "reliability",
+        "meyer-wallach",
+        "entropy",
+        "gradients",
     }
     curve = next(plot for plot in plots if plot.name == "validation").numbers()
     assert curve.headings == ("series", "of", "epoch", "validation accuracy (%)")

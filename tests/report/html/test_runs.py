@@ -65,3 +65,50 @@ def test_what_an_earlier_version_did_not_record_is_named() -> None:
     chapter = make_chapters([replace(run, arms=tuple(old))])[0]
     assert [section.name for section in chapter.missing] == ["calibration", "mistakes"]
     assert {"calibration-1", "mistakes-1"}.isdisjoint(part.key for part in chapter.parts)
+
+
+def test_entanglement_before_and_after() -> None:
+    q, entropy, table, notes = blocks_of(make_run())["entanglement"]
+    lines = {each.name: each for each in q.series}
+    # Of circuits side by side the mean is drawn, and each has a row of its own.
+    assert (lines["encoders, before training"].x, lines["encoders, before training"].y) == (
+        (50.0, 100.0),
+        (0.5, 0.5),
+    )
+    assert lines["circuit, after training"].x == (25.0, 100.0)
+    assert lines["circuit, after training"].y == (0.25, 1.0)
+    assert lines["random states of 4 qubits"].y == (0.5,)
+    assert lines["random states of 3 qubits"].style == GREY
+    assert entropy.series[3].y == (0.5, 2.0)
+    assert [row[:4] for row in table.rows][1:3] == [
+        ("encoders", "0", "4", "8 of 8"),
+        ("encoders", "1", "4", "4 of 8"),
+    ]
+    assert "up to 64 validation texts" in notes.items[0]
+
+
+def test_gradients_beside_random_ones() -> None:
+    plot, table, notes = blocks_of(make_run())["trainability"]
+    random, before, after, two_design = plot.series
+    assert plot.y.names == ("encoders, Z0", "circuit, Z0")
+    # Where no weight moves the observable there is nothing to draw.
+    assert (random.x, random.y, random.low) == ((0.125,), (0.0,), (0.125 - 1.96 * 0.001,))
+    assert (before.x, after.x) == ((0.25,), (0.00125,))
+    # An end below zero has no place on a logarithmic axis.
+    assert (after.low, after.high) == ((None,), (None,))
+    assert (two_design.x, two_design.y) == ((0.0625, 0.0625), (0.0, 1.0))
+    assert table.rows[1][3:] == ("0 of 12", "0", "0", "0", "6.2e-2")
+    assert notes.items[0] == (
+        "encoders: mean squares of gradients, as multiples of a 2-design's: 2 with random angles; "
+        "4 with untrained weights, on texts; 0.02 with trained weights, on texts."
+    )
+    assert notes.items[1] == "circuit: no weight moves an observable."
+
+
+def test_a_run_that_was_not_diagnosed_says_how_it_is() -> None:
+    run = replace(make_run(), diagnosis=None)
+    chapter = make_chapters([run])[0]
+    missing = [(section.name, section.needs) for section in chapter.missing]
+    needs = "what hybridqies diagnose records, given the folder of the run"
+    assert missing == [("entanglement", needs), ("trainability", needs)]
+    assert make_chapters([replace(run, circuits={})])[0].missing == ()

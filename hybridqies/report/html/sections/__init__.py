@@ -36,18 +36,31 @@ from hybridqies.report.html.sections.models import (
     repeat_scaling,
 )
 from hybridqies.report.html.sections.reproduce import repeat_run, repeat_study
+from hybridqies.report.html.sections.run_diagnosis import draw_run_entanglement, draw_run_trainability
 from hybridqies.report.html.sections.trials import draw_cost, list_trials, sum_confusion
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section of the report: `needs` says in words what it shows, where its absence is worth a line."""
+    """One section of the report.
+
+    `needs` says in words what it shows, where its absence is worth a line; `concerns` whether a record could
+    have it.
+    """
 
     name: str
     title: str
     record: type
     make: Callable[[Any], Iterable[Block]]
     needs: str = ""
+    concerns: Callable[[Any], bool] = lambda _record: True
+
+
+_DIAGNOSIS = "what hybridqies diagnose records, given the folder of the run"
+
+
+def _can_be_diagnosed(run: RunRecord) -> bool:
+    return run.can_be_diagnosed
 
 
 SECTIONS = (
@@ -56,6 +69,22 @@ SECTIONS = (
     Section("confusion", "Which class was taken for which", RunRecord, show_confusion),
     Section("calibration", "Calibration", RunRecord, draw_calibration, needs="test probabilities"),
     Section("mistakes", "Misclassified texts", RunRecord, list_mistakes, needs="the rows that were wrong"),
+    Section(
+        "entanglement",
+        "Entanglement",
+        RunRecord,
+        draw_run_entanglement,
+        needs=_DIAGNOSIS,
+        concerns=_can_be_diagnosed,
+    ),
+    Section(
+        "trainability",
+        "Trainability",
+        RunRecord,
+        draw_run_trainability,
+        needs=_DIAGNOSIS,
+        concerns=_can_be_diagnosed,
+    ),
     Section("cost", "Cost", RunRecord, count_cost),
     Section("circuits", "Circuits", RunRecord, draw_circuits),
     Section("reproduce", "Reproduce it", RunRecord, repeat_run),
