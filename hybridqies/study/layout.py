@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hybridqies.backends import DEFAULT_BACKEND, load_backend
+from hybridqies.circuit import Circuit
 from hybridqies.errors import InputError
 from hybridqies.heads import head_class
 from hybridqies.options import from_mapping
@@ -13,6 +15,7 @@ from hybridqies.runs import PreparedRun, RunConfig, prepare
 from hybridqies.study.context import TrialContext
 from hybridqies.study.trials.trial import TRAINING, Trial
 from hybridqies.tasks import digest_circuits
+from hybridqies.tasks.building import build_head_of
 from hybridqies.training import TrainingConfig, why_alone
 from hybridqies.tuning.spec import TUNE, read_tuning, split_settings
 
@@ -84,6 +87,24 @@ def lay_out(trial: Trial, context: TrialContext) -> Layout:
         stacked = head is prepared.arm.model and why_alone(head, prepared.config.training) is None
         context.layouts[key] = Layout(digest_circuits(head), head.n_trained(), stacked)
     return context.layouts[key]
+
+
+def rebuild_circuits(trial: Trial, n_inputs: int, n_classes: int) -> dict[str, Circuit]:
+    """The circuits that the trial's head began with, by role, built again from its settings; none is run.
+
+    `n_inputs` is the width of what the head reads.
+
+    Raises
+    ------
+    InputError: a recipe that is gone, or is no longer what the trial was run with.
+    """
+    head = build_head_of(config_of(trial).spec(), n_inputs, n_classes, load_backend(DEFAULT_BACKEND), 0)
+    if digest_circuits(head) != trial.circuits:
+        raise InputError(
+            f"the circuits of arm {trial.arm!r} are not those that the study was run with",
+            todo="restore the recipe",
+        )
+    return head.circuits()
 
 
 class Cohorts:

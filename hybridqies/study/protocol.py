@@ -43,6 +43,7 @@ from hybridqies.training import (
     measure,
     predict_probabilities,
     prediction_batch,
+    reliability,
 )
 from hybridqies.training.diagnosis import judge_history, judge_solver
 from hybridqies.training.objectives import Solvable
@@ -225,6 +226,8 @@ def _record(
         converged=best.convergence.reached,
         convergence=best.convergence.why,
         seconds=round(seconds() + best.data.saved_seconds, 3),
+        reliability=reading.reliability,
+        n_inputs=best.head.n_inputs,
     )
 
 
@@ -238,7 +241,12 @@ def _read(fitted: _Fitted, rows: Rows) -> Reading:
     probabilities = predict_probabilities(model, rows.inputs, batch)
     labels = rows.labels.cpu().numpy()
     predictions = tuple(probabilities.argmax(axis=1).tolist())
-    return Reading(measure(probabilities, labels).to_mapping(), predictions, tuple(labels.tolist()))
+    return Reading(
+        measure(probabilities, labels).to_mapping(),
+        predictions,
+        tuple(labels.tolist()),
+        tuple(reliability(probabilities, labels)),
+    )
 
 
 def _check_circuits(trial: Trial, prepared: PreparedRun) -> None:

@@ -15,11 +15,15 @@ class SealError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the one look at a test set gives: metrics and, with classes, each predicted and true one."""
+    """What the one look at a test set gives: metrics and, with classes, each predicted and true one.
+
+    `reliability` are the bins of confidence, with classes.
+    """
 
     metrics: Mapping[str, float]
     predictions: tuple[int, ...] = ()
     truth: tuple[int, ...] = ()
+    reliability: tuple[Mapping[str, float], ...] = ()
 
 
 class SealedTest:

@@ -133,6 +133,10 @@ class TestTrial:
         assert record.chosen == chosen["options"]
         assert record.validation["accuracy"] == chosen["validation_accuracy"]
         right = [a == b for a, b in zip(record.predictions, record.truth, strict=True)]
+        assert sum(each["n"] for each in record.reliability) == len(right)
+        assert sum(each["n"] * each["accuracy"] for each in record.reliability) == pytest.approx(sum(right))
+        assert all(0.5 <= each["confidence"] <= 1 for each in record.reliability)
+        assert record.n_inputs == context.data.features.shape[1]  # type: ignore[attr-defined]
         assert statistics.mean(right) == pytest.approx(record.test["accuracy"])
 
     def test_the_same_numbers_again(self) -> None:

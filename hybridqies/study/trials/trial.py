@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from hybridqies.options import from_mapping, to_mapping
+from hybridqies.records import lacking
 from hybridqies.study.trials.outcome import TrialFailure, check_kinds
 from hybridqies.tasks import DataOptions
 
@@ -19,6 +20,8 @@ TRAINING = "training."
 
 PROTOCOL = 2
 """Raised with every change of the protocol that may change a number."""
+
+_BIN: Mapping[str, type] = {"n": int, "confidence": float, "accuracy": float}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ class TrialRecord:
 
     `chosen` are the options that validation chose, beside the trial's settings; `candidates` all that were
     tried. `predictions` and `truth` are class indices of the test rows, in one order for every arm; they
-    and `test` are empty where the test set stayed sealed.
+    and `test` are empty where the test set stayed sealed. `reliability` are the bins of confidence on the
+    test rows (`hybridqies.training.reliability`), and `n_inputs` is the width of what the head reads;
+    records of earlier versions have neither.
     """
 
     key: str
@@ -87,6 +92,8 @@ class TrialRecord:
     converged: bool
     convergence: str
     seconds: float
+    reliability: tuple[Mapping[str, float], ...] = ()
+    n_inputs: int = 0
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON values."""
@@ -95,19 +102,22 @@ class TrialRecord:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrialRecord:
         """What `to_mapping` gave; KeyError, TypeError or ValueError for anything else."""
-        plain = dict(values)
-        for name in ("candidates", "predictions", "truth"):
+        plain = {"reliability": (), **values}
+        for name in ("candidates", "predictions", "truth", "reliability"):
             if not isinstance(plain[name], list | tuple):
                 raise TypeError(f"{name} is no list")
             plain[name] = tuple(plain[name])
         record = cls(**plain)
         check_kinds(record, str=("key", "convergence"), dict=("trial", "chosen", "validation", "test"))
-        check_kinds(record, int=("n_parameters",), bool=("converged",), float=("seconds",))
+        check_kinds(record, int=("n_parameters", "n_inputs"), bool=("converged",), float=("seconds",))
         for measured in (record.validation, record.test):
             if not all(isinstance(value, int | float) for value in measured.values()):
                 raise TypeError("a metric is no number")
         if not all(isinstance(each, int) for each in (*record.predictions, *record.truth)):
             raise TypeError("a class index is no whole number")
+        for each in record.reliability:
+            if lacking(each, _BIN):
+                raise TypeError("a bin of confidence is damaged")
         if len(record.predictions) != len(record.truth):
             raise ValueError("predictions and truth differ in number")
         return record

@@ -9,6 +9,7 @@ import numpy as np
 
 from hybridqies.records import write_record
 from hybridqies.report.html.records import StudyRecord
+from hybridqies.study.arms import arm_of
 from hybridqies.study.kinds import STUDIES
 from hybridqies.study.kinds.screen import ScreenPlan, design_of
 from hybridqies.study.kinds.sweep import SweepPlan
@@ -86,9 +87,10 @@ def _study(
 def _trial(
     arm: str, n_qubits: int | None, seed: int, settings: dict[str, Any] | None = None, *, tested: bool = True
 ) -> Trial:
+    found = arm_of(arm)
     return Trial(
         arm=arm,
-        head=arm,
+        head=found.head,
         seed=seed,
         data=DataOptions(),
         data_fingerprint="d",
@@ -98,7 +100,7 @@ def _trial(
         backend="statevector",
         task="text-classification",
         n_qubits=n_qubits,
-        settings=settings or {},
+        settings={**found.options, **(settings or {})},
         tested=tested,
     )
 

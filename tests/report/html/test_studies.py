@@ -9,6 +9,9 @@ import pytest
 from report.html.records import HOSTILE
 from report.html.studies import N_TEST, make_screen, make_sweep, write_study
 
+from hybridqies.backends import load_backend
+from hybridqies.circuit import load_circuit
+from hybridqies.circuit.draw import summary
 from hybridqies.errors import InputError
 from hybridqies.report.html.chapters import make_chapters
 from hybridqies.report.html.interactive import to_plotly
@@ -17,6 +20,10 @@ from hybridqies.report.html.reading import read_record_of
 from hybridqies.report.html.records import StudyRecord
 from hybridqies.report.html.sections.cells import draw_metric
 from hybridqies.report.html.still import draw
+from hybridqies.study.layout import config_of
+from hybridqies.study.trials.trial import Trial, TrialRecord
+from hybridqies.tasks import digest_circuits
+from hybridqies.tasks.building import build_head_of
 
 
 def blocks_of(study: StudyRecord) -> dict[str, tuple[Any, ...]]:
@@ -88,6 +95,91 @@ def test_confusion_is_summed_over_seeds() -> None:
     assert sum(map(sum, counts)) == 3 * N_TEST
     cell = max(study.result["cells"], key=lambda each: each["accuracy"]["mean"])
     assert sum(counts[at][at] for at in range(3)) == round(sum(cell["accuracies"].values()) * N_TEST)
+
+
+def with_trials(study: StudyRecord, **changes: Any) -> StudyRecord:
+    """The study with fields of every trial of a head with a circuit changed, or in `trial` added to."""
+    return replace(
+        study,
+        trials=tuple(
+            replace(
+                record,
+                **{
+                    name: {**record.trial, **value(record)} if name == "trial" else value(record)
+                    for name, value in changes.items()
+                },
+            )
+            for record in study.trials
+        ),
+    )
+
+
+def test_calibration_is_summed_over_seeds() -> None:
+    study = make_sweep(qubits=(4,))
+
+    def bins(record: TrialRecord) -> tuple[dict[str, float], ...]:
+        seed, half = record.trial["seed"], {"n": 100, "confidence": 0.55, "accuracy": 0.5}
+        return (half, {"n": 100, "confidence": 0.9, "accuracy": 0.7 + 0.1 * seed})
+
+    assert "calibration" not in blocks_of(study)
+    missing = make_chapters([study])[0].missing
+    assert [(each.name, "earlier versions" in each.needs) for each in missing] == [("calibration", True)]
+    _, plot, table = blocks_of(with_trials(study, reliability=bins))["calibration"]
+    assert [each.name for each in plot.series][:2] == ["dressed, 4 qubits", "two-module, 4 qubits"]
+    # The seeds are right in 70, 80 and 90 % of the upper bin.
+    assert plot.series[0].x == pytest.approx((55, 90))
+    assert plot.series[0].y == pytest.approx((50, 80))
+    assert plot.series[0].notes == ("300 texts", "300 texts")
+    # Half the texts are off by 5 points, the others by 10.
+    assert table.rows[0] == ("dressed, 4 qubits", "7.50 %", "3")
+    some = with_trials(study, reliability=lambda record: bins(record) if record.trial["seed"] else ())
+    *_, notes = blocks_of(some)["calibration"]
+    assert notes.items == ("3 trial(s) of an earlier version did not record their bins.",)
+
+
+def digest_of_design(record: TrialRecord) -> dict[str, str]:
+    trial = Trial.from_mapping(record.trial)
+    head = build_head_of(config_of(trial).spec(), 8, 2, load_backend("statevector"), 0)
+    return {"circuits": digest_circuits(head)}
+
+
+def test_the_smallest_and_the_largest_circuits_are_drawn() -> None:
+    study = make_sweep(qubits=(2, 3, 4), arms=("logistic", "dressed", "dressed:rot-ring"))
+    assert "circuits" not in blocks_of(study)
+    begun = with_trials(study, trial=digest_of_design, n_inputs=lambda _: 8)
+    _, *pictures = blocks_of(begun)["circuits"]
+    assert [picture.caption for picture in pictures] == [
+        "dressed, 2 qubits: circuit long-range-reupload",
+        "dressed, 4 qubits: circuit long-range-reupload",
+        "dressed:rot-ring, 2 qubits: circuit rot-ring",
+        "dressed:rot-ring, 4 qubits: circuit rot-ring",
+    ]
+    assert summary(load_circuit("long-range-reupload", 4)) in pictures[1].text
+    assert summary(load_circuit("rot-ring", 2)) in pictures[2].text
+    assert pictures[3].text.startswith("Drawing of the circuit: rot-ring: 4 qubits")
+    # Studies of earlier versions do not say how wide what heads read is.
+    old = make_chapters([with_trials(study, trial=digest_of_design)])[0]
+    assert [each.name for each in old.missing] == ["calibration", "circuits"]
+
+
+def test_a_recipe_that_was_edited_since_is_not_drawn() -> None:
+    study = make_sweep(qubits=(2,), arms=("logistic", "dressed"))
+    edited = with_trials(study, trial=lambda record: {"circuits": "x" * bool(record.trial["n_qubits"])})
+    edited = with_trials(edited, n_inputs=lambda _: 8)
+    _, notes = blocks_of(edited)["circuits"]
+    (note,) = notes.items
+    assert note.startswith("dressed: not drawn: the circuits of arm 'dressed' are not those that the study")
+
+
+def test_drawings_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hybridqies.report.html.sections.circuits._MOST_GATES", 1)
+    monkeypatch.setattr("hybridqies.report.html.sections.circuits._WIDEST", 3)
+    study = make_sweep(qubits=(2, 3, 4), arms=("logistic", "dressed"))
+    study = with_trials(study, trial=digest_of_design, n_inputs=lambda _: 8)
+    _, picture, notes = blocks_of(study)["circuits"]
+    assert picture.caption.startswith("dressed, 2 qubits")
+    (note,) = notes.items
+    assert note.startswith("dressed, 3 qubits: circuit long-range-reupload: 3 qubits")
 
 
 def test_every_trial_is_a_row() -> None:

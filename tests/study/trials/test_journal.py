@@ -40,6 +40,8 @@ def record_of(trial: Trial) -> TrialRecord:
         True,
         "",
         1.0,
+        ({"n": 2, "confidence": 0.75, "accuracy": 0.5},),
+        8,
     )
 
 
@@ -128,6 +130,9 @@ RECORD = record_of(trial_of(0)).to_mapping()
         {"event": "done", "key": KEY, "record": RECORD | {"converged": 1}},
         {"event": "done", "key": KEY, "record": RECORD | {"n_parameters": True}},
         {"event": "done", "key": KEY, "record": RECORD | {"more": 1}},
+        {"event": "done", "key": KEY, "record": RECORD | {"reliability": "[]"}},
+        {"event": "done", "key": KEY, "record": RECORD | {"reliability": [{"n": 1, "confidence": 0.5}]}},
+        {"event": "done", "key": KEY, "record": RECORD | {"n_inputs": "8"}},
         {"event": "failed", "key": KEY, "failure": {"key": KEY}},
         {"event": "failed", "key": KEY, "failure": {"key": KEY, "trial": {}, "error": 3, "seconds": 1}},
         {"event": "retried", "keys": [KEY]},
@@ -147,6 +152,15 @@ def test_an_odd_event_is_one_error(event: Any, tmp_path: Path) -> None:
     write(path, [event])
     with pytest.raises(InputError, match=r"line 2 of the trial journal .* is damaged"):
         read(path)
+
+
+def test_a_record_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    old = {key: each for key, each in RECORD.items() if key not in ("reliability", "n_inputs")}
+    write(path, [{"event": "done", "key": KEY, "record": old}])
+    record = read(path).records[KEY]
+    assert (record.reliability, record.n_inputs) == ((), 0)
+    assert record.predictions == (0, 1)
 
 
 def test_a_trial_has_one_outcome(tmp_path: Path) -> None:

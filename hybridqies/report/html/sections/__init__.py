@@ -14,9 +14,13 @@ from hybridqies.report.html.measurements import (
 )
 from hybridqies.report.html.plots import Block
 from hybridqies.report.html.records import RunRecord, StudyRecord
-from hybridqies.report.html.sections.calibration import draw_calibration
+from hybridqies.report.html.sections.calibration import (
+    draw_calibration,
+    draw_study_calibration,
+    has_probabilities,
+)
 from hybridqies.report.html.sections.cells import compare_cells, draw_differences, draw_metric
-from hybridqies.report.html.sections.circuits import draw_circuits
+from hybridqies.report.html.sections.circuits import draw_circuits, draw_study_circuits, has_circuits
 from hybridqies.report.html.sections.comparison import compare_heads
 from hybridqies.report.html.sections.confusion import show_confusion
 from hybridqies.report.html.sections.cost import count_cost
@@ -93,7 +97,23 @@ SECTIONS = (
     Section("differences", "Differences to the reference", StudyRecord, draw_differences),
     Section("effects", "Main effects", StudyRecord, draw_effects),
     Section("confusion", "Which class was taken for which", StudyRecord, sum_confusion),
+    Section(
+        "calibration",
+        "Calibration",
+        StudyRecord,
+        draw_study_calibration,
+        needs="bins of confidence, which trials of earlier versions did not record",
+        concerns=has_probabilities,
+    ),
     Section("cost", "Cost", StudyRecord, draw_cost),
+    Section(
+        "circuits",
+        "Circuits",
+        StudyRecord,
+        draw_study_circuits,
+        needs="the width of what heads read, which trials of earlier versions did not record",
+        concerns=has_circuits,
+    ),
     Section("trials", "Every trial", StudyRecord, list_trials),
     Section("reproduce", "Reproduce it", StudyRecord, repeat_study),
     Section("trainability", "Trainability", DiagnosisRecord, draw_trainability),

@@ -21,7 +21,7 @@ _MATRICES = 40
 
 def list_trials(study: StudyRecord) -> Iterator[Table]:
     """One row a trial, folded: what it was, what it measured, how long it took."""
-    metric, labels = study.metric, _labels(study)
+    metric, labels = study.metric, labels_of(study)
     tested = any(trial.test for trial in study.trials)
     headings = ["model", "seed", "trained parameters", f"validation {metric.label}"]
     headings += [f"test {metric.label}"] if tested else []
@@ -50,7 +50,7 @@ def sum_confusion(study: StudyRecord) -> Iterator[Block]:
     classes, best = study.result["classes"], best_cell(study.result)
     if not classes or best is None:
         return
-    labels, found = _labels(study), defaultdict(list)
+    labels, found = labels_of(study), defaultdict(list)
     for trial in study.trials:
         if trial.predictions:
             found[labels[trial.key]].append(trial)
@@ -90,7 +90,7 @@ def _count(trial: TrialRecord, k: int) -> Any:
     return np.bincount(cells, minlength=k * k).reshape(k, k)
 
 
-def _labels(study: StudyRecord) -> dict[str, str]:
+def labels_of(study: StudyRecord) -> dict[str, str]:
     """The label of its cell for each trial."""
     cells = defaultdict(list)
     for cell in study.result["cells"]:
