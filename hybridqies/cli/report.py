@@ -17,7 +17,7 @@ def command(
     records: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of runs, studies and compressed models, and files of `diagnose --json`."
+            help="Folders of runs, studies and compressed models, and files of `diagnose` or `cost --json`."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from hybridqies.figures import COLOURS
@@ -19,7 +20,10 @@ _MARKED = 60
 def to_plotly(plot: Plot) -> dict[str, Any]:
     """Traces and layout; the page adds colours of its theme, fonts and the height of the legend."""
     traces = [trace for each in plot.series for trace in _traces(plot, each)]
-    layout = {"xaxis": _axis(plot.x), "yaxis": _axis(plot.y, upright=True)}
+    layout = {
+        "xaxis": _axis(plot.x, [x for each in plot.series for x in each.x]),
+        "yaxis": _axis(plot.y, [y for each in plot.series for y in each.y], upright=True),
+    }
     named = plot.y.names
     return {"data": traces, "layout": layout, "height": max(300, 60 + 27 * len(named)) if named else 340}
 
@@ -105,10 +109,14 @@ def _hover(plot: Plot, series: Series) -> list[str]:
     return lines
 
 
-def _axis(axis: Axis, *, upright: bool = False) -> dict[str, Any]:
+def _axis(axis: Axis, values: Sequence[float], *, upright: bool = False) -> dict[str, Any]:
     made: dict[str, Any] = {"title": {"text": escape(axis.label)}, "type": "log" if axis.log else "linear"}
     if axis.log:
-        made["dtick"] = 1
+        # Along less than two decades there are labels at 2 and 5 as well.
+        made |= {
+            "dtick": 1 if max(values, default=1) > 100 * min(values, default=1) else "D2",
+            "exponentformat": "power",
+        }
     if axis.names:
         names = [escape(_short(name)) for name in axis.names]
         made |= {"tickvals": list(range(len(names))), "ticktext": names}

@@ -1,8 +1,8 @@
-"""Records beside runs of heads and studies of trials: diagnoses, compressions, scaling, language models."""
+"""Records beside runs and studies of heads: diagnoses, energies, compressions, scaling, language models."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from hybridqies.diagnostics import Diagnosis
 from hybridqies.errors import InputError
 from hybridqies.options import from_mapping, to_mapping
-from hybridqies.records import lacking, parse_json, read_bytes, read_record
+from hybridqies.records import Needed, lacking, parse_json, read_bytes, read_record
 from hybridqies.report.html.records import read_plan_text
 from hybridqies.runs.language import read_language_result
 from hybridqies.study.conduct import RESULT
@@ -20,6 +20,22 @@ COMPRESSION = "compression.json"
 
 _OF_DIAGNOSE, _OF_COMPRESS = "what `hybridqies diagnose --json` prints", "what `compress` writes"
 _ENDS: Mapping[str, Any] = {"value": float, "low": float, "high": float}
+_ENERGY: Needed = {
+    "circuit": str,
+    "shots": int,
+    "gradients": bool,
+    "rows": list,
+    "crossover": dict,
+    "published": list,
+}
+_CROSSOVER: Needed = dict.fromkeys(("value", "low", "high"), float | str)
+_PUBLISHED: Needed = {"qubits": float, "kind": str, "source": str}
+_COUNTS = ("n_qubits", "n_weights", "depth", "one_qubit_gates", "two_qubit_gates")
+_ENERGY_ROW: Needed = {
+    **dict.fromkeys(_COUNTS, int),
+    **dict.fromkeys(("flops", "memory_bytes", "gpu", "qpu"), float),
+    **dict.fromkeys(("gpu_interval", "qpu_interval"), list),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,34 @@ class DiagnosisRecord:
         return (
             f"{self.content['circuit']} with {self.content['samples']:,} random draws of its angles, on "
             f"{min(sizes)} to {max(sizes)} qubits; gradients are those of {self.content['observable']}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyRecord:
+    """What `hybridqies cost --json` printed, kept in a file."""
+
+    name: str
+    content: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What kind of record this is."""
+        return f"Estimate {self.name}"
+
+    @property
+    def headline(self) -> str:
+        """What was estimated, in a few words."""
+        return f"Energy of {self.content['circuit']} on a GPU and on a quantum processor"
+
+    @property
+    def lead(self) -> str:
+        """What was estimated."""
+        sizes = [row["n_qubits"] for row in self.content["rows"]]
+        what = " with the derivatives of one number by all weights" if self.content["gradients"] else ""
+        return (
+            f"Estimated energy of one evaluation{what} on {min(sizes)} to {max(sizes)} qubits: simulated on "
+            f"GPUs, and with {self.content['shots']:,} shots of each circuit on a quantum processor."
         )
 
 
@@ -163,6 +207,49 @@ def _read_row(row: Any, vary: Sequence[Any]) -> dict[str, Any]:
     if made.gradient_variance is not None and made.gradient_variance.value <= 0:
         raise InputError(f"a row has a variance of {made.gradient_variance.value:g}")
     return to_mapping(made)
+
+
+def is_energy(path: Path) -> bool:
+    """Whether a file holds what `hybridqies cost --json` prints, and not another estimate or diagnosis."""
+    try:
+        content: Any = parse_json(read_bytes(path))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "crossover" in content
+
+
+def read_energy(path: Path) -> EnergyRecord:
+    """The estimate in a JSON file.
+
+    Raises
+    ------
+    InputError: it cannot be read, or is none.
+    """
+    expected = "what `hybridqies cost --json` prints"
+    content = _read_plain(path, _ENERGY, expected)
+    problem = next(_wrong_in_energy(content), "")
+    if problem:
+        raise InputError(f"{str(path)!r} cannot be reported ({problem})", expected=expected)
+    return EnergyRecord(path.stem, content)
+
+
+def _wrong_in_energy(content: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong inside of an estimate."""
+    if not content["rows"]:
+        yield "it has no sizes"
+    for rows, needed in ((content["rows"], _ENERGY_ROW), (content["published"], _PUBLISHED)):
+        for row in rows:
+            if not isinstance(row, dict):
+                yield "a row is no JSON object"
+            elif problem := lacking(row, needed):
+                yield problem
+    for row in content["rows"]:
+        for name in ("gpu_interval", "qpu_interval"):
+            ends = dict(zip(("low", "high"), row[name], strict=False))
+            if len(row[name]) != 2 or lacking(ends, {"low": float, "high": float}):
+                yield f"{name!r} is {row[name]!r:.60}"
+    if problem := lacking(content["crossover"], _CROSSOVER):
+        yield problem
 
 
 def read_compression(folder: Path) -> CompressionRecord:

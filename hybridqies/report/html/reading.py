@@ -11,8 +11,10 @@ from hybridqies.errors import InputError
 from hybridqies.records import read_record
 from hybridqies.report.html.measurements import (
     COMPRESSION,
+    is_energy,
     read_compression,
     read_diagnosis,
+    read_energy,
     read_language_run,
     read_scaling,
 )
@@ -54,6 +56,7 @@ READERS = (
     Reader("a compressed model", lambda path: (path / COMPRESSION).is_file(), read_compression),
     Reader("a language model", lambda path: _kind_of_model(path) == LANGUAGE_MODEL, read_language_run),
     Reader("a run", lambda path: (path / CONFIG).is_file(), read_run),
+    Reader("a file of `cost --json`", lambda path: path.is_file() and is_energy(path), read_energy),
     Reader("a file of `diagnose --json`", lambda path: path.is_file(), read_diagnosis),
 )
 

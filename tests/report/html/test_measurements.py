@@ -10,6 +10,7 @@ import pytest
 
 from hybridqies.circuit import load_recipe
 from hybridqies.diagnostics import Survey, diagnose_all, plan_sizes
+from hybridqies.energy import PUBLISHED, compare_energy, count_work, find_crossover
 from hybridqies.errors import InputError, ModelFolderError
 from hybridqies.options import to_mapping
 from hybridqies.records import write_lines, write_record
@@ -55,6 +56,69 @@ def test_a_diagnosis(diagnosis: dict[str, Any], tmp_path: Path) -> None:
     assert variance.has_intervals
     assert q.series[0].y == tuple(row["meyer_wallach"]["value"] for row in diagnosis["rows"][:2])
     assert entropy.series[2].y[0] == first["entropy"]["random"]
+
+
+@pytest.fixture(scope="module")
+def energy() -> dict[str, Any]:
+    """An estimate as the command prints it."""
+    works = [count_work(load_recipe("rot-ring").build(n, {"layers": 3})) for n in (20, 30, 40, 50)]
+    return {
+        "circuit": "rot-ring",
+        "shots": 1000,
+        "gradients": False,
+        "rows": [row.to_mapping() for row in compare_energy(works, 1000)],
+        "crossover": to_mapping(find_crossover(works, 1000)),
+        "published": list(PUBLISHED),
+        "constants": {},
+    }
+
+
+def test_an_estimate_of_energy(energy: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "cost.json"
+    path.write_text(json.dumps(energy))
+    plot, crossover, table, notes = blocks_of(read_record_of(path))["energy"]
+    gpu, qpu, *published = plot.series
+    assert gpu.y == tuple(row["gpu"] for row in energy["rows"])
+    assert qpu.low == tuple(row["qpu_interval"][0] for row in energy["rows"])
+    assert [each.x for each in published] == [(46.0, 46.0), (34.0, 34.0)]
+    own, others = crossover.series
+    found = energy["crossover"]
+    assert (own.x, own.low, own.high) == ((found["value"],), (found["low"],), (found["high"],))
+    assert (others.x, others.y) == ((46.0, 34.0), (1.0, 2.0))
+    assert crossover.y.names[1:] == ("arXiv:2504.08732, estimated", "arXiv:2605.02798, measured")
+    assert len(table.rows) == 4
+    assert "needs more energy" in notes.items[0]
+
+
+def test_a_crossover_beyond_the_sizes_is_said(energy: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "cost.json"
+    path.write_text(json.dumps(energy | {"crossover": {"value": 45.0, "low": 40.0, "high": "above"}}))
+    own = blocks_of(read_record_of(path))["energy"][1].series[0]
+    assert (own.high, own.name) == ((50.0,), "this estimate (above the sizes that were compared)")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"rows": []},
+        {"rows": [3]},
+        {"rows": [{"n_qubits": 3}]},
+        {"crossover": {"value": 3.0}},
+        {"published": [{"qubits": "46"}]},
+        {"shots": "many"},
+    ],
+)
+def test_a_damaged_estimate(damage: dict[str, Any], energy: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "cost.json"
+    path.write_text(json.dumps(energy | damage))
+    with pytest.raises(
+        InputError, match=r"cost\.json' cannot be reported .*; expected what `hybridqies cost"
+    ):
+        read_record_of(path)
+    (row, *rows) = energy["rows"]
+    path.write_text(json.dumps(energy | {"rows": [{**row, "gpu_interval": [1.0]}, *rows]}))
+    with pytest.raises(InputError, match="'gpu_interval' is"):
+        read_record_of(path)
 
 
 def test_a_compression(tmp_path: Path) -> None:

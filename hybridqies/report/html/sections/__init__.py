@@ -9,6 +9,7 @@ from typing import Any
 from hybridqies.report.html.measurements import (
     CompressionRecord,
     DiagnosisRecord,
+    EnergyRecord,
     LanguageRecord,
     ScalingRecord,
 )
@@ -30,6 +31,7 @@ from hybridqies.report.html.sections.diagnosis import (
     draw_trainability,
 )
 from hybridqies.report.html.sections.effects import draw_effects
+from hybridqies.report.html.sections.energy import draw_energies
 from hybridqies.report.html.sections.learning import draw_learning
 from hybridqies.report.html.sections.mistakes import list_mistakes
 from hybridqies.report.html.sections.models import (
@@ -119,6 +121,7 @@ SECTIONS = (
     Section("trainability", "Trainability", DiagnosisRecord, draw_trainability),
     Section("expressibility", "Expressibility", DiagnosisRecord, draw_expressibility),
     Section("entanglement", "Entanglement", DiagnosisRecord, draw_entanglement),
+    Section("energy", "Energy", EnergyRecord, draw_energies),
     Section("compression", "Comparison", CompressionRecord, compare_compressed),
     Section("profile", "What each layer bears", CompressionRecord, profile_layers),
     Section("scaling", "Loss against size", ScalingRecord, compare_sizes),
