@@ -54,7 +54,6 @@ def measure_gradients(
     for (name, circuit, began), (*_, ended) in zip(before, after, strict=True):
         for at, observable in enumerate(circuit.observables):
             drawn = differentiate(circuit, at, draw_inputs(circuit, seed, samples))
-            own = [measure_square(differentiate(circuit, at, inputs)) for inputs in (began, ended)]
             rows.append(
                 GradientRow(
                     name,
@@ -63,7 +62,8 @@ def measure_gradients(
                     circuit.n_qubits,
                     circuit.n_weights,
                     measure_variance(drawn),
-                    *own,
+                    measure_square(differentiate(circuit, at, began)),
+                    measure_square(differentiate(circuit, at, ended)),
                     random_variance(circuit.n_qubits),
                 )
             )

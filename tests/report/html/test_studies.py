@@ -99,19 +99,14 @@ def test_confusion_is_summed_over_seeds() -> None:
 
 def with_trials(study: StudyRecord, **changes: Any) -> StudyRecord:
     """The study with fields of every trial of a head with a circuit changed, or in `trial` added to."""
-    return replace(
-        study,
-        trials=tuple(
-            replace(
-                record,
-                **{
-                    name: {**record.trial, **value(record)} if name == "trial" else value(record)
-                    for name, value in changes.items()
-                },
-            )
-            for record in study.trials
-        ),
-    )
+
+    def changed(record: TrialRecord) -> TrialRecord:
+        own: dict[str, Any] = {name: value(record) for name, value in changes.items()}
+        if "trial" in own:
+            own["trial"] = {**record.trial, **own["trial"]}
+        return replace(record, **own)
+
+    return replace(study, trials=tuple(changed(record) for record in study.trials))
 
 
 def test_calibration_is_summed_over_seeds() -> None:
