@@ -71,11 +71,14 @@ class AttentionDetector(nn.Module):
     """Scores two classes, without and with a release, (B, 2), from windows of counts (B, T · CHANNELS).
 
     Square roots of counts have equal noise at any rate. Positions are sinusoidal (arXiv:1706.03762, 3.5).
+    `decide` (B, 2 · width) -> (B, 2) takes the place of the readout that `config` names.
     """
 
     roles: ClassVar[dict[str, Role]] = {"decide": Role.READOUT}
 
-    def __init__(self, scene: Scene, config: AttentionConfig | None = None) -> None:
+    def __init__(
+        self, scene: Scene, config: AttentionConfig | None = None, decide: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.scene, self.config = scene, config or AttentionConfig()
         width = self.config.width
@@ -86,14 +89,18 @@ class AttentionDetector(nn.Module):
         )
         self.attend = nn.TransformerEncoder(layer, self.config.layers, enable_nested_tensor=False)
         self.register_buffer("positions", _positions(self.n_windows, width), persistent=False)
-        self.decide = _make_readout(self.config)
+        self.decide = _make_readout(self.config) if decide is None else decide
 
     def forward(self, counts: Tensor) -> Tensor:
         """(B, T · CHANNELS) to (B, 2)."""
+        scores: Tensor = self.decide(self.encode(counts))
+        return scores
+
+    def encode(self, counts: Tensor) -> Tensor:
+        """(B, T · CHANNELS) to what is read: maximum and mean over windows, (B, 2 · width)."""
         windows = counts.reshape(counts.shape[0], self.n_windows, CHANNELS).sqrt()
         seen = self.attend(self.read(windows) + self.positions)
-        scores: Tensor = self.decide(torch.cat([seen.amax(1), seen.mean(1)], 1))
-        return scores
+        return torch.cat([seen.amax(1), seen.mean(1)], 1)
 
 
 def _make_readout(config: AttentionConfig) -> nn.Module:

@@ -58,7 +58,7 @@ class TextModel(nn.Module):
 
 
 def head_of(model: nn.Module) -> Head:
-    """The head of a model, which may be the model itself."""
-    head = model.head if isinstance(model, TextModel) else model
+    """The head of a model that is one, or that has one behind its encoder as `head`."""
+    head = model if isinstance(model, Head) else model.head
     assert isinstance(head, Head)
     return head
