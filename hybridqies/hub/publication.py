@@ -15,7 +15,15 @@ from hybridqies.folder_checks import is_path
 from hybridqies.hub.card import write_card
 from hybridqies.hub.repository import check_repository, download, is_repository, upload
 from hybridqies.records import write_record
-from hybridqies.saved_model.files import CONFIG, TRAINED_ON, WEIGHTS, check_weights, read_config, write_config
+from hybridqies.saved_model.files import (
+    CONFIG,
+    TRAINED_ON,
+    WEIGHTS,
+    check_weights,
+    read_config,
+    refuse_other_task,
+    write_config,
+)
 from hybridqies.tuning.methods import FILES as TUNED
 
 CARD = "README.md"
@@ -68,9 +76,10 @@ def stage(
 
     Raises
     ------
-    ModelFolderError: the folder holds no finished model, or an altered one.
+    ModelFolderError: the folder holds no finished model, an altered one, or one that reads no texts.
     """
     model = read_config(folder)["model"]
+    refuse_other_task(folder, model)
     check_weights(folder, model)
     published = _anonymous(model, _OF_MODEL)
     pictures = {role: f"{role}.png" for role in model["circuits"]}

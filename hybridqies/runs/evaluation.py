@@ -20,8 +20,8 @@ from hybridqies.runs.hooks import Hooks
 from hybridqies.runs.measure import measure_model
 from hybridqies.runs.paying import bound_payment
 from hybridqies.saved_model import SavedModel, load_model, read_config
-from hybridqies.tasks import runs_circuit
-from hybridqies.tasks.text_classification import TextData, read_dataset
+from hybridqies.tasks import load_task, runs_circuit
+from hybridqies.tasks.text_classification import TextClassification, TextData, read_dataset
 from hybridqies.text import Dataset, EmbeddingCache, Entry, Examples
 from hybridqies.training import Labelled, watch_kernels
 
@@ -150,6 +150,8 @@ def _like(labels: Sequence[Any], classes: Sequence[Any]) -> tuple[Any, ...]:
 def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
     run = read_config(folder)["run"]
     own = None if run is None else from_mapping(RunConfig, run, what="run option")
+    if own is not None and not isinstance(load_task(own.task), TextClassification):
+        raise InputError(f"{str(folder)!r} holds a model of task {own.task!r}", expected="a text classifier")
     if own is not None and (options is None or _same_source(options, own.data)):
         return _own_data(folder, own)
     if options is None:
@@ -159,10 +161,7 @@ def _evaluation_data(folder: Path, options: DataOptions | None) -> Dataset:
 
 def _own_data(folder: Path, config: RunConfig) -> Dataset:
     data = load_data(config)
-    if not isinstance(data, TextData):
-        raise InputError(
-            f"{str(folder)!r} holds a model of task {config.task!r}", expected="a text classifier"
-        )
+    assert isinstance(data, TextData)
     if (folder / RESULT).is_file() and read_result(folder)["data_fingerprint"] != data.fingerprints["data"]:
         raise ModelFolderError(
             f"the data in {config.data.source!r} is not what {str(folder)!r} was trained with",

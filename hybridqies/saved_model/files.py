@@ -17,6 +17,8 @@ CONFIG, WEIGHTS, TRAINED_ON = "config.json", "model.safetensors", "trained_on.js
 FORMAT = 3
 LANGUAGE_MODEL = "language model"
 """The kind in the configuration of a folder that `hybridqies lm train` wrote."""
+TASK = "task"
+"""What the configuration of a model calls its task; that of a text classifier does not have it."""
 _NEEDED: Needed = {"format": int, "model": dict | None, "run": dict | None, "fingerprints": dict | None}
 _NEEDED_OF_MODEL: Needed = {"head": str, "circuits": dict, "weights_sha256": str}
 
@@ -99,6 +101,19 @@ def _ill_named(model: Mapping[str, Any]) -> str:
     """What is wrong with the roles of the circuits, which become names of files; empty where nothing is."""
     wrong = [role for role in model["circuits"] if not role.isidentifier()]
     return f"it has a circuit called {wrong[0]!r:.60}" if wrong else ""
+
+
+def refuse_other_task(folder: Path, model: Mapping[str, Any]) -> None:
+    """Refuses a model that reads no texts.
+
+    Raises
+    ------
+    ModelFolderError: naming its task.
+    """
+    if TASK in model:
+        raise ModelFolderError(
+            f"{str(folder)!r} holds a model of task {model[TASK]!r}", expected="a text classifier"
+        )
 
 
 def refuse_damage(folder: Path, problem: str) -> None:

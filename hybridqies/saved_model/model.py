@@ -25,6 +25,7 @@ from hybridqies.saved_model.files import (
     check_weights,
     read_config,
     refuse_damage,
+    refuse_other_task,
     write_config,
 )
 from hybridqies.tasks.base import OnProgress, TrainedModel
@@ -228,11 +229,12 @@ def load_model(
     ------
     CapabilityError: the recorded backend may cost money, and no `backend` was given.
     InputError: a device that is not there.
-    ModelFolderError: the folder is missing, unfinished, damaged or altered, or the encoder is not the one
-        that the model was trained with.
+    ModelFolderError: the folder is missing, unfinished, damaged or altered, holds a model that reads no
+        texts, or the encoder is not the one that the model was trained with.
     """
     check_device(device)
     model = {**_ADDED, **read_config(folder)["model"]}
+    refuse_other_task(folder, model)
     refuse_damage(folder, _unfit(model))
     check_weights(folder, model)
     placed = load_recorded(model["backend"], rates=rates) if backend is None else load_backend(backend)
