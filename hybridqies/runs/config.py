@@ -8,7 +8,7 @@ from typing import Any
 
 from hybridqies import defaults
 from hybridqies.files import expand_home
-from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec
+from hybridqies.tasks import DEFAULT_TASK, DataOptions, ModelSpec, load_task
 from hybridqies.training import TrainingConfig
 from hybridqies.tuning.spec import FROZEN, Tuning
 
@@ -49,11 +49,15 @@ class RunConfig:
 
     def anchored(self) -> RunConfig:
         """The same with absolute paths, so that it means the same from any folder."""
+        circuit = None if self.circuit is None else _absolute(self.circuit)
+        if load_task(self.task).is_made:
+            # A folder may have the name of the task.
+            return replace(self, circuit=circuit)
         return replace(
             self,
             data=replace(self.data, source=_absolute(self.data.source)),
             encoder=_absolute(self.encoder),
-            circuit=None if self.circuit is None else _absolute(self.circuit),
+            circuit=circuit,
         )
 
 

@@ -87,7 +87,7 @@ def embed_run(prepared: PreparedRun, hooks: Hooks) -> None:
     """Embeds the texts, unless that is done or no arm needs it; what is cached is lost by no interruption."""
     frozen = next((arm for arm in prepared.arms if not arm.spec.tuning), None)
     if frozen is not None and not prepared.has_rows(frozen):
-        hooks.on_stage("embedding", sum(prepared.sizes.values()))
+        hooks.on_stage(prepared.data.stage, sum(prepared.sizes.values()))
         prepared.rows(frozen, hooks.on_text)
 
 
@@ -311,4 +311,5 @@ def _test(
         return measure_part(data, arm.head, rows, config), None
     assert isinstance(rows, Labelled)
     answers = ask_model(arm.head, rows, config.batch_size)
-    return measure_answers(answers, data.classes), list_mistakes(answers, examples.texts, data.classes)
+    measured = measure_answers(answers, data.classes) | data.details(examples, answers.probabilities)
+    return measured, list_mistakes(answers, examples.texts, data.classes)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TASKS: dict[str, str] = {
     "text-classification": "hybridqies.tasks.text_classification:TextClassification",
+    "sparse-parity": "hybridqies.tasks.sparse_parity:SparseParity",
 }
 DEFAULT_TASK = "text-classification"
 

@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import nn
 
+from hybridqies import defaults
 from hybridqies.backends import Backend
 from hybridqies.tasks.metric import Metric
 from hybridqies.tasks.specs import DataOptions, ModelSpec
 from hybridqies.training import Objective, Rows, TrainingConfig
+from hybridqies.training.metrics import FloatArray
 
 OnProgress = Callable[[int, int], None]
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -51,8 +53,11 @@ class TrainedModel:
 class TaskData(ABC):
     """A task's data, loaded once and shared by every model and seed.
 
-    `draw` and `rows` are two steps, because a plan counts rows without computing them.
+    `draw` and `rows` are two steps, because a plan counts rows without computing them. `stage` is what
+    progress calls the making of rows.
     """
+
+    stage: ClassVar[str] = "embedding"
 
     @property
     @abstractmethod
@@ -143,6 +148,10 @@ class TaskData(ABC):
         """What the record of a run says of the data beside its name and fingerprints, as JSON values."""
         return {}
 
+    def details(self, part: Any, probabilities: FloatArray) -> dict[str, Any]:  # noqa: ARG002
+        """What the record says of the answers (B, K) for the test part beside the metrics, as JSON values."""
+        return {}
+
 
 class Task(ABC):
     """What is learned, and how it is measured; one row of `hybridqies.tasks.TASKS`.
@@ -151,12 +160,15 @@ class Task(ABC):
     `saver` is the dotted path of the function that saves a trained model; without one the task is for
     studies alone. It takes the `TaskData`, the `TrainedModel`, a folder and the configuration of the run as
     JSON values. It writes `model.safetensors` and `config.json`, which holds at least the model's head,
-    circuits and `weights_sha256`.
+    circuits and `weights_sha256`. A task that `is_made` makes its data from options and reads no file;
+    `default_data` is the source of its data where none is given.
     """
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     saver: ClassVar[str] = ""
+    is_made: ClassVar[bool] = False
+    default_data: ClassVar[str] = defaults.DATA
 
     @abstractmethod
     def load(self, options: DataOptions, encoder: str, device: str, *, cached: bool = True) -> TaskData:

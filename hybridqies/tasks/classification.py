@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from hybridqies.training import CrossEntropy, Labelled, Rows, TrainingConfig
 
 class ClassificationData(TaskData):
     """A data set, and one row of numbers (D,) for each different entry of it, computed when first needed."""
+
+    unit: ClassVar[str] = "texts"
 
     def __init__(self, dataset: Dataset, options: DataOptions, device: str = "cpu") -> None:
         self.dataset = dataset
@@ -63,8 +65,8 @@ class ClassificationData(TaskData):
         for name, purpose in (("validation", "choose the epoch on"), ("test", "measure on")):
             if not len(parts.get(name, ())):
                 raise DataError(
-                    f"{data.name} leaves no {name} texts",
-                    expected=f"some texts to {purpose}",
+                    f"{data.name} leaves no {name} {self.unit}",
+                    expected=f"some {self.unit} to {purpose}",
                     todo=f"give a {name} file or a {name} fraction above 0",
                 )
         return Splits(parts["train"], parts["validation"], parts["test"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,11 +16,26 @@ from hybridqies.text import Dataset, Entry, Examples
 
 
 class FeatureData(ClassificationData):
-    """Rows of numbers (N, D) with their labels, called `name`."""
+    """Rows of numbers (N, D) with their labels, called `name`.
 
-    def __init__(self, name: str, features: Tensor, labels: Sequence[int], options: DataOptions) -> None:
-        entries = tuple(f"row {at}" for at in range(len(labels)))
-        super().__init__(Dataset.of(name, Examples(entries, tuple(labels)), None, None), options)
+    `entries` are what a list of mistakes calls each row; no two are the same.
+    """
+
+    unit: ClassVar[str] = "rows"
+    stage: ClassVar[str] = "reading rows"
+
+    def __init__(
+        self,
+        name: str,
+        features: Tensor,
+        labels: Sequence[int | str],
+        options: DataOptions,
+        *,
+        entries: Sequence[str] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        named = [f"row {at}" for at in range(len(labels))] if entries is None else entries
+        super().__init__(Dataset.of(name, Examples(tuple(named), tuple(labels))), options, device)
         self.features = features
 
     @cached_property

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class DataOptions:
     """Which data: a path, a built-in name or a hub name, and how it is split.
 
+    For a task that makes its data `source` is the task's name, with options as in
+    `sparse-parity:n_tasks=5,n_bits=12`.
+
     `pair_column` holds the second texts of pairs. "auto" is a column `text_pair` where there is one, and
     "none" reads single texts. With `per_class` all splits are pooled and that many rows of each class are
     drawn for training and validation; without it missing splits are drawn from the training rows.
