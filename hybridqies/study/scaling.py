@@ -36,7 +36,7 @@ def fit_scaler(scaling: Scaling, training: Rows) -> Scaler | None:
 
     Raises
     ------
-    InputError: inputs that are no numbers (B, D) were to be scaled.
+    InputError: tokens or counts were to be scaled, which an encoder reads.
     """
     return None if scaling is Scaling.NONE else Scaler.fit(training)
 
@@ -44,5 +44,7 @@ def fit_scaler(scaling: Scaling, training: Rows) -> Scaler | None:
 def _numbers(rows: Rows) -> Tensor:
     inputs = rows[slice(None)].inputs
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
-        raise InputError("scaling was asked for inputs that are not numbers", expected="--scaling none")
+        raise InputError(
+            "scaling was asked for whole numbers, which an encoder reads", expected="--scaling none"
+        )
     return inputs

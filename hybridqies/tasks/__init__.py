@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "text-classification": "hybridqies.tasks.text_classification:TextClassification",
     "sparse-parity": "hybridqies.tasks.sparse_parity:SparseParity",
+    "radiation-events": "hybridqies.tasks.radiation_events:RadiationEvents",
 }
 DEFAULT_TASK = "text-classification"
 

@@ -120,7 +120,7 @@ class TestScaling:
 
     def test_what_is_no_numbers_is_refused(self) -> None:
         words = Labelled(torch.tensor([[1, 5]]), torch.tensor([0]))
-        with pytest.raises(InputError, match="not numbers; expected --scaling none"):
+        with pytest.raises(InputError, match="which an encoder reads; expected --scaling none"):
             fit_scaler(Scaling.STANDARD, words)
 
 
