@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from hybridqies import defaults
 from hybridqies.devices import check_device
 from hybridqies.errors import InputError
 from hybridqies.heads import HEADS
+from hybridqies.tasks import TASKS
 from hybridqies.trackers import TRACKERS, Destination
 from hybridqies.tuning.methods import METHODS
 
@@ -23,11 +24,12 @@ def _device(name: str) -> str:
 
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")]
+Task = Annotated[str, typer.Option(help=f"What is learned: {', '.join(TASKS)}.")]
 Data = Annotated[
     str,
     typer.Option(
         help="A CSV, TSV, JSONL, JSON, Parquet or XLSX file, a folder of train/validation/test files, "
-        "or the name of a data set."
+        "or the name of a data set. For a task that makes its data: TASK:KEY=VALUE,KEY=VALUE."
     ),
 ]
 OtherData = Annotated[str | None, typer.Option(help="Data to measure on. Default: the data of the run.")]
@@ -173,7 +175,29 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, 
 
 DEFAULT_DATA, DEFAULT_ENCODER = defaults.DATA, defaults.ENCODER
 DEFAULT_PAIR_COLUMN = defaults.PAIR_COLUMN
+_OF_TEXTS = ("text_column", "pair_column", "label_column", "drop_empty")
+_OF_TEXTS += ("encoder", "tune", "layers", "contrast", "no_cache")
 DEFAULT_HEAD, DEFAULT_COMPARE = defaults.HEAD, ",".join(defaults.COMPARE)
+
+
+def data_of(task: str, given: Mapping[str, Any], typed: Collection[str]) -> str:
+    """The source of a task's data: what --data gave, else the task's own.
+
+    Raises
+    ------
+    UnknownNameError: no task has that name.
+    InputError: a flag about texts was typed for a task that makes its data.
+    """
+    from hybridqies.tasks import load_task
+
+    found = load_task(task)
+    unfit = [name for name in _OF_TEXTS if name in typed]
+    if found.is_made and unfit:
+        raise InputError(
+            f"--{unfit[0].replace('_', '-')} was given with --task {task}, which has no texts",
+            expected=f"options of its data, as --data {task}:KEY=VALUE,KEY=VALUE",
+        )
+    return str(given["data"]) if "data" in typed else found.default_data
 
 
 def typed(context: typer.Context) -> set[str]:

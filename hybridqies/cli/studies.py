@@ -64,6 +64,7 @@ _SCALING = Flag(
 )
 # Fields of a plan of heads that flags of `train` set as well; a dotted name is a field of a field.
 _OF_TRAIN: dict[str, tuple[str, Any]] = {
+    "task": ("task", flags.Task),
     "data": ("data.source", flags.Data),
     "text_column": ("data.text_column", flags.TextColumn),
     "pair_column": ("data.pair_column", flags.PairColumn),
@@ -103,6 +104,8 @@ def plan_from_flags(kind: StudyKind[Any], words: Mapping[str, Any]) -> StudyPlan
     ------
     InputError: a word that its flag doesn't take, flags that contradict each other, or no such plan.
     """
+    if "task" in words:
+        words = {**words, "data": flags.data_of(words["task"], words, words)}
     given: dict[str, Any] = {}
     for name, (field, _) in _shared(kind).items():
         if name in words:

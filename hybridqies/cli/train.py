@@ -21,6 +21,7 @@ from hybridqies.cli.output import InterruptionError, complain, progress, read_se
 from hybridqies.cli.planning import show_plan
 from hybridqies.devices import check_device
 from hybridqies.errors import InputError, UnknownNameError
+from hybridqies.tasks import DEFAULT_TASK
 
 if TYPE_CHECKING:
     from hybridqies.backends import Backend
@@ -36,6 +37,7 @@ _FREE_WITH_RESUME = {"out", "resume", "epochs", "no_cache", "log_to", "json", *_
 
 def command(
     context: typer.Context,
+    task: flags.Task = DEFAULT_TASK,
     data: flags.Data = flags.DEFAULT_DATA,
     text_column: flags.TextColumn = "text",
     pair_column: flags.PairColumn = flags.DEFAULT_PAIR_COLUMN,
@@ -73,6 +75,8 @@ def command(
     """Train a head on labelled texts, compare it with classical heads, and save the run in one folder.
 
     Example: `hybridqies train --data reviews.csv --qubits 9 --set encoder.layers=4 --out runs/reviews`
+
+    Without texts: `hybridqies train --task sparse-parity --data sparse-parity:n_tasks=3 --out runs/parity`
 
     To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies train …`.
     """
@@ -251,8 +255,10 @@ def _config(given: dict[str, Any], typed: set[str]) -> RunConfig:
             training[key] = given[flag]
     columns = ("text_column", "pair_column", "label_column", "drop_empty", "per_class")
     fractions = ("validation_fraction", "test_fraction")
+    source = flags.data_of(given["task"], given, typed)
     return RunConfig(
-        data=DataOptions(source=given["data"], **{name: given[name] for name in (*columns, *fractions)}),
+        task=given["task"],
+        data=DataOptions(source=source, **{name: given[name] for name in (*columns, *fractions)}),
         encoder=given["encoder"],
         tuning=_tuning(given, tuned),
         head=given["head"],

@@ -22,7 +22,7 @@ _DATA = {
     "test_fraction": "test-fraction",
 }
 _TRAINING = {"seed": "seed", "epochs": "epochs", "batch_size": "batch-size", "learning_rate": "lr"}
-_OWN = ("encoder", "head", "circuit", "backend", "device")
+_OWN = ("task", "encoder", "head", "circuit", "backend", "device")
 
 
 def train_command(config: RunConfig, out: str = "runs/again") -> str:

@@ -19,7 +19,7 @@ def repeat_run(run: RunRecord) -> Iterator[Block]:
         "hybridqies": result["hybridqies"],
         "data": run.config.data.source,
         "fingerprint of the data": result["data_fingerprint"],
-        "encoder": run.config.encoder,
+        "encoder": run.config.encoder if "encoder_fingerprint" in result else "",
         "fingerprint of the encoder": result.get("encoder_fingerprint", ""),
         "seed": str(result["seed"]),
         "SHA-256 of the weights": result.get("weights_sha256", ""),
