@@ -175,8 +175,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON, 
 
 DEFAULT_DATA, DEFAULT_ENCODER = defaults.DATA, defaults.ENCODER
 DEFAULT_PAIR_COLUMN = defaults.PAIR_COLUMN
-_OF_TEXTS = ("text_column", "pair_column", "label_column", "drop_empty")
-_OF_TEXTS += ("encoder", "tune", "layers", "contrast", "no_cache")
+_COLUMNS = ("text_column", "pair_column", "label_column", "drop_empty")
+_OF_TEXTS = (*_COLUMNS, "encoder", "tune", "layers", "contrast", "no_cache")
 DEFAULT_HEAD, DEFAULT_COMPARE = defaults.HEAD, ",".join(defaults.COMPARE)
 
 

@@ -199,7 +199,8 @@ def test_options_that_are_refused(case: str) -> None:
 
 
 def test_what_only_texts_have_is_refused_in_python() -> None:
-    for given in ({"text_column": "words"}, {"pair_column": "none"}, {"drop_empty": True}):
+    unfit: list[dict[str, object]] = [{"text_column": "words"}, {"pair_column": "none"}, {"drop_empty": True}]
+    for given in unfit:
         (name,) = given
         with pytest.raises(InputError, match=f"{name} .* was given for task 'sparse-parity'"):
             data_of(PARITY, **given)
