@@ -181,7 +181,7 @@ SOURCES = {
     "too many tasks": ("sparse-parity:n_tasks=200", "200 tasks were to look at 3 of 12 bits each"),
     "too large": ("sparse-parity:n_bits=100000,n_rows=9000", "9,000 rows of 100,005 numbers were to be made"),
     "no heads": ("radiation-events:heads=0", "'heads' was given 0"),
-    "odd width": ("radiation-events:width=30", "'width' was given 30 with 4 heads"),
+    "odd width": ("radiation-events:width=30", "'width' was given 30 with heads=4"),
     "no encoder": ("radiation-events:encoder=atention", "did you mean 'attention'"),
     "weak": (
         "radiation-events:weakest=50,strongest=20",
