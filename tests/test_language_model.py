@@ -180,17 +180,36 @@ def test_a_positive_weight_raises_the_entanglement():
     assert levels[0] < 0.2 < 0.5 < levels[1]
 
 
+HALF: dict[str, Any] = {**OPTIONS, "training": {**OPTIONS["training"], "compute": {"precision": "bf16"}}}
+
+
 @pytest.mark.parametrize("arm", ["entangled", "complex"])
 def test_it_trains_in_half_precision(arm):
-    training = {**OPTIONS["training"], "compute": {"precision": "bf16"}}
     weights = {"entanglement_weight": 0.01, "local_weight": 0.1} if arm == "entangled" else {}
-    losses = [
-        LanguageModel(**{**OPTIONS, "arm": arm, "training": each, **weights}).fit(TEXT).score(TEXT).loss
-        for each in (training, OPTIONS["training"])
-    ]
+    found = []
+    for options in (HALF, OPTIONS):
+        model = LanguageModel(**{**options, "arm": arm, **weights}).fit(TEXT)
+        assert {value.dtype for value in model.decoder.parameters()} == {torch.float32}
+        assert model.outcome is not None
+        found.append([record["train_loss"] for record in model.outcome.history] + [model.score(TEXT).loss])
     # Rounding to 8 bits moves training, but not where it leads.
-    assert losses[0] != losses[1]
-    assert losses[0] == pytest.approx(losses[1], abs=0.2)
+    assert found[0] != found[1]
+    assert found[0] == pytest.approx(found[1], abs=0.02)
+
+
+def test_a_killed_training_in_half_precision_goes_on_to_the_same_bits(tmp_path):
+    def stop(record: dict[str, Any]) -> None:
+        raise Killed
+
+    whole = LanguageModel(arm="entangled", **HALF).fit(TEXT)
+    with pytest.raises(Killed):
+        LanguageModel(arm="entangled", **HALF).fit(TEXT, folder=tmp_path, on_epoch=stop)
+    with pytest.raises(ModelFolderError, match="other settings or data"):
+        LanguageModel(arm="entangled", **OPTIONS).fit(TEXT, folder=tmp_path, resume=True)
+    state = (
+        LanguageModel(arm="entangled", **HALF).fit(TEXT, folder=tmp_path, resume=True).decoder.state_dict()
+    )
+    assert all(torch.equal(state[name], value) for name, value in whole.decoder.state_dict().items())
 
 
 @pytest.mark.parametrize(

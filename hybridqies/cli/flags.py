@@ -129,6 +129,13 @@ Epochs = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Number of texts per step. Default: 32.")]
 LearningRate = Annotated[float | None, typer.Option(help="AdamW's learning rate. Default: 0.003.")]
+TrainingPrecision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What training computes in: float32, or bf16 with weights kept in float32. Default: float32.",
+    ),
+]
 NoCache = Annotated[
     bool,
     typer.Option(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hybridqies.trackers import Destination, Tracker
 
 _TRAINING = "training."
+_PRECISION = "compute.precision"
 _FREE_WITH_RESUME = {"out", "resume", "log_to", "json"}
 _OBJECTIVE = ("local_weight", "entanglement_weight", "vocabulary", "validation_fraction")
 
@@ -60,6 +61,7 @@ def train(
     lr: Annotated[
         float | None, typer.Option(help="Learning rate; by default 0.005, and less from 65k parameters on.")
     ] = None,
+    precision: flags.TrainingPrecision = None,
     seed: flags.Seed = 0,
     set_: Annotated[
         list[str] | None,
@@ -80,6 +82,8 @@ def train(
     """Train a language model on a text, measure it, and save the run in one folder.
 
     Example: `hybridqies lm train --text book.txt --arm entangled --size 65k --out runs/entangled`
+
+    On a card: `hybridqies lm train --text book.txt --device cuda --precision bf16`
 
     To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies lm train …`.
     """
@@ -244,7 +248,7 @@ def _config(given: dict[str, Any]) -> LanguageRun:
 
     settings = read_settings(given["set_"] or [])
     training: dict[str, Any] = {"seed": given["seed"]}
-    flagged = {"epochs": "epochs", "batch_size": "batch_size", "learning_rate": "lr"}
+    flagged = {"epochs": "epochs", "batch_size": "batch_size", "learning_rate": "lr", _PRECISION: "precision"}
     training |= {key: given[flag] for key, flag in flagged.items() if given[flag] is not None}
     for key in [key for key in settings if key.startswith(_TRAINING)]:
         name = key.removeprefix(_TRAINING)

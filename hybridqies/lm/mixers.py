@@ -22,6 +22,8 @@ class Mixer(nn.Module):
     Each position has one register a_t ∈ C^r of unit norm. Head h pairs the one at t with the one at
     t − 2^h, or with |0⟩ where the text begins later. The linear map starts at zero.
     It is causal, since what is added at t depends on positions up to t alone.
+    Registers and what is read of them are in single precision or better, also under autocast: in half
+    precision registers would not have norm 1, nor reduced states trace 1.
     """
 
     def __init__(self, config: DecoderConfig) -> None:
@@ -32,7 +34,7 @@ class Mixer(nn.Module):
 
     def registers(self, stream: Tensor) -> Tensor:
         """Unit registers of a stream (B, T, D) as [Re, Im], (2r, B, T)."""
-        registers = functional.normalize(self.register(normalise(stream)), dim=-1)
+        registers = functional.normalize(_precise(self.register(normalise(stream))), dim=-1)
         return registers.permute(2, 0, 1).contiguous()
 
     def shift(self, registers: Tensor, earlier: Tensor | None) -> Tensor:
@@ -51,9 +53,11 @@ class Mixer(nn.Module):
 
     def forward(self, registers: Tensor, earlier: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What to add to the stream (B, T, D), and what it was made of, (H, B, T, ...)."""
-        read = self.read(registers.flatten(1), self.shift(registers, earlier).flatten(2))
+        with torch.autocast(registers.device.type, enabled=False):
+            read = self.read(registers.flatten(1), self.shift(registers, earlier).flatten(2))
         read = read.unflatten(1, registers.shape[1:])
-        return self.out(read.flatten(3).permute(1, 2, 0, 3).flatten(2)), read
+        joined = read.flatten(3).permute(1, 2, 0, 3).flatten(2)
+        return self.out(joined.to(self.out.weight.dtype)), read
 
 
 class Tap(Mixer):
@@ -91,7 +95,7 @@ class Entangled(GateMixer):
 
     def gates(self) -> Tensor:
         """As the values say; always in single precision or better."""
-        return cayley(self.gate_values)
+        return cayley(_precise(self.gate_values))
 
 
 class Product(GateMixer):
@@ -103,7 +107,7 @@ class Product(GateMixer):
 
     def gates(self) -> Tensor:
         """A product u ⊗ v for each stride."""
-        first, second = cayley(self.gate_values)
+        first, second = cayley(_precise(self.gate_values))
         return tensor_product(first, second)
 
 
@@ -118,7 +122,8 @@ class Swap(GateMixer):
 
     def gates(self) -> Tensor:
         """The same for each stride."""
-        return torch.complex(self.matrix, torch.zeros_like(self.matrix)).expand(len(self.strides), -1, -1)
+        matrix = _precise(self.matrix)
+        return torch.complex(matrix, torch.zeros_like(matrix)).expand(len(self.strides), -1, -1)
 
 
 MIXERS: dict[Mixing, type[Mixer]] = {
@@ -131,5 +136,8 @@ MIXERS: dict[Mixing, type[Mixer]] = {
 
 def mean_entropy(read: Tensor, rank: int) -> Tensor:
     """The mean of S₂ / log r over what a `GateMixer` read, a scalar."""
-    precise = read.float() if read.dtype in (torch.bfloat16, torch.float16) else read
-    return renyi2(precise).mean() / math.log(rank)
+    return renyi2(read).mean() / math.log(rank)
+
+
+def _precise(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

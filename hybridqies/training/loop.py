@@ -26,6 +26,7 @@ from hybridqies.training.groups import make_optimiser
 from hybridqies.training.history import write_history
 from hybridqies.training.numerics import (
     autocast,
+    check_precision,
     device_of,
     recomputing,
     seed_of_epoch,
@@ -83,7 +84,8 @@ def fit(
     Raises
     ------
     InputError: no training rows, a loss that is not finite, `resume` without a `folder`, fewer epochs
-        than the checkpoint has, or a model that several processes can't train.
+        than the checkpoint has, a precision that the card lacks, or a model that several processes can't
+        train.
     ModelFolderError: the checkpoint is damaged, or of another training.
     """
     if len(training) == 0:
@@ -94,6 +96,7 @@ def fit(
         )
     ranks = Ranks.current()
     ranks.check(model)
+    check_precision(config.compute.precision, device_of(model))
     config = config.for_rows(len(training))
     with undisturbed(device_of(model)):
         if isinstance(model, Solvable):

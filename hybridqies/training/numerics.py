@@ -38,6 +38,26 @@ def exactly(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False)
 
 
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Refuses a precision that a device does not have.
+
+    Raises
+    ------
+    InputError: bf16 on a card that would only emulate it.
+    """
+    if precision is not Precision.BF16 or device.type != "cuda":
+        return
+    with torch.cuda.device(device):
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return
+        name = torch.cuda.get_device_name()
+    raise InputError(
+        f"precision bf16 was given, and {name} does not compute in it",
+        expected="a card of compute capability 8.0 or more",
+        todo="use precision float32",
+    )
+
+
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """The autocast of that precision, within `undisturbed`."""
     if precision is Precision.FLOAT32:

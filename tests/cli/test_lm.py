@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hybridqies.cli.app import run
-from hybridqies.language_model import LanguageModel
+from hybridqies.language_model import TRAINING, LanguageModel
 from hybridqies.lm.texts import read_text
 from hybridqies.records import read_record
 from hybridqies.runs.language import train_language_model
+from hybridqies.training import Compute, Precision
 
 TEXT = "abcdefg" * 80
 SMALL = [
@@ -142,6 +144,15 @@ def test_settings_reach_the_model(tmp_path, text, say):
     assert config.settings == {"width": 16, "n_layers": 1, "activation": "gelu"}
 
 
+def test_precision_is_recorded(tmp_path, text, say):
+    given = ["--text", text, *SMALL, "--arm", "tap", "--precision", "bf16", "--out", tmp_path / "run"]
+    say("lm", "train", *given)
+    training = LanguageModel.from_pretrained(tmp_path / "run").config.training
+    assert training.compute.precision is Precision.BF16
+    # Nothing but the precision differs from what is trained without it.
+    assert replace(training, compute=Compute(), epochs=TRAINING.epochs) == TRAINING
+
+
 def test_the_old_run_stands_until_the_new_one_does(tmp_path, text, say, capsys, monkeypatch):
     from hybridqies.cli import lm
 
@@ -200,6 +211,8 @@ def test_only_a_run_is_overwritten(tmp_path, text, say, capsys):
         (["--set", "mixing=tap"], "an arm"),
         (["--set", "training.seed=2"], "--seed"),
         (["--lr", "-1"], "learning_rate"),
+        (["--precision", "bf61"], "'bf16'"),
+        (["--precision", "bf16", "--set", "training.compute.precision=bf16"], "expected --precision"),
         (["--resume"], "together with --n-tokens"),
     ],
 )

@@ -33,6 +33,7 @@ from hybridqies.training import (
 from hybridqies.training.checkpoint import CHECKPOINT
 from hybridqies.training.groups import learning_rate, parameter_groups
 from hybridqies.training.loop import adapt
+from hybridqies.training.numerics import check_precision
 from hybridqies.tuning import Tuning
 from hybridqies.tuning.tunable import TunableEncoder
 
@@ -264,6 +265,29 @@ class TestPrecision:
         losses = [[record["train_loss"] for record in history] for history in (exact, coarse)]
         assert losses[0] != losses[1]
         assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+    @pytest.mark.parametrize("has_it", [True, False])
+    def test_a_card_without_bf16_is_refused_by_name(
+        self, has_it: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+        # Torch says yes to emulation, too, unless it is asked otherwise.
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation=True: has_it or including_emulation
+        )
+        card = torch.device("cuda")
+        check_precision(Precision.FLOAT32, card)
+        if has_it:
+            check_precision(Precision.BF16, card)
+            return
+        with pytest.raises(InputError, match=r"Tesla T4 does not compute in it.*use precision float32"):
+            check_precision(Precision.BF16, card)
+        monkeypatch.setattr("hybridqies.training.loop.device_of", lambda _: card)
+        config = TrainingConfig(epochs=1, compute=Compute(precision=Precision.BF16))
+        rows = Labelled(torch.zeros(2, 7), torch.tensor([0, 1]))
+        with pytest.raises(InputError, match="Tesla T4"):
+            fit(built_head("mlp", 7, 2), rows, None, CrossEntropy.of(config, rows, 2), config)
 
     @pytest.mark.parametrize("head", ["mlp", "dressed", "two-module", "logistic", "svc"])
     @pytest.mark.parametrize("how", ["autocast", "float64 as default", "no_grad", "inference_mode"])
