@@ -35,9 +35,18 @@ def check(
 
 
 def discover(
-    run: Annotated[Path, typer.Argument(help="The folder of `lm train`, or of a saved language model.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The folder of `lm train` or of a saved language model, or a causal language model of "
+            "transformers, by folder or name."
+        ),
+    ],
     text: Annotated[
-        str | None, typer.Option(help="A UTF-8 file. Default: the test part of the text of the run.")
+        str | None,
+        typer.Option(
+            help="A UTF-8 file. Default: the test part of the text of the run, for models of `lm train`."
+        ),
     ] = None,
     samples: Annotated[int, typer.Option(help="Number of tokens.")] = 500,
     clusters: Annotated[int, typer.Option(help="Number of clusters.")] = 20,
@@ -47,36 +56,53 @@ def discover(
     similarity: Annotated[
         str, typer.Option(help="absolute: |cos| of two gradients. angular: 1 − arccos(cos) / π.")
     ] = "absolute",
+    window: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens that the model sees at once. Default: its context; at most 128 for models of "
+            "transformers."
+        ),
+    ] = None,
     block: Annotated[
         int, typer.Option(help="Gradients held at once, twice; fewer need less memory and more time.")
     ] = 250,
     shown: Annotated[int, typer.Option(help="Tokens of a cluster in the table.", min=1)] = 5,
     seed: Annotated[int, flags.seed_of("the tokens and the clusters")] = 0,
     device: flags.Device = "cpu",
-    out: Annotated[Path | None, typer.Option(help="The folder of quanta.json. Default: RUN/quanta.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder of quanta.json. Default: MODEL/quanta, or runs/quanta/NAME for models of "
+            "transformers."
+        ),
+    ] = None,
     json: flags.AsJson = False,
 ) -> None:
     """Group tokens of a text by the gradients of a language model.
 
     Example: `hybridqies quanta discover runs/entangled --samples 500 --clusters 20`
+
+    A model of transformers: `hybridqies quanta discover EleutherAI/pythia-14m --text book.txt --block 50`
     """
     from hybridqies.options import parse
     from hybridqies.quanta import Similarity
     from hybridqies.report.quanta import clusters_table
-    from hybridqies.runs.language_quanta import QUANTA, discover_quanta
+    from hybridqies.runs.language_quanta import QUANTA, discover_quanta, is_own_model
 
     chosen = parse(similarity, Similarity, "--similarity")
-    target = run / "quanta" if out is None else out
+    own = Path(model) / "quanta" if is_own_model(model) else Path("runs/quanta") / Path(model).name
+    target = own if out is None else out
     with steps(json) as progress:
         progress.begin("gradients", 1)
         record = discover_quanta(
-            run,
+            model,
             target,
             text=text,
             n_samples=samples,
             n_clusters=clusters,
             below=below,
             similarity=chosen,
+            window=window,
             block=block,
             seed=seed,
             device=device,
