@@ -167,6 +167,7 @@ class LanguageModel:
         *,
         folder: Path | None = None,
         resume: bool = False,
+        compiled: bool = False,
         on_epoch: OnEpoch | None = None,
         on_step: OnStep | None = None,
     ) -> LanguageModel:
@@ -174,12 +175,13 @@ class LanguageModel:
 
         A model that `prepare` has made ready and that was not trained since is trained as it is. One that
         was loaded, or whose training failed, begins anew.
-        `folder`, `resume`, `on_epoch` and `on_step` are those of `hybridqies.training.fit`.
+        `folder`, `resume`, `compiled`, `on_epoch` and `on_step` are those of `hybridqies.training.fit`.
 
         Raises
         ------
         DataError: a text that is too short, or a character that the vocabulary does not have.
-        InputError: options that do not fit each other.
+        InputError: options that do not fit each other, a precision that the device lacks, or a step that
+            cannot be compiled.
         """
         if validation is None:
             cut = len(text) - round(len(text) * self.config.validation_fraction)
@@ -203,6 +205,7 @@ class LanguageModel:
             training,
             folder=folder,
             resume=resume,
+            compiled=compiled,
             on_epoch=on_epoch,
             on_step=on_step,
         )

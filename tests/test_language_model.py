@@ -14,7 +14,7 @@ from hybridqies.errors import DataError, InputError, ModelFolderError, UnknownNa
 from hybridqies.language_model import LanguageModel, LanguageModelConfig
 from hybridqies.lm import Decoder, DecoderConfig, Mixing
 from hybridqies.tasks.language_modelling import JointNextToken
-from hybridqies.training import Batch, TokenStream, TrainingConfig, token_losses
+from hybridqies.training import Batch, TokenStream, TrainingConfig, compiled_loss, token_losses
 from hybridqies.training.checkpoint import CHECKPOINT
 
 # Windows of 8 begin at every letter of it.
@@ -210,6 +210,46 @@ def test_a_killed_training_in_half_precision_goes_on_to_the_same_bits(tmp_path):
         LanguageModel(arm="entangled", **HALF).fit(TEXT, folder=tmp_path, resume=True).decoder.state_dict()
     )
     assert all(torch.equal(state[name], value) for name, value in whole.decoder.state_dict().items())
+
+
+# Batches of one size: 64 windows in 8s for each part.
+EVEN: dict[str, Any] = {**OPTIONS, "n_tokens": 3 * 64 * 8}
+
+
+def train_compiled(backend: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> LanguageModel:
+    monkeypatch.setattr(compiled_loss, "BACKEND", backend)
+    return LanguageModel(arm="entangled", **EVEN).fit(TEXT, compiled=True, **options)
+
+
+def losses_of(model: LanguageModel) -> list[float]:
+    assert model.outcome is not None
+    return [record[f"{part}_loss"] for record in model.outcome.history for part in ("train", "validation")]
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_compiled_training_has_the_same_losses(monkeypatch, backend):
+    plain = LanguageModel(arm="entangled", **EVEN).fit(TEXT)
+    compiled = train_compiled(backend, monkeypatch)
+    assert losses_of(compiled) == pytest.approx(losses_of(plain), abs=1e-5)
+    assert list(compiled.decoder.state_dict()) == list(plain.decoder.state_dict())
+    assert compiled.config == plain.config
+
+
+def test_a_compiled_training_goes_on_compiled_or_not(monkeypatch, tmp_path):
+    def stop(record: dict[str, Any]) -> None:
+        if record["epoch"] == 2:
+            raise Killed
+
+    whole = train_compiled("eager", monkeypatch)
+    with pytest.raises(Killed):
+        train_compiled("eager", monkeypatch, folder=tmp_path, on_epoch=stop)
+    cut = (tmp_path / CHECKPOINT).read_bytes()
+    assert b"_orig_mod" not in cut
+    state = train_compiled("eager", monkeypatch, folder=tmp_path, resume=True).decoder.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in whole.decoder.state_dict().items())
+    (tmp_path / CHECKPOINT).write_bytes(cut)
+    plain = LanguageModel(arm="entangled", **EVEN).fit(TEXT, folder=tmp_path, resume=True)
+    assert losses_of(plain) == pytest.approx(losses_of(whole), abs=1e-5)
 
 
 @pytest.mark.parametrize(

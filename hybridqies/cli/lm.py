@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _TRAINING = "training."
 _PRECISION = "compute.precision"
-_FREE_WITH_RESUME = {"out", "resume", "log_to", "json"}
+_FREE_WITH_RESUME = {"out", "resume", "compile_", "log_to", "json"}
 _OBJECTIVE = ("local_weight", "entanglement_weight", "vocabulary", "validation_fraction")
 
 
@@ -62,6 +63,10 @@ def train(
         float | None, typer.Option(help="Learning rate; by default 0.005, and less from 65k parameters on.")
     ] = None,
     precision: flags.TrainingPrecision = None,
+    compile_: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the training step first, by torch.compile."),
+    ] = None,
     seed: flags.Seed = 0,
     set_: Annotated[
         list[str] | None,
@@ -83,7 +88,7 @@ def train(
 
     Example: `hybridqies lm train --text book.txt --arm entangled --size 65k --out runs/entangled`
 
-    On a card: `hybridqies lm train --text book.txt --device cuda --precision bf16`
+    On a card: `hybridqies lm train --text book.txt --device cuda --precision bf16 --compile`
 
     To train in several processes, start it with `torchrun --nproc-per-node 2 -m hybridqies lm train …`.
     """
@@ -95,6 +100,7 @@ def train(
     if resume:
         flags.check_resumed_alone(context, _FREE_WITH_RESUME)
         run = recorded_language_run(out)
+        run = run if compile_ is None else replace(run, compiled=compile_)
     else:
         run = _config(dict(context.params))
     choose_gpu(run.model.device)
@@ -128,6 +134,8 @@ def _train(
             FolderLock(out) if is_first else nullcontext(),
         ):
             shown.begin(f"training {run.model.arm}", 1)
+            if run.compiled:
+                shown.tell("compiling the training step, which may take minutes")
             on_epoch, on_step = _watch(shown, run.model.training.batch_size * run.model.context)
             hooks = tracking.watch(Hooks(on_epoch=on_epoch), curves_of(run))
             return train_language_model(
@@ -238,8 +246,6 @@ def _watch(
 
 
 def _config(given: dict[str, Any]) -> LanguageRun:
-    from dataclasses import replace
-
     from hybridqies.language_model import TRAINING, LanguageModelConfig
     from hybridqies.lm.sizes import rate_of
     from hybridqies.options import from_mapping, to_mapping
@@ -272,4 +278,4 @@ def _config(given: dict[str, Any]) -> LanguageRun:
     }
     model = from_mapping(LanguageModelConfig, options, what="language model option")
     trained = from_mapping(TrainingConfig, own | training, what="training option")
-    return LanguageRun(given["text"], replace(model, training=trained))
+    return LanguageRun(given["text"], replace(model, training=trained), compiled=bool(given["compile_"]))

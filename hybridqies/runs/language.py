@@ -43,13 +43,14 @@ class LanguageRun:
 
     The last `test_fraction` of the text is for the test, and the last `validation_fraction` of the rest,
     an option of the model, for validation. `text_sha256` is the digest that the text has to have; the
-    record of a run always names it.
+    record of a run always names it. `compiled` says how it is trained, and is no part of the model.
     """
 
     text: str = BUILT_IN
     model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
     test_fraction: float = 0.1
     text_sha256: str | None = None
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         within(self, "run option", test_fraction=(0.001, 0.9))
@@ -130,7 +131,15 @@ def train_language_model(
     before = _entanglement(model, test)
     hooks.on_begin(run.model.arm, folder, to_mapping(run))
     try:
-        model.fit(train, validation, folder=folder, resume=resume, on_epoch=hooks.on_epoch, on_step=on_step)
+        model.fit(
+            train,
+            validation,
+            folder=folder,
+            resume=resume,
+            compiled=run.compiled,
+            on_epoch=hooks.on_epoch,
+            on_step=on_step,
+        )
     except InputError:
         if ranks.is_first and not (resume or (folder / METRICS).is_file()):
             # Nothing was trained that could be resumed.

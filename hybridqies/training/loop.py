@@ -20,12 +20,12 @@ from hybridqies.training.checkpoint import (
     snapshot,
 )
 from hybridqies.training.compilation import stopwatch
+from hybridqies.training.compiled_loss import check_compilable, compile_loss, compiling, make_loss
 from hybridqies.training.config import TrainingConfig
 from hybridqies.training.distributed import Ranks, unsynchronised
 from hybridqies.training.groups import make_optimiser
 from hybridqies.training.history import write_history
 from hybridqies.training.numerics import (
-    autocast,
     check_precision,
     device_of,
     recomputing,
@@ -70,6 +70,7 @@ def fit(
     *,
     folder: Path | None = None,
     resume: bool = False,
+    compiled: bool = False,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
 ) -> Outcome:
@@ -79,13 +80,14 @@ def fit(
     epoch; with `resume` a checkpoint found there is continued, to the same
     result bit for bit, or to more epochs than it was begun with. `on_epoch` is called with each
     epoch's record, `on_step` after each step. In a process group of torch each process trains on its share
-    of every batch, and the first one writes and reports.
+    of every batch, and the first one writes and reports. `compiled` has torch compile the step before the
+    first one; values differ by rounding alone, and a checkpoint may be continued either way.
 
     Raises
     ------
     InputError: no training rows, a loss that is not finite, `resume` without a `folder`, fewer epochs
-        than the checkpoint has, a precision that the card lacks, or a model that several processes can't
-        train.
+        than the checkpoint has, a precision that the card lacks, a step that cannot be compiled, or a model
+        that several processes can't train.
     ModelFolderError: the checkpoint is damaged, or of another training.
     """
     if len(training) == 0:
@@ -97,13 +99,15 @@ def fit(
     ranks = Ranks.current()
     ranks.check(model)
     check_precision(config.compute.precision, device_of(model))
+    if compiled:
+        check_compilable(model, ranks.size)
     config = config.for_rows(len(training))
     with undisturbed(device_of(model)):
         if isinstance(model, Solvable):
             adapt(model, training)
             return solve(model, training, validation, objective, config, folder)
         run = _Run(model, training, validation, objective, config, folder, ranks)
-        run.on_epoch, run.on_step = on_epoch, on_step
+        run.on_epoch, run.on_step, run.compiled = on_epoch, on_step, compiled
         return run.go(resume)
 
 
@@ -131,7 +135,9 @@ class _Run:
         self.folder = folder
         self.on_epoch: OnEpoch | None = None
         self.on_step: OnStep | None = None
+        self.compiled = False
         self.device = device_of(model)
+        self.compute = make_loss(objective, config.compute.precision, self.device)
         self.optimiser = make_optimiser(model, config)
         self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
         self.progress = Progress()
@@ -146,8 +152,11 @@ class _Run:
         if resume:
             self._resume()
         self.called = self.ranks.wrap(self.model, lambda: self._loss(torch.arange(1)))
+        validated = self.validation is not None
         with recomputing(self.model, self.config.compute.checkpointing):
-            while not is_over(self.progress, self.config, validated=self.validation is not None):
+            if self.compiled and not is_over(self.progress, self.config, validated=validated):
+                self._compile()
+            while not is_over(self.progress, self.config, validated=validated):
                 self._epoch()
         restore(self.model, self.progress.best_state)
         self.model.eval()
@@ -161,6 +170,20 @@ class _Run:
         if path.exists():
             self.progress = load_checkpoint(path, self.model, self.optimiser, self.key)
             check_epochs(self.progress, self.config)
+
+    def _compile(self) -> None:
+        """Compiles the step for each size of a batch; computed gradients are thrown away."""
+        self.compute = compile_loss(self.objective, self.config.compute.precision, self.device)
+        self.model.train()
+        self.rows = rows_of_epoch(self.training, self.progress.epoch)
+        steps = draw_batches(self.config, self.progress.epoch, len(self.training))
+        before = snapshot(self.model)
+        with compiling(self.device), seeded(self.config.seed, self.device):
+            for rows in {len(rows): rows for rows in steps}.values():
+                self._gradients(rows)
+                self.optimiser.zero_grad()
+        # A forward pass may have changed buffers.
+        restore(self.model, before)
 
     def _epoch(self) -> None:
         with stopwatch(self.model) as seconds:
@@ -240,9 +263,7 @@ class _Run:
         return [(part, weight / whole) for part, weight in counted]
 
     def _loss(self, rows: Tensor) -> Tensor:
-        batch = self.rows[rows].to(self.device)
-        with autocast(self.config.compute.precision, self.device):
-            return self.objective.loss(self.called, batch)
+        return self.compute(self.called, self.rows[rows].to(self.device))
 
     def _record(self, record: dict[str, Any]) -> None:
         if not self.ranks.is_first:

@@ -13,8 +13,8 @@ from hybridqies.cli.app import run
 from hybridqies.language_model import TRAINING, LanguageModel
 from hybridqies.lm.texts import read_text
 from hybridqies.records import read_record
-from hybridqies.runs.language import train_language_model
-from hybridqies.training import Compute, Precision
+from hybridqies.runs.language import recorded_language_run, train_language_model
+from hybridqies.training import Compute, Precision, compiled_loss
 
 TEXT = "abcdefg" * 80
 SMALL = [
@@ -153,6 +153,33 @@ def test_precision_is_recorded(tmp_path, text, say):
     assert replace(training, compute=Compute(), epochs=TRAINING.epochs) == TRAINING
 
 
+def test_compiling_is_recorded_with_the_run_and_may_be_left_out_later(tmp_path, text, say, monkeypatch):
+    out = tmp_path / "run"
+    monkeypatch.setattr(compiled_loss, "BACKEND", "eager")
+    say("lm", "train", "--text", text, *SMALL, "--arm", "real", "--compile", "--out", out)
+    assert recorded_language_run(out).compiled
+    (out / "result.json").unlink()
+    # Nothing is compiled where nothing is left to train.
+    monkeypatch.setattr(compiled_loss, "BACKEND", "no backend has this name")
+    say("lm", "train", "--resume", "--out", out)
+    (out / "result.json").unlink()
+    say("lm", "train", "--resume", "--no-compile", "--out", out)
+    assert not recorded_language_run(out).compiled
+
+
+def test_without_a_compiler_nothing_is_left_behind(tmp_path, text, capsys, monkeypatch):
+    def fail(graph, inputs):
+        raise RuntimeError("No working C++ compiler found")
+
+    monkeypatch.setattr(compiled_loss, "BACKEND", fail)
+    given = ["train", "--text", text, *SMALL, "--arm", "real", "--compile", "--out", tmp_path / "run"]
+    monkeypatch.setenv("HYBRIDQIES_PROGRESS", "off")
+    said = refusal(capsys, *given)
+    assert "No working C++ compiler found" in said
+    assert "a C++ compiler such as g++" in said
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_old_run_stands_until_the_new_one_does(tmp_path, text, say, capsys, monkeypatch):
     from hybridqies.cli import lm
 
@@ -258,7 +285,6 @@ def test_a_text_comes_with_the_package():
 
 def test_another_text_is_not_resumed(tmp_path, text, say, capsys):
     from hybridqies.errors import ModelFolderError
-    from hybridqies.runs.language import recorded_language_run
 
     say("lm", "train", "--text", text, *SMALL, "--arm", "real", "--out", tmp_path / "run")
     (tmp_path / "run" / "result.json").unlink()
