@@ -116,10 +116,10 @@ def test_a_model_of_transformers_is_taken(foreign: Path, say: Say, tmp_path, mon
 
 
 def test_embeddings_and_the_last_layer_do_not_count(foreign: Path, tmp_path, monkeypatch) -> None:
+    from hybridqies.quanta import gradient_similarity as compare
     from hybridqies.runs import language_quanta
 
     counted: list[str] = []
-    compare = language_quanta.gradient_similarity
 
     def watch(model: Any, *given: Any, leave_out: tuple[str, ...], **options: Any) -> Any:
         counted.extend(name for name, _ in model.named_parameters() if not name.startswith(leave_out))
@@ -147,10 +147,11 @@ def test_embeddings_and_the_last_layer_do_not_count(foreign: Path, tmp_path, mon
 def test_what_a_model_of_transformers_is_refused_for(
     foreign: Path, given, said, capsys, tmp_path, monkeypatch
 ) -> None:
+    from hybridqies.compression import load_causal_model
     from hybridqies.runs import language_quanta
 
     if "--block" in given:
-        model = language_quanta.load_causal_model(str(foreign))[0]
+        model = load_causal_model(str(foreign))[0]
         left_out = language_quanta._embeddings_of(model)
         size = sum(v.numel() * 4 for n, v in model.named_parameters() if not n.startswith(left_out))
         monkeypatch.setattr(language_quanta, "free_bytes", lambda _: 6 * size)
