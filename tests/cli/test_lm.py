@@ -124,7 +124,7 @@ def test_larger_models_are_trained_at_smaller_rates(text):
 
     given: dict[str, Any] = {"arm": "real", "text": str(text), "tokens": "characters", "window": 128}
     given |= {"n_tokens": 1000, "seed": 0, "device": "cpu"}
-    given |= dict.fromkeys(("epochs", "batch_size", "lr", "set_"))
+    given |= dict.fromkeys(("epochs", "batch_size", "lr", "set_", "precision", "compile_"))
 
     def rate(size, **changes):
         return lm._config({**given, "size": size, **changes}).model.training.learning_rate

@@ -141,7 +141,7 @@ def test_embeddings_and_the_last_layer_do_not_count(foreign: Path, tmp_path, mon
         (["--text", "TEXT", "--window", CONTEXT + 1], f"2 to {CONTEXT}, the context of the model"),
         (["--text", "/nowhere"], "cannot be read"),
         (["--text", "SHORT"], f"at least {CONTEXT}"),
-        (["--text", "TEXT", "--block", "7", "--samples", "8"], "--block of at most 2"),
+        (["--text", "TEXT", "--block", "7", "--samples", "8", "--clusters", "2"], "--block of at most 2"),
     ],
 )
 def test_what_a_model_of_transformers_is_refused_for(
