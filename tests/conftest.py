@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from hybridqies.text import Encoder
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 # one process wait for each other most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 TORCH_THREADS = int(os.environ["OMP_NUM_THREADS"].partition(",")[0])
+# How long an example takes depends on what else the machine does.
+settings.register_profile("hybridqies", parent=settings.default, deadline=None)
+settings.load_profile("hybridqies")
 # Lines of progress depend on the time that a test takes.
 os.environ.setdefault("HYBRIDQIES_PROGRESS", "off")
 
