@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from hybridqies import files
 from hybridqies.engine.uncached import warn_uncached
-from hybridqies.errors import CapabilityError
+from hybridqies.errors import CapabilityError, InputError
 
 SOURCE = Path(__file__).parent / "source"
 MAIN = SOURCE / "kernels.cu"
@@ -146,7 +146,7 @@ def find_machine_code(
     try:
         path = files.default_cache_folder() / "kernels" / f"{name}.cubin"
         kept = _read_kept(path)
-    except RuntimeError as error:
+    except InputError as error:
         _warn_uncached(str(error))
         return compiler.compile(definitions, capability)
     if kept is not None:
