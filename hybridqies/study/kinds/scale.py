@@ -26,6 +26,7 @@ SIZES = ("65k", "246k", "812k", "2.25M")
 EPOCHS = 5
 """Parts of a training in a study that says nothing else; each ends with a validation."""
 _OBJECTIVE = ("local_weight", "entanglement_weight")
+_BY_SIZE = "by-size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +244,15 @@ def _read_search(text: str) -> int:
 
 def _read_rates(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(word) for word in text.split(","))
+        return () if text == _BY_SIZE else tuple(float(word) for word in text.split(","))
     except ValueError:
-        raise InputError(f"--rates was given {text!r}", expected="numbers with commas") from None
+        raise InputError(
+            f"--rates was given {text!r}", expected=f"numbers with commas, or {_BY_SIZE}"
+        ) from None
+
+
+def _show_rates(rates: Sequence[float]) -> str:
+    return _show_all(rates) or _BY_SIZE
 
 
 def _show_all(values: Sequence[Any]) -> str:
@@ -294,9 +301,10 @@ SCALE = StudyKind(
         Flag(
             "rates",
             "rates",
-            "Learning rates that every model tries first, separated by commas. One is taken as it is.",
+            "Learning rates that every model tries first, separated by commas. One is taken as it is; "
+            "by-size is 0.005 up to 65k parameters, and less for more.",
             _read_rates,
-            lambda _: "0.005 up to 65k parameters, then falling with their power of 0.42",
+            _show_rates,
         ),
         Flag("search_tokens", "search_tokens", "Tokens that a rate is tried for.", _read_search),
         Flag(
