@@ -184,7 +184,12 @@ def test_the_transposed_layers_of_gpt2_are_compressed_and_put_back(tmp_path):
     )
     before = model(ids).logits
     save_compressed(model, tmp_path)
-    assert torch.equal(load_compressed(tmp_path)(ids).logits, before)
+    loaded = load_compressed(tmp_path)
+    kept, state = model.state_dict(), loaded.state_dict()
+    assert state.keys() == kept.keys()
+    assert all(torch.equal(value, state[name]) for name, value in kept.items())
+    # How products are summed may depend on where in memory a weight lies.
+    assert torch.dist(loaded(ids).logits, before) < 1e-5
     to_dense(model)
     assert type(model.transformer.h[0].attn.c_attn) is Conv1D
     assert torch.dist(model(ids).logits, before) < 1e-4
