@@ -234,6 +234,7 @@ class TestTrials:
         _, _, config, _ = TOLD[4]
         assert (config["head"], config["seed"], config["chosen.C"]) == ("logistic", 2, 2.0)
         assert TOLD[5][1] == {
+            "result/n_inputs": 0.0,
             "result/test_accuracy": 0.02,
             "result/n_parameters": 3.0,
             "result/seconds": 0.5,
