@@ -3,14 +3,16 @@
 All have the same width, depth, heads, hidden width, vocabulary and context, take the same batches, and train
 by the same step of AdamW. "nanoGPT" has layer norms, biases and learned positions; "nanoGPT, same parts" has
 what the decoder has, RMS norms and rotary positions, as torch offers them. Models take turns, and the median
-of all rounds counts, in tokens for each second of processor time of one thread.
+of all rounds counts, in tokens for each second of processor time of one thread. `--compiled` trains some of
+them by a step that `torch.compile` has compiled as well; the compilation is not counted.
 
-    python benchmarks/language_model_speed.py --width 128 --layers 4 --heads 4
+    python benchmarks/language_model_speed.py --width 128 --layers 4 --heads 4 --compiled nanoGPT,real
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Sequence
@@ -21,7 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hybridqies.lm import ARMS, Activation, Decoder, DecoderConfig
-from hybridqies.training import token_losses
+from hybridqies.training import Batch, NextToken, token_losses
+from hybridqies.training.compiled_loss import compile_loss, make_loss
+from hybridqies.training.config import Precision
 
 
 class PlainBlock(nn.Module):
@@ -133,12 +137,21 @@ def models(given: argparse.Namespace) -> dict[str, nn.Module]:
     return made
 
 
-def step_of(model: nn.Module) -> Any:
+class MeanLoss(NextToken):
+    """The same loss for any model, also one that answers as transformers do."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return token_losses(model, batch.inputs).mean()
+
+
+def step_of(model: nn.Module, *, is_compiled: bool = False) -> Any:
     optimiser = torch.optim.AdamW(model.parameters())
+    make = compile_loss if is_compiled else make_loss
+    loss = make(MeanLoss(), Precision.FLOAT32, torch.device("cpu"))
 
     def step(ids: Tensor) -> None:
         optimiser.zero_grad()
-        token_losses(model, ids).mean().backward()
+        loss(model, Batch(ids, ids)).backward()
         optimiser.step()
 
     return step
@@ -158,10 +171,16 @@ def main(words: Sequence[str] | None = None) -> None:
     for name, value in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--arms", default="real,tap,entangled,complex")
+    parser.add_argument("--compiled", default="", help="some of the models, such as nanoGPT,real")
     given = parser.parse_args(words)
     torch.manual_seed(0)
     made = models(given)
     steps = {name: step_of(model) for name, model in made.items()}
+    for word in filter(None, given.compiled.split(",")):
+        name = word if word in made else f"hybridqies {word}"
+        compiled = f"{name}, compiled"
+        made[compiled] = copy.deepcopy(made[name])
+        steps[compiled] = step_of(made[compiled], is_compiled=True)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(given.rounds + 1):
         for name, step in steps.items():
@@ -173,7 +192,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for name, each in seconds.items():
         speed = given.batch * given.context / statistics.median(each)
         count = sum(value.numel() for value in made[name].parameters())
-        print(f"{name:24} {count:>10,} parameters {speed:>9,.0f} tokens/s")
+        print(f"{name:30} {count:>10,} parameters {speed:>9,.0f} tokens/s")
 
 
 if __name__ == "__main__":
