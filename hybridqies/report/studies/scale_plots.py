@@ -62,6 +62,16 @@ def _draw_text(panels: Sequence[Axes], cells: Cells, laws: Mapping[str, Any], ar
             axes.set_xscale("log")
         axes.set_xlabel(name)
         axes.grid(alpha=0.25)
+    _label_digits(panels[3])
+
+
+def _label_digits(axes: Axes) -> None:
+    """Labels 1, 2 and 5 of each decade: seconds span about one, and all digits of it would overlap."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def operations_of(cell: Mapping[str, Any]) -> float:
