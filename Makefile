@@ -42,6 +42,8 @@ help: ## this list
 # On tensors this small, threads mostly wait for each other, and far longer where another process has one of the cores.
 demo: $(DEMO_READY) ## train on the built-in data with the offline encoder; ends with a table, runs/demo/ and a report
 	OMP_NUM_THREADS=1 $(BIN)/hybridqies train --out runs/demo --overwrite
+	@echo "measuring entanglement and gradients of the trained circuits, for the report"
+	@OMP_NUM_THREADS=1 $(BIN)/hybridqies diagnose runs/demo --json >/dev/null
 	@$(BIN)/hybridqies report runs/demo --out runs/demo/report.html
 
 # Beside each other: types are checked by one process, which leaves every other core idle.
