@@ -28,11 +28,12 @@ from hybridqies.saved_model.files import (
     refuse_other_task,
     write_config,
 )
+from hybridqies.saved_model.trained_head import save_weights
 from hybridqies.tasks.base import OnProgress, TrainedModel
 from hybridqies.tasks.building import build_head_of
 from hybridqies.tasks.specs import ModelSpec
 from hybridqies.tasks.text_classification import TextData
-from hybridqies.tensors import check_finite, load_state, load_tensors, save_tensors
+from hybridqies.tensors import load_state, load_tensors
 from hybridqies.text import EmbeddingCache, Encoder, Entry, embed_entries
 from hybridqies.text.entries import are_pairs, check_entries, name_kind
 from hybridqies.text.pairs import row_width
@@ -167,9 +168,15 @@ class SavedModel:
         """
         head = self.head
         tuned = self.encoder if isinstance(self.encoder, TunedEncoder) else None
-        weights = head.state_dict()
-        check_finite(weights, folder / WEIGHTS)
-        save_tensors(folder / WEIGHTS, weights, {"head": self.spec.head})
+        entries = save_weights(
+            folder,
+            head.state_dict(),
+            self.spec.head,
+            head,
+            self.classes,
+            self.backend,
+            self.training,
+        )
         write_record(folder / TRAINED_ON, {"texts": sorted(self.trained_on)})
         model = {
             "encoder": base_of(self.encoder).describe(),
@@ -177,14 +184,7 @@ class SavedModel:
             "tuned_files": save_change(folder, tuned) if tuned else {},
             "pairs": self.paired,
             "given": to_mapping(_Given.of(self.spec)),
-            "head": self.spec.head,
-            "options": to_mapping(head.config),
-            "circuits": {role: circuit.to_mapping() for role, circuit in head.circuits().items()},
-            "classes": list(self.classes),
-            "n_inputs": head.n_inputs,
-            "backend": self.backend.spec,
-            "training": to_mapping(self.training),
-            "weights_sha256": sha256_of(folder / WEIGHTS),
+            **entries,
             "trained_on_sha256": sha256_of(folder / TRAINED_ON),
         }
         write_config(folder, model, run, fingerprints)
