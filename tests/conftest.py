@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,19 @@ def own_cache(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The session's cache as the default one, in this process and those it starts."""
     monkeypatch.setenv("HYBRIDQIES_CACHE", str(cache_folder))
     return cache_folder
+
+
+@pytest.fixture
+def fake_trackers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`--log-to fake` tells the lists of the module `fake_tracker`, which end empty."""
+    import fake_tracker
+
+    from hybridqies.trackers import TRACKERS
+
+    monkeypatch.setitem(TRACKERS, "fake", "fake_tracker:Fake")
+    yield
+    fake_tracker.TOLD.clear()
+    fake_tracker.FAILS_AT.clear()
 
 
 @pytest.fixture(scope="session")

@@ -36,3 +36,8 @@ class Fake(Tracker):
         if method in FAILS_AT:
             raise RuntimeError(f"no answer from https://me:secret-word@tracker.example to {method}")
         TOLD.append((method, *given))
+
+
+def methods() -> list[str]:
+    """The methods that were called, in their order."""
+    return [each[0] for each in TOLD]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,12 @@ import pytest
 
 from hybridqies.cli.app import run
 from hybridqies.records import read_record
-from hybridqies.trackers import TRACKERS
 from hybridqies.training.history import read_history
 
-TOLD, FAILS_AT = fake_tracker.TOLD, fake_tracker.FAILS_AT
+pytestmark = pytest.mark.usefixtures("fake_trackers")
+TOLD, FAILS_AT, methods = fake_tracker.TOLD, fake_tracker.FAILS_AT, fake_tracker.methods
 SMALL = "--size 3k --window 8 --n-tokens 300 --epochs 3 --arm tap --set width=16 --set n_layers=1 --json"
 TOKENS_OF_EPOCH = 8 * round(300 / 8 / 3)
-
-
-@pytest.fixture(autouse=True)
-def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(TRACKERS, "fake", "fake_tracker:Fake")
-    yield
-    TOLD.clear()
-    FAILS_AT.clear()
 
 
 @pytest.fixture
@@ -38,10 +29,6 @@ def words(tmp_path: Path, out: Path) -> list[str]:
     text = tmp_path / "text.txt"
     text.write_text("abcdefg" * 80, encoding="utf-8")
     return ["lm", "train", "--text", str(text), *SMALL.split(), "--out", str(out)]
-
-
-def methods() -> list[str]:
-    return [each[0] for each in TOLD]
 
 
 def interrupt_at(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:

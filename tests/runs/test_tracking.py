@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,17 @@ from hybridqies.cli.app import run
 from hybridqies.errors import InputError
 from hybridqies.records import read_record
 from hybridqies.runs import Tracking
-from hybridqies.trackers import TRACKERS, Destination
+from hybridqies.trackers import Destination
 from hybridqies.training.history import read_history
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-TOLD, FAILS_AT = fake_tracker.TOLD, fake_tracker.FAILS_AT
-
-
-@pytest.fixture(autouse=True)
-def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(TRACKERS, "fake", "fake_tracker:Fake")
-    yield
-    TOLD.clear()
-    FAILS_AT.clear()
+pytestmark = pytest.mark.usefixtures("own_cache", "fake_trackers")
+TOLD, FAILS_AT, methods = fake_tracker.TOLD, fake_tracker.FAILS_AT, fake_tracker.methods
 
 
 @pytest.fixture
 def words(reviews: Path, tiny_encoder: Path, tmp_path: Path) -> list[str]:
     given = ["train", "--data", str(reviews), "--encoder", str(tiny_encoder), "--out", str(tmp_path / "run")]
     return [*given, "--head", "dressed", "--qubits", "3", "--epochs", "3", "--compare", "logistic", "--json"]
-
-
-def methods() -> list[str]:
-    return [each[0] for each in TOLD]
 
 
 def result_numbers(folder: Path) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,18 +26,10 @@ from hybridqies.study.trials.journal import TrialJournal
 from hybridqies.study.trials.outcome import Keyed, TrialFailure
 from hybridqies.study.trials.trial import Trial, TrialRecord
 from hybridqies.tasks import DataOptions
-from hybridqies.trackers import TRACKERS
 
-TOLD, FAILS_AT = fake_tracker.TOLD, fake_tracker.FAILS_AT
+pytestmark = pytest.mark.usefixtures("fake_trackers")
+TOLD, FAILS_AT, methods = fake_tracker.TOLD, fake_tracker.FAILS_AT, fake_tracker.methods
 SMALL = "--sizes 6k --arms real,tap --seeds 1 --n-tokens 0.5k --rates 0.01 --set training.epochs=2"
-
-
-@pytest.fixture(autouse=True)
-def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(TRACKERS, "fake", "fake_tracker:Fake")
-    yield
-    TOLD.clear()
-    FAILS_AT.clear()
 
 
 @pytest.fixture
@@ -50,10 +42,6 @@ def words(tmp_path: Path, out: Path) -> list[str]:
     book = tmp_path / "book.txt"
     book.write_text("a cat sat on a mat and saw a dog run away. " * 200, encoding="utf-8")
     return ["scale", "run", "--data", str(book), *SMALL.split(), "--out", str(out), "--json"]
-
-
-def methods() -> list[str]:
-    return [each[0] for each in TOLD]
 
 
 def begun() -> list[str]:
