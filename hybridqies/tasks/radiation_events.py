@@ -67,11 +67,6 @@ class EventOptions:
         within(self, what, strongest=(self.weakest, 1e6))
         n_windows = math.ceil(self.scene.duration / self.attention.window)
         check_size(self.n_runs, n_windows * CHANNELS)
-        if self.width % self.heads:
-            raise InputError(
-                f"{what} 'width' was given {self.width} with {self.heads} heads",
-                expected="a multiple of the heads",
-            )
 
     @property
     def scene(self) -> Scene:
