@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 from hybridqies.backends import QuantumLayer, RemoteBackend
 from hybridqies.errors import InputError
 from hybridqies.training.objectives import Solvable
+
+_LETTING_GO = 0.1
+"""Seconds for another thread to do what takes it microseconds."""
 
 
 def choose_gpu(device: str) -> None:
@@ -81,6 +85,9 @@ def join_processes(device: str = "cpu") -> Iterator[None]:
         # Gloo and NCCL name themselves when the other end of a connection is gone.
         if not any(name in str(error) for name in ("gloo", "Gloo", "NCCL")):
             raise
+        # Gloo's thread takes the interpreter's lock to drop the work that failed. Were the model freed first,
+        # which waits for that thread with the lock held, neither would ever go on.
+        time.sleep(_LETTING_GO)
         raise InputError(
             f"process {os.environ['RANK']} lost another process of the training",
             expected="all of them to the end",
